@@ -1,0 +1,128 @@
+/// Scaled dot-product attention, compiled ahead of time by Attune: the C interface that every generated kernel shares.
+///   logits(q, kv)  = softmax_scale * sum_d query(d, q) * key(d, kv), or -inf where the mask hides kv from q
+///   lse(q)         = log(sum_kv exp(logits(q, kv)))                             (natural log)
+///   output(d, q)   = sum_kv exp(logits(q, kv) - lse(q)) * value(d, kv)
+/// A row that sees no key has output +0 and lse -inf. seq_len_kv may be 0; batch or seq_len_q 0 does nothing.
+/// A call neither allocates, prints nor aborts; it is thread-safe as long as no two calls share a workspace or an output.
+/// Vaswani et al. 2017, section 3.2.1; grouped heads: Ainslie et al. 2023 (arXiv:2305.13245).
+#ifndef ATTUNE_ATTENTION_H
+#define ATTUNE_ATTENTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ATTUNE_VERSION "0.1.0"
+
+/// What a call reports. attune_status_string gives the sentence, attune_last_error the details of the calling thread's last error.
+typedef enum attune_status {
+    ATTUNE_OK = 0,
+    ATTUNE_INVALID_ARGUMENT = 1,
+    ATTUNE_NULL_POINTER = 2,
+    ATTUNE_STRUCT_SIZE = 3,
+    ATTUNE_SHAPE_MISMATCH = 4,
+    ATTUNE_MISALIGNED = 5,
+    ATTUNE_WORKSPACE_TOO_SMALL = 6,
+    ATTUNE_INDEX_RANGE = 7,
+    ATTUNE_UNSUPPORTED_CPU = 8,
+    ATTUNE_DEVICE = 9,
+    ATTUNE_OUT_OF_MEMORY = 10,
+    ATTUNE_INTERNAL = 11
+} attune_status;
+
+/// Runs body(data, i) once for each i in 0 .. count - 1, at most `count` at a time, on any threads, and returns when all have
+/// returned. Returns 0, or nonzero when it could not; the call then reports ATTUNE_INTERNAL.
+typedef int (*attune_parallel_for)(void *context, int32_t count, void (*body)(void *data, int32_t index), void *data);
+
+/// Where and how a call runs. Zero-initialise, then set `size`.
+typedef struct attune_exec {
+    uint32_t size;                     ///< sizeof(attune_exec)
+    int32_t num_threads;               ///< threads of this call, 1024 at most are used; 0: attune_num_threads()
+    attune_parallel_for parallel_for;  ///< the caller's own threads; null: Attune's
+    void *parallel_context;            ///< handed to parallel_for
+    void *stream;                      ///< device queue; unused on CPUs
+} attune_exec;
+
+#define ATTUNE_ATTENTION_ARGS_VERSION 1
+
+/// One attention call. Zero-initialise, set `size` and `version`, then the rest. Strides are in elements; the innermost
+/// dimension (head_dim) is contiguous. 0 is allowed on inputs (broadcast), negative is refused.
+typedef struct attune_attention_args {
+    uint32_t size;        ///< sizeof(attune_attention_args)
+    uint32_t version;     ///< ATTUNE_ATTENTION_ARGS_VERSION
+    const void *query;    ///< (head_dim, seq_len_q, num_heads, batch), innermost first
+    const void *key;      ///< (head_dim, seq_len_kv, num_kv_heads, batch)
+    const void *value;    ///< (head_dim_v, seq_len_kv, num_kv_heads, batch)
+    void *output;         ///< (head_dim_v, seq_len_q, num_heads, batch); overlaps no input, nor its rows each other
+    float *lse;           ///< (seq_len_q, num_heads, batch), or null
+    int64_t batch;        ///< sequences
+    int64_t num_heads;    ///< query heads, a multiple of num_kv_heads
+    int64_t num_kv_heads; ///< key/value heads
+    int64_t seq_len_q;    ///< rows of query; with cu_seqlens_q: of all sequences together
+    int64_t seq_len_kv;   ///< rows of key and value; with cu_seqlens_kv: of all sequences together
+    int64_t stride_query[3];   ///< (batch, head, sequence)
+    int64_t stride_key[3];
+    int64_t stride_value[3];
+    int64_t stride_output[3];
+    int64_t stride_lse[3];
+    const int32_t *lengths_q;     ///< (batch) rows in use of each sequence, or null: all. Rows after them are written as +0, lse -inf
+    const int32_t *lengths_kv;    ///< (batch) keys in use of each sequence, or null: all
+    const int32_t *cu_seqlens_q;  ///< (batch + 1) packed sequences: rows cu_seqlens_q[b] .. cu_seqlens_q[b + 1] - 1; both or neither
+    const int32_t *cu_seqlens_kv; ///< (batch + 1); batch strides are then unused, and rows from cu_seqlens_q[batch] on untouched
+    const void *params;           ///< the kernel's <name>_params, or null where it has none
+    void *workspace;              ///< <name>_workspace_size(args) bytes, 64-byte aligned; null when that is 0
+    size_t workspace_size;        ///< bytes of workspace
+    const attune_exec *exec;      ///< null: the defaults
+} attune_attention_args;
+
+/// A generated kernel: its description, and opaque to applications how it runs. Generated code defines it (attune/kernel.h).
+typedef struct attune_kernel attune_kernel;
+
+/// What a kernel was generated for. Strings live as long as the program.
+typedef struct attune_kernel_info {
+    const char *name;       ///< the C function's name
+    const char *id;         ///< attune_prefill_f32_d64_g1_<hash8>
+    const char *dtype;      ///< "f32", "f16" or "bf16"
+    const char *mask;       ///< the mask as specified
+    int32_t head_dim;
+    int32_t head_dim_v;
+    int32_t group;          ///< query heads per key/value head; 0: any
+    int32_t has_lse;        ///< 1 when the kernel can write lse
+    double softmax_scale;
+    const char *metadata;   ///< JSON: spec, targets, schedule and parameters, flops and bytes formulas, workspace, provenance
+} attune_kernel_info;
+
+/// Runs `kernel`; generated functions <name>(args) call it. Errors leave the output untouched, except ATTUNE_INTERNAL, which is found
+/// half way. A row of the output depends on that row's inputs only: any number of threads and any batch give the same bits.
+attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attention_args *args);
+/// Bytes of workspace that attune_kernel_run needs for these args, or for the same with other lengths_q and lengths_kv; more threads
+/// need more. Tensor pointers, workspace and workspace_size are not read. 0 also where args are in error (attune_last_error tells).
+size_t attune_kernel_workspace_size(const attune_kernel *kernel, const attune_attention_args *args);
+/// Description of `kernel`.
+const attune_kernel_info *attune_kernel_describe(const attune_kernel *kernel);
+/// The target ("avx512") that `kernel` runs with on this machine, or null where none of its targets fits.
+const char *attune_kernel_target(const attune_kernel *kernel);
+
+/// Linked kernels, in the order of registration: index 0 .. attune_kernel_count() - 1.
+size_t attune_kernel_count(void);
+const attune_kernel *attune_kernel_at(size_t index);
+/// The linked kernel of this name (attune_kernel_info::name or ::id), or null.
+const attune_kernel *attune_kernel_find(const char *name);
+
+/// Threads that calls use unless attune_exec says otherwise: ATTUNE_NUM_THREADS, else the CPUs this process may run on (asked once).
+int32_t attune_num_threads(void);
+/// Sets it; 0 restores the default.
+void attune_set_num_threads(int32_t num_threads);
+
+/// One sentence, lower case, no full stop. Any integer is accepted.
+const char *attune_status_string(int status);
+/// Details of the last error that a call on this thread returned: argument, value, expectation and cure in one line; "" after none.
+const char *attune_last_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

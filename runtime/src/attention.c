@@ -1,0 +1,35 @@
+/// A call: check, plan, then two phases.
+#include "call.h"
+#include "dispatch.h"
+#include "phase.h"
+#include "rows_task.h"
+#include "validate.h"
+
+/// Everything that can be known without looking at a tensor.
+static attune_status prepare(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call) {
+    attune_status status = attune_check_kernel(kernel);
+    if (!status)
+        status = attune_check_structs(args);
+    if (!status)
+        status = attune_check_shape(kernel, args);
+    if (!status)
+        status = attune_plan_call(kernel, args, call);
+    return status;
+}
+
+size_t attune_kernel_workspace_size(const attune_kernel *kernel, const attune_attention_args *args) {
+    attune_call call;
+    return prepare(kernel, args, &call) ? 0 : call.workspace_bytes;
+}
+
+attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attention_args *args) {
+    attune_call call;
+    attune_status status = prepare(kernel, args, &call);
+    if (!status)
+        status = attune_check_memory(kernel, args, call.workspace_bytes);
+    if (!status)
+        status = attune_run_phase(&call, call.bound_tasks, attune_bound_task);
+    if (!status)
+        status = attune_run_phase(&call, call.row_tasks, attune_rows_task);
+    return status;
+}

@@ -1,0 +1,14 @@
+/// Which of a kernel's targets runs on this machine.
+#ifndef ATTUNE_SRC_DISPATCH_H
+#define ATTUNE_SRC_DISPATCH_H
+
+#include "attune/kernel.h"
+
+/// Whether this runtime understands the kernel's tables at all; nothing beyond `abi` may be read where it does not.
+attune_status attune_check_kernel(const attune_kernel *kernel);
+
+/// The first variant that this CPU runs, or the one that ATTUNE_FORCE_TARGET names. Chosen once a kernel and then kept;
+/// ATTUNE_VERBOSE=1 prints the choice. A failed choice is not kept, so the next call tries again. `kernel` must be checked.
+attune_status attune_choose_variant(const attune_kernel *kernel, const attune_kernel_variant **variant);
+
+#endif

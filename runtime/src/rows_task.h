@@ -1,0 +1,12 @@
+/// The two tasks of a call, see attune_task.
+#ifndef ATTUNE_SRC_ROWS_TASK_H
+#define ATTUNE_SRC_ROWS_TASK_H
+
+#include "phase.h"
+
+/// Norm bounds of the keys of one sequence and key/value head; for kernels with a fixed-reference algorithm.
+int attune_bound_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage);
+/// Output, and lse where asked for, of one block of query rows of one head.
+int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage);
+
+#endif

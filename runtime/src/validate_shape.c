@@ -1,0 +1,200 @@
+/// Checks that look at numbers only.
+#include "validate.h"
+
+#include "status.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+
+static const char *const dimension_names[3] = {"batch", "head", "sequence"};
+
+attune_status attune_check_structs(const attune_attention_args *a) {
+    if (!a)
+        return attune_fail(ATTUNE_NULL_POINTER, "args is null; pass an attune_attention_args");
+    if (a->size != sizeof *a)
+        return attune_fail(
+            ATTUNE_STRUCT_SIZE,
+            "args.size is %u but must be sizeof(attune_attention_args), here %zu; set it, or compile with the header of this runtime",
+            a->size, sizeof *a);
+    if (a->version != ATTUNE_ATTENTION_ARGS_VERSION)
+        return attune_fail(ATTUNE_STRUCT_SIZE, "args.version is %u but must be ATTUNE_ATTENTION_ARGS_VERSION, here %d", a->version,
+                           ATTUNE_ATTENTION_ARGS_VERSION);
+    const attune_exec *exec = a->exec;
+    if (!exec)
+        return ATTUNE_OK;
+    if (exec->size != sizeof *exec)
+        return attune_fail(ATTUNE_STRUCT_SIZE,
+                           "exec.size is %u but must be sizeof(attune_exec), here %zu; set it, or compile with the header of this runtime",
+                           exec->size, sizeof *exec);
+    if (exec->num_threads < 0)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "exec.num_threads is %d but must be at least 0, which stands for attune_num_threads()",
+                           exec->num_threads);
+    return ATTUNE_OK;
+}
+
+static attune_status check_counts(const attune_attention_args *a) {
+    const struct {
+        const char *name;
+        int64_t value, minimum;
+    } counts[] = {{"batch", a->batch, 0},
+                  {"num_heads", a->num_heads, 1},
+                  {"num_kv_heads", a->num_kv_heads, 1},
+                  {"seq_len_q", a->seq_len_q, 0},
+                  {"seq_len_kv", a->seq_len_kv, 0}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].value < counts[i].minimum)
+            return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s is %" PRId64 " but must be at least %" PRId64, counts[i].name, counts[i].value,
+                               counts[i].minimum);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].value > INT32_MAX)
+            return attune_fail(ATTUNE_INDEX_RANGE, "%s is %" PRId64 " but must be at most %d; split it over several calls", counts[i].name,
+                               counts[i].value, INT32_MAX);
+    if (a->batch * a->num_heads > INT32_MAX)
+        return attune_fail(ATTUNE_INDEX_RANGE,
+                           "batch * num_heads is %" PRId64 " but must be at most %d; split the batch over several calls",
+                           a->batch * a->num_heads, INT32_MAX);
+    return ATTUNE_OK;
+}
+
+static attune_status check_heads(const attune_kernel *kernel, const attune_attention_args *a) {
+    if (a->num_heads % a->num_kv_heads)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "num_heads is %" PRId64 " but must be a multiple of num_kv_heads, which is %" PRId64,
+                           a->num_heads, a->num_kv_heads);
+    int64_t group = kernel->info.group;
+    if (group > 0 && a->num_heads != group * a->num_kv_heads)
+        return attune_fail(ATTUNE_SHAPE_MISMATCH,
+                           "num_heads is %" PRId64 " but kernel %s was generated for group %" PRId64 ", so %" PRId64
+                           " with num_kv_heads %" PRId64 "; generate one with GROUP %" PRId64,
+                           a->num_heads, kernel->info.name, group, group * a->num_kv_heads, a->num_kv_heads,
+                           a->num_heads / a->num_kv_heads);
+    return ATTUNE_OK;
+}
+
+static attune_status check_outputs_and_params(const attune_kernel *kernel, const attune_attention_args *a) {
+    if (a->lse && !kernel->info.has_lse)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "lse is given but kernel %s writes none; pass null or add lse to OUTPUTS",
+                           kernel->info.name);
+    if (a->params && !kernel->params_size)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "params is given but kernel %s has none; pass null", kernel->info.name);
+    if (!a->params && kernel->params_size)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "params is null but kernel %s needs its %s_params (%u bytes)", kernel->info.name,
+                           kernel->info.name, kernel->params_size);
+    return ATTUNE_OK;
+}
+
+/// Rows of an output that share elements would be written by several threads. Sorted by stride, each dimension must step over all
+/// that the smaller ones reach; layouts that interleave without touching otherwise are refused too, and nobody has them.
+static attune_status check_rows_are_apart(const attune_tensor *t) {
+    int order[3] = {2, 1, 0};
+    for (int i = 0; i < 3; i++)
+        for (int j = i + 1; j < 3; j++)
+            if (t->stride[order[j]] < t->stride[order[i]]) {
+                int other = order[i];
+                order[i] = order[j];
+                order[j] = other;
+            }
+    __int128 reach = t->row_elements;
+    for (int i = 0; i < 3; i++) {
+        int d = order[i];
+        if (t->extent[d] <= 1)
+            continue;
+        if (t->stride[d] < reach)
+            return attune_fail(ATTUNE_INVALID_ARGUMENT,
+                               "stride_%s[%d] (%s) is %" PRId64 " but must be at least %" PRId64 ", or rows of %s overlap", t->name, d,
+                               dimension_names[d], t->stride[d], (int64_t)reach, t->name);
+        reach += (__int128)t->stride[d] * (t->extent[d] - 1);
+    }
+    return ATTUNE_OK;
+}
+
+static attune_status check_strides(const attune_tensor *t, bool is_written, bool is_packed) {
+    for (int d = is_packed ? 1 : 0; d < 3; d++)
+        if (t->stride[d] < 0)
+            return attune_fail(ATTUNE_INVALID_ARGUMENT,
+                               "stride_%s[%d] (%s) is %" PRId64 " but must not be negative; copy the tensor in forward order", t->name, d,
+                               dimension_names[d], t->stride[d]);
+    __int128 span = attune_tensor_span(t);
+    if (span > INT32_MAX)
+        return attune_fail(ATTUNE_INDEX_RANGE,
+                           "%s spans %" PRId64 "%s elements but must span at most %d; split the batch or the heads over several calls",
+                           t->name, span > INT64_MAX ? INT64_MAX : (int64_t)span, span > INT64_MAX ? " or more" : "", INT32_MAX);
+    return is_written && span ? check_rows_are_apart(t) : ATTUNE_OK;
+}
+
+static attune_status check_lengths(const char *name, const int32_t *lengths, int64_t batch, const char *limit_name, int64_t limit) {
+    for (int64_t b = 0; lengths && b < batch; b++)
+        if (lengths[b] < 0 || lengths[b] > limit)
+            return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s[%" PRId64 "] is %d but must be within 0 .. %" PRId64 ", which is %s", name, b,
+                               lengths[b], limit, limit_name);
+    return ATTUNE_OK;
+}
+
+static attune_status check_cu_seqlens(const char *name, const int32_t *cu, int64_t batch, const char *total_name, int64_t total) {
+    if (cu[0] != 0)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s[0] is %d but must be 0, the first row of the first sequence", name, cu[0]);
+    for (int64_t b = 0; b < batch; b++)
+        if (cu[b + 1] < cu[b])
+            return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s[%" PRId64 "] is %d but must be at least the entry before it, which is %d", name,
+                               b + 1, cu[b + 1], cu[b]);
+    if (cu[batch] > total)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT,
+                           "%s[%" PRId64 "] is %d but must be at most %s, which is %" PRId64 " (rows of all sequences together)", name,
+                           batch, cu[batch], total_name, total);
+    return ATTUNE_OK;
+}
+
+static attune_status check_sequences(const attune_attention_args *a) {
+    const int32_t *cu_q = a->cu_seqlens_q, *cu_kv = a->cu_seqlens_kv;
+    if (!cu_q != !cu_kv)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "cu_seqlens_%s is given without cu_seqlens_%s; pass both or neither", cu_q ? "q" : "kv",
+                           cu_q ? "kv" : "q");
+    if (cu_q && (a->lengths_q || a->lengths_kv))
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "lengths_%s is given together with cu_seqlens, which tell all lengths; pass null",
+                           a->lengths_q ? "q" : "kv");
+    attune_status status = check_lengths("lengths_q", a->lengths_q, a->batch, "seq_len_q", a->seq_len_q);
+    if (!status)
+        status = check_lengths("lengths_kv", a->lengths_kv, a->batch, "seq_len_kv", a->seq_len_kv);
+    if (!status && cu_q)
+        status = check_cu_seqlens("cu_seqlens_q", cu_q, a->batch, "seq_len_q", a->seq_len_q);
+    if (!status && cu_kv)
+        status = check_cu_seqlens("cu_seqlens_kv", cu_kv, a->batch, "seq_len_kv", a->seq_len_kv);
+    return status;
+}
+
+void attune_list_tensors(const attune_kernel *kernel, const attune_attention_args *a, attune_tensor tensors[ATTUNE_NUM_TENSORS]) {
+    // Packed sequences are one long one whose batch stride means nothing.
+    int64_t batch = a->cu_seqlens_q && a->batch > 0 ? 1 : a->batch;
+    int64_t bytes = kernel->type_bits / 8, dim = kernel->info.head_dim, dim_v = kernel->info.head_dim_v;
+    int64_t heads = a->num_heads, kv_heads = a->num_kv_heads, rows = a->seq_len_q, keys = a->seq_len_kv;
+    tensors[ATTUNE_QUERY] = (attune_tensor){"query", a->query, bytes, dim, {batch, heads, rows}, a->stride_query};
+    tensors[ATTUNE_KEY] = (attune_tensor){"key", a->key, bytes, dim, {batch, kv_heads, keys}, a->stride_key};
+    tensors[ATTUNE_VALUE] = (attune_tensor){"value", a->value, bytes, dim_v, {batch, kv_heads, keys}, a->stride_value};
+    tensors[ATTUNE_OUTPUT] = (attune_tensor){"output", a->output, bytes, dim_v, {batch, heads, rows}, a->stride_output};
+    tensors[ATTUNE_LSE] = (attune_tensor){"lse", a->lse, sizeof(float), 1, {batch, heads, rows}, a->stride_lse};
+}
+
+__int128 attune_tensor_span(const attune_tensor *t) {
+    __int128 span = t->row_elements;
+    for (int d = 0; d < 3; d++) {
+        if (t->extent[d] == 0)
+            return 0;
+        span += (__int128)(t->extent[d] - 1) * t->stride[d];
+    }
+    return span;
+}
+
+attune_status attune_check_shape(const attune_kernel *kernel, const attune_attention_args *a) {
+    attune_status status = check_counts(a);
+    if (!status)
+        status = check_heads(kernel, a);
+    if (!status)
+        status = check_outputs_and_params(kernel, a);
+    if (!status)
+        status = check_sequences(a);
+    attune_tensor tensors[ATTUNE_NUM_TENSORS];
+    attune_list_tensors(kernel, a, tensors);
+    for (int i = 0; i < ATTUNE_NUM_TENSORS && !status; i++)
+        if (i != ATTUNE_LSE || a->lse)
+            status = check_strides(&tensors[i], i >= ATTUNE_OUTPUT, a->cu_seqlens_q != NULL);
+    return status;
+}
