@@ -1,0 +1,59 @@
+#include "generator/algorithm/attention.h"
+#include "attune/kernel.h"
+
+namespace attune {
+
+using namespace Halide;
+
+namespace {
+
+/// 2^n for an integer n <= 0; 0 below -126.
+Expr exp2_integer(const Expr &n) { return reinterpret<float>((cast<int>(max(n, -127.0f)) + 127) << 23); }
+
+}  // namespace
+
+AttentionStages define_online_softmax(const AttentionTask &task, bool split_full_chunks) {
+    AttentionStages stages;
+    const BlockShape &shape = task.shape;
+    Var i("i"), k("k"), c("c"), s("s");
+    define_query(task, stages);
+
+    // The column that holds the running maximum, is the last to change, so that the others still read the old one.
+    // Maxima are integers: rescaling by them is exact.
+    define_accumulator(task, stages);
+    for (bool partial : {false, true}) {
+        if (!partial && !split_full_chunks) continue;
+        ChunkStages &chunk = partial ? stages.partial : stages.full;
+        const std::string suffix = partial ? "_partial" : "_full";
+        define_scores(task, stages, partial, [](const Expr &, const Expr &) { return Expr(0.0f); });
+        const Expr score = chunk.scores(i, k, c, s);
+        chunk.logits = Func("logits" + suffix);
+        chunk.logits(i, k, c, s) = hidden_logit(score, partial ? visible_bits(task, stages, i, k, c, s) : Expr(-1));
+        chunk.over_max = RDom(0, shape.block_kv, "over_max" + suffix);
+        chunk.maximum = Func("maximum" + suffix);
+        chunk.maximum(i, c, s) = first_maximum;
+        chunk.maximum(i, c, s) = max(chunk.maximum(i, c, s), chunk.logits(i, chunk.over_max, c, s));
+        chunk.weights = Func("weights" + suffix);
+        chunk.weights(i, k, c, s) = exp2_of_difference(chunk.logits(i, k, c, s) - ceil(chunk.maximum(i, c, s)));
+        define_weighted(task, stages, partial);
+
+        RDom &loop = partial ? stages.partial_loop : stages.full_loop;
+        loop = RDom(0, shape.tile_d, 0, task.value_blocks() + 1, 0, task.chunks(), partial ? "partial" : "full");
+        if (partial) {
+            loop.where(loop.z >= (split_full_chunks ? task.full_chunks(s) : 0) && loop.z < task.visited_chunks(s));
+        } else {
+            loop.where(loop.z < task.full_chunks(s));
+        }
+        const Expr old_max = stages.accumulator(i, 1, task.value_blocks(), s), chunk_max = ceil(chunk.maximum(i, loop.z, s));
+        const Expr new_max = max(old_max, chunk_max);
+        const Expr old = stages.accumulator(i, loop.x, loop.y, s) * exp2_integer(old_max - new_max), weight = exp2_integer(chunk_max - new_max);
+        const Expr state = select(loop.x == 0, old + chunk_row_sum(chunk, i, loop.z, s) * weight, new_max);
+        stages.accumulator(i, loop.x, loop.y, s) =
+            select(likely(loop.y < task.value_blocks()), old + chunk.weighted(i, loop.x, loop.y, loop.z, s) * weight, state);
+    }
+    define_exact_result(task, stages);
+    define_outputs(task, stages, ATTUNE_ROW_ONLINE);
+    return stages;
+}
+
+}  // namespace attune

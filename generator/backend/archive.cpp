@@ -1,0 +1,56 @@
+#include "generator/backend/files.h"
+#include "generator/backend/kernel.h"
+#include "generator/spec/error.h"
+
+#include <llvm/Object/ArchiveWriter.h>
+#include <llvm/Support/MemoryBuffer.h>
+
+#include <filesystem>
+
+namespace attune {
+
+namespace {
+
+std::vector<char> archive_bytes(const std::vector<ObjectFile> &objects) {
+    std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
+    std::vector<llvm::NewArchiveMember> members;
+    for (const ObjectFile &object : objects) {
+        buffers.push_back(llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.bytes.data(), object.bytes.size()), object.name));
+        members.emplace_back(buffers.back()->getMemBufferRef());
+        members.back().MemberName = object.name;
+    }
+    auto archive = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU, /*Deterministic=*/true,
+                                              /*Thin=*/false);
+    if (!archive) {
+        throw Error({ErrorCode::internal, "archive", "", llvm::toString(archive.takeError()), "please report this with the specification", "", 0, 0});
+    }
+    return {(*archive)->getBufferStart(), (*archive)->getBufferEnd()};
+}
+
+}  // namespace
+
+std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory) {
+    std::error_code failure;
+    std::filesystem::create_directories(directory, failure);
+    if (failure) {
+        throw Error({ErrorCode::input, "output directory", directory, "a folder that can be created (" + failure.message() + ")", "give another with -o", "", 0, 0});
+    }
+    std::vector<CompiledVariant> variants;
+    for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
+        if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end()) {
+            variants.push_back(compile_variant(plan_kernel(spec, target)));
+        }
+    }
+    const std::string metadata = kernel_metadata(spec, variants), header = kernel_header(spec);
+    std::vector<ObjectFile> objects = {kernel_descriptor(spec, variants, metadata)};
+    for (CompiledVariant &variant : variants) {
+        for (ObjectFile &object : variant.objects) objects.push_back(std::move(object));
+    }
+    const std::string base = (std::filesystem::path(directory) / spec.name).string();
+    write_file_if_changed(base + ".h", {header.begin(), header.end()});
+    write_file_if_changed(base + ".json", {metadata.begin(), metadata.end()});
+    write_file_if_changed(base + ".a", archive_bytes(objects));
+    return {base + ".a", base + ".h", base + ".json"};
+}
+
+}  // namespace attune

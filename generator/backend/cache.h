@@ -1,0 +1,15 @@
+#pragma once
+#include "generator/backend/kernel.h"
+
+namespace attune {
+
+/// $ATTUNE_CACHE_DIR, else $XDG_CACHE_HOME/attune, else ~/.cache/attune.
+std::string cache_directory();
+/// A name for what compile_variant would make: specification, schedule, target, options and this build of the generator.
+std::string cache_key(const KernelPlan &plan, const CompileOptions &options);
+/// The variant of that key; false where there is none, or an unreadable one. Safe with several processes: entries appear whole.
+bool read_cached_variant(const std::string &key, CompiledVariant &variant);
+/// Keeps it. A cache that cannot be written is no error.
+void write_cached_variant(const std::string &key, const CompiledVariant &variant);
+
+}  // namespace attune

@@ -1,0 +1,96 @@
+#include "generator/backend/lowering.h"
+#include "generator/backend/object.h"
+
+#include <cstddef>
+#include <fmt/format.h>
+
+namespace attune {
+
+namespace {
+
+// The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
+static_assert(sizeof(attune_kernel_variant) == 72 && offsetof(attune_kernel_variant, key_bound) == 16 && offsetof(attune_kernel_variant, scratch_bytes) == 48);
+static_assert(sizeof(attune_kernel_info) == 64 && offsetof(attune_kernel_info, head_dim) == 32 && offsetof(attune_kernel_info, softmax_scale) == 48);
+static_assert(sizeof(attune_kernel) == 104 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, variants) == 80);
+
+/// A C string as an LLVM constant.
+class Strings {
+public:
+    std::string add(const std::string &text) {
+        const std::string name = fmt::format("@.text{}", count_++);
+        std::string escaped;
+        for (unsigned char c : text) {
+            escaped += c >= 32 && c < 127 && c != '"' && c != '\\' ? std::string(1, static_cast<char>(c)) : fmt::format("\\{:02X}", c);
+        }
+        definitions += fmt::format("{} = private unnamed_addr constant [{} x i8] c\"{}\\00\"\n", name, text.size() + 1, escaped);
+        return "ptr " + name;
+    }
+    std::string definitions;
+
+private:
+    int count_ = 0;
+};
+
+std::string type_code(DType dtype) { return dtype == DType::bf16 ? "4" : "2"; }  // halide_type_float, halide_type_bfloat
+
+}  // namespace
+
+ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants, const std::string &metadata) {
+    Strings strings;
+    std::string declarations, rows;
+    for (const CompiledVariant &variant : variants) {
+        auto pointer = [&](TaskFunction function) {
+            const std::vector<TaskFunction> functions = task_functions(variant.plan);
+            if (std::find(functions.begin(), functions.end(), function) == functions.end()) return std::string("ptr null");
+            const std::string symbol = "@" + task_symbol(variant.plan, function);
+            declarations += "declare i32 " + symbol + "(...)\n";
+            return "ptr " + symbol;
+        };
+        const attune_kernel_variant &sizes = variant.sizes;
+        rows += fmt::format("{}  %variant {{ {}, i32 {}, i32 {}, {}, {}, {}, {}, i64 {}, i64 {}, i64 {} }}", rows.empty() ? "" : ",\n",
+                            strings.add(variant.plan.target->name), sizes.features, sizes.block_q, pointer(TaskFunction::key_bound),
+                            pointer(TaskFunction::row_reference), pointer(TaskFunction::fixed), pointer(TaskFunction::exact),
+                            sizes.scratch_bytes, sizes.scratch_bytes_per_key, sizes.scratch_key_block);
+    }
+    uint64_t scale_bits;
+    static_assert(sizeof(scale_bits) == sizeof(spec.softmax_scale));
+    std::memcpy(&scale_bits, &spec.softmax_scale, sizeof(scale_bits));
+    const std::string info = fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double 0x{:016X}, {} }}", strings.add(spec.name),
+                                         strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(mask_name(spec.mask)),
+                                         spec.head_dim, spec.head_dim_v, spec.group, spec.lse ? 1 : 0, scale_bits, strings.add(metadata));
+    const std::string text = fmt::format(
+        R"(target triple = "x86_64-unknown-linux-gnu"
+%variant = type {{ ptr, i32, i32, ptr, ptr, ptr, ptr, i64, i64, i64 }}
+%info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr }}
+%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, ptr, ptr }}
+{strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
+declare i64 @attune_kernel_workspace_size(ptr, ptr)
+declare void @attune_register_kernel(ptr)
+@{name}_variants = internal constant [{count} x %variant] [
+{rows}
+]
+@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 0, {info}, ptr @{name}_variants, ptr null, ptr null }}
+define i32 @{name}(ptr %args) nounwind {{
+  %status = tail call i32 @attune_kernel_run(ptr @{name}_kernel, ptr %args)
+  ret i32 %status
+}}
+define i64 @{name}_workspace_size(ptr %args) nounwind {{
+  %size = tail call i64 @attune_kernel_workspace_size(ptr @{name}_kernel, ptr %args)
+  ret i64 %size
+}}
+define ptr @{name}_info() nounwind {{
+  ret ptr getelementptr inbounds (%kernel, ptr @{name}_kernel, i32 0, i32 6)
+}}
+define internal void @{name}_register() nounwind {{
+  tail call void @attune_register_kernel(ptr @{name}_kernel)
+  ret void
+}}
+@llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}] [{{ i32, ptr, ptr }} {{ i32 65535, ptr @{name}_register, ptr null }}]
+)",
+        fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
+        fmt::arg("count", variants.size()), fmt::arg("rows", rows), fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("code", type_code(spec.dtype)),
+        fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
+    return assemble_llvm(text, spec.name + ".o");
+}
+
+}  // namespace attune

@@ -1,0 +1,84 @@
+#pragma once
+#include "generator/backend/target.h"
+#include "generator/spec/spec.h"
+#include "attune/kernel.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace attune {
+
+/// The schedule parameters of one variant, by name ("block_q": 192), in the order the family declares them.
+using ScheduleParameters = std::vector<std::pair<std::string, int>>;
+
+/// What the generator decided for a specification on a target, before anything is compiled.
+struct KernelPlan {
+    AttentionSpec spec;
+    const CpuTarget *target = nullptr;
+    std::string algorithm;         ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
+    std::string schedule;          ///< the family: "cpu_query_lanes", "cpu_full_row"
+    ScheduleParameters parameters;
+    std::string reason;            ///< why this family and these parameters, one line
+    int64_t footprint_bytes = 0;   ///< working set of the inner loops: strips and chunks that should stay in L1/L2
+    std::string footprint_formula; ///< as text, with the parameters' names
+
+    std::string variant_name() const;  ///< "<id>__avx512"
+};
+
+/// How a build differs from the release form; tests use it.
+struct CompileOptions {
+    ScheduleParameters overrides;  ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
+    bool asserts = false;          ///< keep Halide's checks, and turn promises into checks
+    bool asan = false;             ///< Halide's address-sanitizer instrumentation
+};
+
+KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides = {});
+
+/// One object file in memory.
+struct ObjectFile {
+    std::string name;          ///< member name in the archive
+    std::vector<char> bytes;
+};
+
+/// A variant: its objects, and what the descriptor must say of it.
+struct CompiledVariant {
+    KernelPlan plan;
+    std::vector<ObjectFile> objects;
+    attune_kernel_variant sizes{};  ///< block_q, scratch_…; its pointers are null here
+    bool has_fixed = false;         ///< the functions key_bound, row_reference and fixed exist
+    double seconds = 0;             ///< spent generating
+};
+CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &options = {});
+
+/// Writes <directory>/<name>.a, .h and .json for all targets of the specification; each appears only when complete, and is not touched
+/// where its content is the same already. Returns the paths.
+std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory);
+
+/// The three texts and bytes of a build.
+std::string kernel_header(const AttentionSpec &spec);
+std::string kernel_metadata(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants);  ///< JSON
+ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants, const std::string &metadata);
+
+/// A kernel loaded into this process: kernel() can be run with attune_kernel_run as long as this lives.
+class LoadedKernel {
+public:
+    virtual ~LoadedKernel() = default;
+    virtual const attune_kernel *kernel() const = 0;
+    virtual const KernelPlan &plan() const = 0;
+    virtual double compile_seconds() const = 0;  ///< 0 when it came from the cache
+    virtual const std::vector<ObjectFile> &objects() const = 0;
+};
+/// Compiles the specification for one target, or takes it from the cache ($ATTUNE_CACHE_DIR, else $XDG_CACHE_HOME/attune, else
+/// ~/.cache/attune; keyed by specification, schedule, target and build of this generator; safe with several processes), and loads it.
+std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options = {});
+
+/// What `explain --stage algorithm|schedule|llvm|asm` prints: Halide's loop nest or lowered statements, LLVM assembly, machine assembly.
+std::string kernel_stage_text(const KernelPlan &plan, const std::string &stage);
+
+/// "Halide 21.0.0", "LLVM 22.1.8", and the id of this build of the generator.
+std::string halide_version();
+std::string llvm_version();
+std::string build_id();
+
+}  // namespace attune

@@ -1,0 +1,104 @@
+#include "generator/backend/cache.h"
+#include "generator/backend/lowering.h"
+#include "generator/spec/error.h"
+
+#include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
+#include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Support/TargetSelect.h>
+
+namespace attune {
+
+namespace {
+
+template <typename T>
+T checked(llvm::Expected<T> value, const char *step) {
+    if (value) return std::move(*value);
+    throw Error({ErrorCode::internal, step, "", llvm::toString(value.takeError()), "please report this with the specification", "", 0, 0});
+}
+
+void checked(llvm::Error error, const char *step) {
+    if (error) throw Error({ErrorCode::internal, step, "", llvm::toString(std::move(error)), "please report this with the specification", "", 0, 0});
+}
+
+/// The variant's objects, linked into this process by LLVM's JIT linker, and a descriptor made here.
+class JitKernel : public LoadedKernel {
+public:
+    JitKernel(CompiledVariant variant, double seconds) : variant_(std::move(variant)), seconds_(seconds) {
+        llvm::InitializeNativeTarget();
+        llvm::InitializeNativeTargetAsmPrinter();
+        jit_ = checked(llvm::orc::LLJITBuilder().create(), "create the JIT linker");
+        auto &library = jit_->getMainJITDylib();
+        library.addGenerator(checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()), "find this process's symbols"));
+        llvm::orc::SymbolMap runtime;
+        auto define = [&](const char *name, void *address) {
+            runtime[jit_->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address), llvm::JITSymbolFlags::Exported};
+        };
+        define("attune_malloc", reinterpret_cast<void *>(&attune_malloc));
+        define("attune_free", reinterpret_cast<void *>(&attune_free));
+        checked(library.define(llvm::orc::absoluteSymbols(std::move(runtime))), "define the runtime");
+        for (const ObjectFile &object : variant_.objects) {
+            checked(jit_->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.bytes.data(), object.bytes.size()), object.name)), "add an object");
+        }
+        describe();
+    }
+
+    const attune_kernel *kernel() const override { return &kernel_; }
+    const KernelPlan &plan() const override { return variant_.plan; }
+    double compile_seconds() const override { return seconds_; }
+    const std::vector<ObjectFile> &objects() const override { return variant_.objects; }
+
+private:
+    template <typename F>
+    void find(F &pointer, TaskFunction function) {
+        pointer = checked(jit_->lookup(task_symbol(variant_.plan, function)), "link the kernel").toPtr<F>();
+    }
+
+    void describe() {
+        const AttentionSpec &spec = variant_.plan.spec;
+        row_ = variant_.sizes;
+        row_.target = variant_.plan.target->name;
+        for (TaskFunction function : task_functions(variant_.plan)) {
+            switch (function) {
+            case TaskFunction::key_bound: find(row_.key_bound, function); break;
+            case TaskFunction::row_reference: find(row_.row_reference, function); break;
+            case TaskFunction::fixed: find(row_.fixed, function); break;
+            case TaskFunction::exact: find(row_.exact, function); break;
+            }
+        }
+        id_ = spec.id();
+        metadata_ = kernel_metadata(spec, {variant_});
+        kernel_.abi = ATTUNE_KERNEL_ABI;
+        kernel_.num_variants = 1;
+        kernel_.type_code = spec.dtype == DType::bf16 ? 4 : 2;
+        kernel_.type_bits = static_cast<uint8_t>(8 * dtype_bytes(spec.dtype));
+        kernel_.info = {variant_.plan.spec.name.c_str(), id_.c_str(), dtype_name(spec.dtype), mask_name(spec.mask), spec.head_dim, spec.head_dim_v,
+                        spec.group, spec.lse ? 1 : 0, spec.softmax_scale, metadata_.c_str()};
+        kernel_.variants = &row_;
+        kernel_.chosen = &row_;  // loaded for one target, which the caller has checked: the environment has no say
+    }
+
+    CompiledVariant variant_;
+    double seconds_;
+    std::unique_ptr<llvm::orc::LLJIT> jit_;
+    attune_kernel_variant row_{};
+    attune_kernel kernel_{};
+    std::string id_, metadata_;
+};
+
+}  // namespace
+
+std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
+    CompiledVariant variant;
+    variant.plan = plan_kernel(spec, target, options.overrides);
+    const std::string key = cache_key(variant.plan, options);
+    double seconds = 0;
+    if (!read_cached_variant(key, variant)) {
+        variant = compile_variant(variant.plan, options);
+        seconds = variant.seconds;
+        write_cached_variant(key, variant);
+    }
+    return std::make_unique<JitKernel>(std::move(variant), seconds);
+}
+
+}  // namespace attune

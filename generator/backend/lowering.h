@@ -1,0 +1,31 @@
+#pragma once
+#include "generator/backend/kernel.h"
+#include "schedules/cpu_query_lanes.h"
+
+#include <functional>
+#include <memory>
+
+namespace attune {
+
+/// Names of the task functions, after "<kernel>__<target>_": attune_kernel_variant has a pointer for each.
+enum class TaskFunction { key_bound, row_reference, fixed, exact };
+const char *task_function_name(TaskFunction function);
+/// The functions that a plan's algorithm has.
+std::vector<TaskFunction> task_functions(const KernelPlan &plan);
+/// "minilm_attention__avx512_fixed"
+std::string task_symbol(const KernelPlan &plan, TaskFunction function);
+
+/// The plan's parameters as the schedules take them.
+CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan);
+
+/// A scheduled pipeline with its arguments, ready to be lowered.
+struct ScheduledFunction {
+    std::shared_ptr<AttentionTask> task;  ///< owns the parameters
+    Halide::Pipeline pipeline;
+    std::vector<Halide::Argument> arguments;
+};
+ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function);
+
+Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &options);
+
+}  // namespace attune

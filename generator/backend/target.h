@@ -1,0 +1,28 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace attune {
+
+/// An instruction set that kernels are generated for: one row of the target table.
+struct CpuTarget {
+    const char *name;            ///< "avx512"
+    const char *halide;          ///< Halide's target string, without the features that every kernel has
+    int vector;                  ///< lanes of f32
+    int registers;               ///< vector registers
+    uint32_t features;           ///< ATTUNE_CPU_… bits that the machine must have
+    const char *needs;           ///< for messages: "AVX-512 F, BW, CD, DQ and VL"
+};
+
+/// All of them, best first; the last is the baseline.
+const std::vector<CpuTarget> &cpu_targets();
+/// By name. Throws Error(usage) for an unknown one, Error(target) for a known one that this version cannot generate yet
+/// (amx, neon, opencl, …).
+const CpuTarget &cpu_target(const std::string &name);
+/// The targets that this machine runs, best first.
+std::vector<const CpuTarget *> available_targets();
+/// `name`, or for "auto" the best of `allowed` that this machine runs. Throws Error(target) where it cannot run here.
+const CpuTarget &runnable_target(const std::string &name, const std::vector<std::string> &allowed);
+
+}  // namespace attune

@@ -1,0 +1,62 @@
+#include "generator/reference/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+namespace attune {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double u32 = 0x1p-24;      // unit roundoff of the f32 arithmetic in a kernel
+constexpr double flushed = 0x1p-120;  // what flushing denormals may cost
+
+/// Distance of neighbouring values of the output type at `x`.
+double ulp(double x, int bits, int min_exponent) {
+    const int exponent = x == 0 ? min_exponent : std::max(std::ilogb(x), min_exponent);
+    return std::ldexp(1.0, exponent - (bits - 1));
+}
+
+/// |got - expected| / bound; a NaN or infinity must be met by the same.
+double share(double got, double expected, double bound) {
+    if (std::isnan(expected)) return std::isnan(got) ? 0 : infinity;
+    if (got == expected) return 0;
+    if (!std::isfinite(got) || !std::isfinite(expected)) return infinity;
+    const double error = std::abs(got - expected);
+    return std::isnan(bound) || bound <= 0 ? infinity : error / bound;
+}
+
+}  // namespace
+
+ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &expected, const std::vector<double> &output,
+                       const std::vector<float> &lse, int bits_out, int min_exponent) {
+    const size_t rows = expected.lse.size(), dim = static_cast<size_t>(problem.head_dim_v);
+    if (output.size() != expected.output.size() || (!lse.empty() && lse.size() != rows))
+        throw std::invalid_argument("error_share: output or lse has another size than the reference");
+
+    ErrorShare worst;
+    const double u_out = std::ldexp(1.0, -bits_out);
+    for (size_t row = 0; row < rows; row++) {
+        const double score_error = u32 * (problem.head_dim + 8) * expected.score_abs[row];
+        const bool sees_nothing = expected.lse[row] == -infinity;
+        for (size_t i = row * dim; i < (row + 1) * dim; i++) {
+            const double sum_abs = expected.value_abs[i];
+            double bound = (8 * u32 + 2 * score_error) * sum_abs + flushed;
+            if (std::isfinite(expected.output[i])) bound += ulp(expected.output[i], bits_out, min_exponent) / 2;
+            if (sees_nothing) bound = 0;  // exactly zero
+            const double s = share(output[i], expected.output[i], bound);
+            if (worst.worst_index < 0 || s > worst.output) worst.worst_index = static_cast<int64_t>(i);
+            worst.output = std::max(worst.output, s);
+
+            const double error = std::abs(output[i] - expected.output[i]);
+            if (error > 0) worst.r = std::max(worst.r, std::isfinite(error) && sum_abs > 0 ? error / (u_out * sum_abs) : infinity);
+        }
+        if (lse.empty()) continue;
+        const double bound = score_error + 8 * u32 * std::max(1.0, std::abs(expected.lse[row])) + flushed;
+        worst.lse = std::max(worst.lse, share(lse[row], expected.lse[row], bound));
+    }
+    return worst;
+}
+
+}  // namespace attune

@@ -1,0 +1,98 @@
+#include "generator/reference/inputs.h"
+#include "generator/reference/half.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace attune {
+namespace {
+
+/// ln(x) for 0 < x < 1, to about 1e-15. The file is compiled without contraction, so that every machine rounds alike.
+double portable_log(double x) {
+    int exponent = 0;
+    double m = std::frexp(x, &exponent);  // [0.5, 1)
+    if (m < 0.70710678118654752) m *= 2, exponent--;
+    const double t = (m - 1) / (m + 1), t2 = t * t;  // |t| < 0.172: ln m = 2 atanh t
+    double series = 0;
+    for (int k = 23; k >= 1; k -= 2) series = series * t2 + 1.0 / k;
+    return 2 * t * series + exponent * 0.69314718055994531;
+}
+
+std::vector<double> normal_numbers(int64_t count, uint64_t seed, double factor, DType dtype) {
+    NormalGenerator normal(seed);
+    std::vector<double> out(static_cast<size_t>(count));
+    for (double &x : out) x = round_to(dtype, factor * normal());
+    return out;
+}
+
+}  // namespace
+
+const char *input_kind_name(InputKind kind) {
+    switch (kind) {
+    case InputKind::normal: return "normal";
+    case InputKind::wide_8: return "wide_8";
+    case InputKind::wide_20: return "wide_20";
+    case InputKind::spike: return "spike";
+    }
+    return "normal";
+}
+
+std::vector<InputKind> input_kinds(const std::string &word) {
+    if (word == "normal") return {InputKind::normal};
+    if (word == "wide") return {InputKind::wide_8, InputKind::wide_20};
+    if (word == "spike") return {InputKind::spike};
+    return {};
+}
+
+double round_to(DType dtype, double x) {
+    const float f = static_cast<float>(x);
+    switch (dtype) {
+    case DType::f32: return f;
+    case DType::f16: return f16_to_float(float_to_f16(f));
+    case DType::bf16: return bf16_to_float(float_to_bf16(f));
+    }
+    return f;
+}
+
+double NormalGenerator::operator()() {
+    if (has_spare_) {
+        has_spare_ = false;
+        return spare_;
+    }
+    double a = 0, b = 0, square = 0;
+    do {
+        a = static_cast<double>(static_cast<int64_t>(bits_()) >> 11) * 0x1p-52;  // [-1, 1)
+        b = static_cast<double>(static_cast<int64_t>(bits_()) >> 11) * 0x1p-52;
+        square = a * a + b * b;
+    } while (square >= 1 || square == 0);
+    const double factor = std::sqrt(-2 * portable_log(square) / square);
+    spare_ = b * factor;
+    has_spare_ = true;
+    return a * factor;
+}
+
+void fill_inputs(ReferenceProblem &problem, InputKind kind, DType dtype, uint64_t seed) {
+    const double factor = kind == InputKind::wide_8 ? 8 : kind == InputKind::wide_20 ? 20 : 1;
+    const int64_t rows_q = problem.batch * problem.num_heads * problem.seq_len_q, heads_kv = problem.batch * problem.num_kv_heads;
+    const int64_t rows_kv = heads_kv * problem.seq_len_kv;
+    problem.query = normal_numbers(rows_q * problem.head_dim, 3 * seed, factor, dtype);  // a stream each: shapes do not shift one another
+    problem.key = normal_numbers(rows_kv * problem.head_dim, 3 * seed + 1, factor, dtype);
+    problem.value = normal_numbers(rows_kv * problem.head_dim_v, 3 * seed + 2, 1, dtype);
+    if (kind != InputKind::spike) return;
+
+    for (int64_t head = 0; head < heads_kv; head++) {
+        const int64_t b = head / problem.num_kv_heads;
+        const int64_t length = problem.lengths_kv.empty() ? problem.seq_len_kv
+                                                          : std::clamp<int64_t>(problem.lengths_kv[static_cast<size_t>(b)], 0, problem.seq_len_kv);
+        const auto enlarge = [&](int64_t kv, double by) {
+            double *key = problem.key.data() + (head * problem.seq_len_kv + kv) * problem.head_dim;
+            for (int d = 0; d < problem.head_dim; d++) key[d] = round_to(dtype, std::clamp(key[d] * by, -6e4, 6e4));  // in range of f16
+        };
+        if (length > 0) enlarge(length / 3, 100);
+        // Without a mask every key below the length is visible: then only padding hides.
+        if (length > 1 && problem.visible) enlarge(length - 1, 10000);
+        for (int64_t kv = length; kv < problem.seq_len_kv; kv++) enlarge(kv, 10000);
+    }
+}
+
+}  // namespace attune

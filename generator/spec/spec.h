@@ -1,0 +1,65 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+namespace attune {
+
+enum class DType { f32, f16, bf16 };
+enum class Mask { none, causal, causal_top_left };
+
+/// Which softmax a kernel runs; automatic: fixed_reference, with online for the rows that leave its range.
+enum class Algorithm { automatic, fixed_reference, online, full_row };
+
+const char *dtype_name(DType);           ///< "f32"
+int dtype_bytes(DType);                  ///< 4
+const char *mask_name(Mask);             ///< "causal"
+const char *algorithm_name(Algorithm);   ///< "fixed_reference"; "auto" for automatic
+
+/// A kernel as the user asks for it: validated, every default filled in. Keys and names: design of the specification file.
+struct AttentionSpec {
+    std::string name;             ///< C identifier of the generated function; default: the id
+    DType dtype = DType::f32;     ///< of query, key, value and output
+    int head_dim = 64;            ///< of query and key, 1 … 512
+    int head_dim_v = 64;          ///< of value and output, 1 … 512
+    int group = 1;                ///< query heads per key/value head; 0: any ratio, at run time
+    std::string scale = "rsqrt(head_dim)";  ///< that, or a positive number in its shortest form: "0.1"
+    double softmax_scale = 0.125; ///< its value
+    Mask mask = Mask::none;
+    bool lse = true;              ///< outputs contains "lse"
+    Algorithm algorithm = Algorithm::automatic;
+    std::vector<std::string> targets = {"sse41", "avx2", "avx512"};  ///< of [targets] cpu, in this order; "auto" is all of them
+
+    /// One line that is equal for equal kernels on every machine; the name and the targets are not part of it.
+    std::string canonical() const;
+    /// "attune_prefill_f32_d64_g1_<hash8>": hash8 = the first 8 hex digits of the hash of canonical(); d<head_dim>x<head_dim_v> where they differ, gany for group 0.
+    std::string id() const;
+
+    bool operator==(const AttentionSpec &) const = default;
+};
+
+/// A specification before validation: key -> value as text, and where it stands. TOML files, flags and CMake arguments all
+/// become this, so that there is one validator and one error style.
+struct RawValue {
+    enum class Type { string, integer, real, boolean, date, array, table } type = Type::string;
+    std::string text;                 ///< as written, without quotes; integers in decimal (arrays and tables: for messages)
+    std::vector<std::string> items;   ///< of an array
+    std::string file;
+    int line = 0, column = 0;         ///< where the value stands
+    int key_column = 0;               ///< where its key stands, on the same line
+    std::string flag;                 ///< "--head-dim" where it comes from the command line
+};
+/// Keys as in the file, with their table: "kernel.head_dim", "targets.cpu". The keys that exist: keys.h.
+using RawSpec = std::map<std::string, RawValue>;
+
+/// Reads a TOML file. Throws Error(usage): syntax with line and column; Error(input) where the file cannot be read.
+RawSpec read_spec_file(const std::string &path);
+/// Puts a flag's value ("--head-dim 64", argument name "--head-dim") under its key; it overrides what stands there.
+/// The text is typed as TOML would type it where the key wants a number; lists are separated by commas.
+void set_spec_flag(RawSpec &raw, const std::string &key, const std::string &text, const std::string &flag);
+/// Checks every key and value and fills in the defaults. Throws Error(usage) that names key, value, expectation and cure.
+AttentionSpec validate_spec(const RawSpec &raw);
+/// A specification that validates to the same kernel: what `explain` and the metadata print.
+std::string spec_to_toml(const AttentionSpec &spec);
+
+}  // namespace attune
