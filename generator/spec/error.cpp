@@ -1,6 +1,8 @@
 #include "generator/spec/error.h"
 
+#include <cctype>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -54,8 +56,8 @@ std::string sentence(const ErrorDetails &d) {
     std::string out;
     if (!d.file.empty()) {
         out += d.file;
-        if (d.line > 0) out += ":" + std::to_string(d.line);
-        if (d.line > 0 && d.column > 0) out += ":" + std::to_string(d.column);
+        if (d.line > 0) out.append(":").append(std::to_string(d.line));
+        if (d.line > 0 && d.column > 0) out.append(":").append(std::to_string(d.column));
         out += ": ";
     }
     if (!d.problem.empty())
@@ -82,6 +84,21 @@ const char *error_code_name(ErrorCode code) {
     return "internal";
 }
 
+std::string errno_text(int error) {
+    std::string text = std::strerror(error);
+    if (text.size() > 1 && text[1] >= 'a' && text[1] <= 'z') text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+    return text;
+}
+
 Error::Error(ErrorDetails details) : std::runtime_error(sentence(printable(details))), details_(printable(std::move(details))) {}
+
+Error internal_error(const std::string &step, const std::string &what) {
+    ErrorDetails details;
+    details.code = ErrorCode::internal;
+    details.argument = step;
+    details.problem = "internal error, " + step + ": " + what;
+    details.cure = "please report this with the specification";
+    return Error(details);
+}
 
 }  // namespace attune

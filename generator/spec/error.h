@@ -23,7 +23,7 @@ struct ErrorDetails {
     std::string value = {};     ///< what was found: "513"
     std::string expected = {};  ///< "an integer from 1 to 512"
     std::string cure = {};      ///< "split the head, or …"
-    std::string file = {};      ///< of a specification
+    std::string file = {};      ///< specification or array that the error is in
     int line = 0, column = 0;   ///< 1-based; 0: unknown
     std::string problem = {};   ///< takes the place of "head_dim is 513" in what(), where that is no sentence: "unknown key head_dmi"
 };
@@ -40,5 +40,11 @@ public:
 private:
     ErrorDetails details_;
 };
+
+/// What errno says, in our style: "no such file or directory".
+std::string errno_text(int error);
+
+/// A defect of the generator or of what it stands on, not of the user: `step` is what it was doing, `what` the words of who failed.
+Error internal_error(const std::string &step, const std::string &what);
 
 }  // namespace attune

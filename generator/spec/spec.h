@@ -54,6 +54,8 @@ using RawSpec = std::map<std::string, RawValue>;
 
 /// Reads a TOML file. Throws Error(usage): syntax with line and column; Error(input) where the file cannot be read.
 RawSpec read_spec_file(const std::string &path);
+/// The same for a text; file: its name in messages.
+RawSpec read_spec_text(const std::string &text, const std::string &file);
 /// Puts a flag's value ("--head-dim 64", argument name "--head-dim") under its key; it overrides what stands there.
 /// The text is typed as TOML would type it where the key wants a number; lists are separated by commas.
 void set_spec_flag(RawSpec &raw, const std::string &key, const std::string &text, const std::string &flag);

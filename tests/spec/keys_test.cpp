@@ -1,0 +1,64 @@
+#include "generator/spec/keys.h"
+#include "generator/spec/nearest.h"
+
+#include "tests/spec/spec_file.h"
+
+#include <set>
+
+namespace attune {
+namespace {
+
+TEST(Keys, NamesFlagsAndArgumentsAreUnique) {
+    std::set<std::string> keys, flags, arguments;
+    for (const SpecKey &key : spec_keys()) {
+        EXPECT_TRUE(keys.insert(key.key()).second) << key.key();
+        EXPECT_TRUE(key.flag_name().empty() || flags.insert(key.flag_name()).second) << key.flag_name();
+        EXPECT_TRUE(key.cmake_argument().empty() || arguments.insert(key.cmake_argument()).second) << key.cmake_argument();
+        EXPECT_EQ(find_spec_key(key.key()), &key);
+        if (key.kind != KeyKind::later) {
+            EXPECT_STRNE(key.help, "") << key.key();
+            EXPECT_STRNE(key.cure, "") << key.key();
+            EXPECT_STRNE(key.type, "") << key.key();
+        }
+    }
+    EXPECT_EQ(find_spec_key("kernel.none"), nullptr);
+}
+
+TEST(Keys, SpellFlagsAndArgumentsAsTheDesignDoes) {
+    EXPECT_EQ(find_spec_key("kernel.head_dim_v")->flag_name(), "--head-dim-v");
+    EXPECT_EQ(find_spec_key("kernel.head_dim_v")->cmake_argument(), "HEAD_DIM_V");
+    EXPECT_EQ(find_spec_key("targets.cpu")->flag_name(), "");
+    EXPECT_EQ(find_spec_key("targets.cpu")->cmake_argument(), "TARGETS");
+    EXPECT_EQ(find_spec_key("params")->flag_name(), "--params");
+    EXPECT_EQ(find_spec_key("params")->cmake_argument(), "PARAMS");
+}
+
+TEST(Keys, EveryWordOfTheTableIsAccepted) {
+    for (const SpecKey &key : spec_keys()) {
+        for (const std::string &word : key.allowed) {
+            if (key.key() == "kernel.outputs" && word == "lse") continue;  // not alone
+            RawSpec raw;
+            set_spec_flag(raw, key.key(), word, "--flag");
+            EXPECT_NO_THROW(validate_spec(raw)) << key.key() << " " << word;
+        }
+        for (const std::string &word : key.later) {
+            RawSpec raw;
+            set_spec_flag(raw, key.key(), word, "--flag");
+            EXPECT_THROW(validate_spec(raw), Error) << key.key() << " " << word;
+        }
+    }
+}
+
+TEST(Nearest, FindsTypingMistakesOnly) {
+    const std::vector<std::string> words = {"head_dim", "group", "mask", "dtype"};
+    EXPECT_EQ(nearest("head_dmi", words), "head_dim");  // a swap is one mistake
+    EXPECT_EQ(nearest("headdim", words), "head_dim");
+    EXPECT_EQ(nearest("groups", words), "group");
+    EXPECT_EQ(nearest("msak", words), "mask");
+    EXPECT_EQ(nearest("colour", words), "");
+    EXPECT_EQ(nearest("", words), "");
+    EXPECT_EQ(nearest(std::string(1000000, 'a'), words), "");
+}
+
+}  // namespace
+}  // namespace attune

@@ -1,0 +1,291 @@
+#include "tests/spec/spec_file.h"
+
+namespace attune {
+namespace {
+
+struct MessageCase {
+    const char *name;
+    const char *toml;
+    const char *what;
+    ErrorCode code = ErrorCode::usage;
+};
+void PrintTo(const MessageCase &c, std::ostream *out) { *out << c.name; }
+
+class SpecMessages : public testing::TestWithParam<MessageCase> {};
+
+TEST_P(SpecMessages, NameFileValueExpectationAndCure) {
+    std::string what;
+    const ErrorDetails details = test::error_of(GetParam().toml, &what);
+    EXPECT_EQ(what, GetParam().what);
+    EXPECT_EQ(details.code, GetParam().code);
+    EXPECT_NE(details.argument, "");
+    EXPECT_NE(details.value, "");
+    EXPECT_NE(details.expected, "");
+    EXPECT_NE(details.cure, "");
+    EXPECT_GT(details.line, 0);
+    EXPECT_GT(details.column, 0);
+}
+
+#define KERNEL_KEYS "name, dtype, head_dim, head_dim_v, group, scale, mask, outputs, phases, algorithm"
+#define SCALE "expected \"rsqrt(head_dim)\" or a positive number from 1e-30 to 1e30; "
+#define SCALE_CURE "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"
+#define GROUP "expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only"
+#define HEAD_DIM "an integer from 1 to 512; give the number of elements of one head, such as 64"
+INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
+    MessageCase{"unknown_key", "[kernel]\nhead_dmi = 64",
+                "spec.toml:2:1: unknown key head_dmi in [kernel], expected one of " KERNEL_KEYS "; did you mean head_dim"},
+    MessageCase{"unknown_key_far", "[kernel]\ncolour = \"red\"",
+                "spec.toml:2:1: unknown key colour in [kernel], expected one of " KERNEL_KEYS "; remove it"},
+    MessageCase{"unknown_table", "[kernl]\nhead_dim = 64",
+                "spec.toml:1:2: unknown table kernl, expected [kernel] or [targets]; did you mean [kernel]"},
+    MessageCase{"unknown_table_far", "[extra]",
+                "spec.toml:1:2: unknown table extra, expected [kernel] or [targets]; remove it"},
+    MessageCase{"key_outside_a_table", "head_dim = 64",
+                "spec.toml:1:1: key head_dim stands outside a table, expected it in [kernel]; put it under [kernel]"},
+    MessageCase{"kernel_is_a_number", "kernel = 3",
+                "spec.toml:1:1: kernel is 3, expected a table [kernel]; write [kernel], once, and its keys below it"},
+    MessageCase{"kernel_is_an_array_of_tables", "[[kernel]]\nhead_dim = 64",
+                "spec.toml:1:3: kernel is a list, expected a table [kernel]; write [kernel], once, and its keys below it"},
+    MessageCase{"unknown_target_key", "[targets]\ncpus = [\"avx2\"]",
+                "spec.toml:2:1: unknown key cpus in [targets], expected one of cpu, gpu; did you mean cpu"},
+    MessageCase{"quoted_dotted_key", "\"kernel.head_dim\" = 64",
+                "spec.toml:1:1: unknown key \"kernel.head_dim\", expected [kernel] or [targets]; remove it"},
+    MessageCase{"empty_key", "[kernel]\n\"\" = 64",
+                "spec.toml:2:1: unknown key \"\" in [kernel], expected one of " KERNEL_KEYS "; remove it"},
+    MessageCase{"later_key", "[kernel]\nscore = \"softcap(s, 50)\"",
+                "spec.toml:2:1: key score is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
+    MessageCase{"later_key_inline_table", "[kernel]\nrope = {style = \"half\"}",
+                "spec.toml:2:1: key rope is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
+    MessageCase{"later_empty_table", "[params]",
+                "spec.toml:1:2: table [params] is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
+    MessageCase{"later_layer", "[layer]\nx = 1",
+                "spec.toml:1:2: table [layer] is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
+    MessageCase{"later_dtype", "[kernel]\ndtype = \"i8\"",
+                "spec.toml:2:9: dtype i8 is known, but not in this version, expected one of f32, f16, bf16; convert the arrays to one of these types"},
+    MessageCase{"later_phase", "[kernel]\nphases = [\"prefill\", \"decode\"]",
+                "spec.toml:2:10: phases decode is known, but not in this version, expected the list [\"prefill\"]; use [\"prefill\"]"},
+    MessageCase{"later_cpu", "[targets]\ncpu = [\"amx\"]",
+                "spec.toml:2:7: targets.cpu amx is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512", ErrorCode::target},
+    MessageCase{"gpu", "[targets]\ngpu = [\"opencl\"]",
+                "spec.toml:2:7: GPU targets are not in this version, expected an empty list; leave it out", ErrorCode::target},
+    MessageCase{"gpu_unknown", "[targets]\ngpu = [\"voodoo\"]",
+                "spec.toml:2:7: GPU targets are not in this version, expected an empty list; leave it out", ErrorCode::target},
+    MessageCase{"gpu_string", "[targets]\ngpu = \"cuda\"",
+                "spec.toml:2:7: targets.gpu is \"cuda\", expected an empty list; leave it out"},
+    MessageCase{"head_dim_zero", "[kernel]\nhead_dim = 0",
+                "spec.toml:2:12: head_dim is 0, expected " HEAD_DIM},
+    MessageCase{"head_dim_too_large", "[kernel]\nhead_dim = 513",
+                "spec.toml:2:12: head_dim is 513, expected " HEAD_DIM},
+    MessageCase{"head_dim_negative", "[kernel]\nhead_dim = -1",
+                "spec.toml:2:12: head_dim is -1, expected " HEAD_DIM},
+    MessageCase{"head_dim_fraction", "[kernel]\nhead_dim = 64.5",
+                "spec.toml:2:12: head_dim is 64.5, expected " HEAD_DIM},
+    MessageCase{"head_dim_string", "[kernel]\nhead_dim = \"64\"",
+                "spec.toml:2:12: head_dim is \"64\", expected an integer from 1 to 512; remove the quotes"},
+    MessageCase{"head_dim_exponent", "[kernel]\nhead_dim = 1e3",
+                "spec.toml:2:12: head_dim is 1e3, expected " HEAD_DIM},
+    MessageCase{"head_dim_huge", "[kernel]\nhead_dim = 9223372036854775807",
+                "spec.toml:2:12: head_dim is 9223372036854775807, expected " HEAD_DIM},
+    MessageCase{"head_dim_beyond_64_bits", "[kernel]\nhead_dim = 9223372036854775808",
+                "spec.toml:2:31: error while parsing decimal integer: '9223372036854775808' is not representable in 64 bits, expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"head_dim_bool", "[kernel]\nhead_dim = true",
+                "spec.toml:2:12: head_dim is true, expected " HEAD_DIM},
+    MessageCase{"head_dim_list", "[kernel]\nhead_dim = [64]",
+                "spec.toml:2:12: head_dim is [64], expected " HEAD_DIM},
+    MessageCase{"head_dim_table", "[kernel]\nhead_dim = {}",
+                "spec.toml:2:12: head_dim is a table, expected " HEAD_DIM},
+    MessageCase{"head_dim_date", "[kernel]\nhead_dim = 1979-05-27",
+                "spec.toml:2:12: head_dim is 1979-05-27, expected " HEAD_DIM},
+    MessageCase{"head_dim_nan", "[kernel]\nhead_dim = nan",
+                "spec.toml:2:12: head_dim is nan, expected " HEAD_DIM},
+    MessageCase{"head_dim_v_zero", "[kernel]\nhead_dim_v = 0",
+                "spec.toml:2:14: head_dim_v is 0, expected an integer from 1 to 512; give the number of elements of one head of value, or leave it out where it equals head_dim"},
+    MessageCase{"group_zero", "[kernel]\ngroup = 0",
+                "spec.toml:2:9: group is 0, " GROUP},
+    MessageCase{"group_word", "[kernel]\ngroup = \"all\"",
+                "spec.toml:2:9: group is \"all\", " GROUP},
+    MessageCase{"group_fraction", "[kernel]\ngroup = 1.5",
+                "spec.toml:2:9: group is 1.5, " GROUP},
+    MessageCase{"group_too_large", "[kernel]\ngroup = 1025",
+                "spec.toml:2:9: group is 1025, " GROUP},
+    MessageCase{"scale_zero", "[kernel]\nscale = 0",
+                "spec.toml:2:9: scale is 0, " SCALE SCALE_CURE},
+    MessageCase{"scale_negative", "[kernel]\nscale = -0.5",
+                "spec.toml:2:9: scale is -0.5, " SCALE SCALE_CURE},
+    MessageCase{"scale_nan", "[kernel]\nscale = nan",
+                "spec.toml:2:9: scale is nan, " SCALE SCALE_CURE},
+    MessageCase{"scale_inf", "[kernel]\nscale = inf",
+                "spec.toml:2:9: scale is inf, " SCALE SCALE_CURE},
+    MessageCase{"scale_too_large_for_f32", "[kernel]\nscale = 1e39",
+                "spec.toml:2:9: scale is 1e39, " SCALE SCALE_CURE},
+    MessageCase{"scale_text", "[kernel]\nscale = \"large\"",
+                "spec.toml:2:9: scale is \"large\", " SCALE SCALE_CURE},
+    MessageCase{"scale_division", "[kernel]\nscale = \"1/sqrt(head_dim)\"",
+                "spec.toml:2:9: scale is 1/sqrt(head_dim), " SCALE "write rsqrt(head_dim)"},
+    MessageCase{"scale_bool", "[kernel]\nscale = true",
+                "spec.toml:2:9: scale is true, " SCALE SCALE_CURE},
+    MessageCase{"scale_empty", "[kernel]\nscale = \"\"",
+                "spec.toml:2:9: scale is \"\", " SCALE SCALE_CURE},
+    MessageCase{"scale_list", "[kernel]\nscale = [1.0]",
+                "spec.toml:2:9: scale is [1.0], " SCALE SCALE_CURE},
+    MessageCase{"dtype_unknown", "[kernel]\ndtype = \"f64\"",
+                "spec.toml:2:9: dtype is f64, expected one of f32, f16, bf16; convert the arrays to one of these types"},
+    MessageCase{"dtype_alias", "[kernel]\ndtype = \"float16\"",
+                "spec.toml:2:9: dtype is float16, expected one of f32, f16, bf16; write f16"},
+    MessageCase{"dtype_number", "[kernel]\ndtype = 32",
+                "spec.toml:2:9: dtype is 32, expected one of f32, f16, bf16; convert the arrays to one of these types"},
+    MessageCase{"dtype_empty", "[kernel]\ndtype = \"\"",
+                "spec.toml:2:9: dtype is \"\", expected one of f32, f16, bf16; convert the arrays to one of these types"},
+    MessageCase{"mask_unknown", "[kernel]\nmask = \"casual\"",
+                "spec.toml:2:8: mask is casual, expected one of none, causal, causal_top_left; did you mean causal"},
+    MessageCase{"mask_expression", "[kernel]\nmask = \"causal && window(255)\"",
+                "spec.toml:2:8: mask is causal && window(255), expected one of none, causal, causal_top_left; other masks are expressions, which are not in this version"},
+    MessageCase{"mask_false", "[kernel]\nmask = false",
+                "spec.toml:2:8: mask is false, expected one of none, causal, causal_top_left; other masks are expressions, which are not in this version"},
+    MessageCase{"algorithm_unknown", "[kernel]\nalgorithm = \"onlin\"",
+                "spec.toml:2:13: algorithm is onlin, expected one of auto, fixed_reference, online, full_row; did you mean online"},
+    MessageCase{"outputs_unknown", "[kernel]\noutputs = [\"out\", \"lsee\"]",
+                "spec.toml:2:11: outputs has lsee, expected a list of some of out, lse; did you mean lse"},
+    MessageCase{"outputs_without_out", "[kernel]\noutputs = [\"lse\"]",
+                "spec.toml:2:11: outputs is [\"lse\"], expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]"},
+    MessageCase{"outputs_empty", "[kernel]\noutputs = []",
+                "spec.toml:2:11: outputs is [], expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]"},
+    MessageCase{"outputs_twice", "[kernel]\noutputs = [\"out\", \"out\"]",
+                "spec.toml:2:11: outputs has out twice, expected a list of some of out, lse; write out once"},
+    MessageCase{"outputs_string", "[kernel]\noutputs = \"out\"",
+                "spec.toml:2:11: outputs is \"out\", expected a list of some of out, lse; write [\"out\"]"},
+    MessageCase{"outputs_numbers", "[kernel]\noutputs = [1]",
+                "spec.toml:2:11: outputs has 1, expected a list of some of out, lse; use [\"out\"] or [\"out\", \"lse\"]"},
+    MessageCase{"phases_empty", "[kernel]\nphases = []",
+                "spec.toml:2:10: phases is [], expected the list [\"prefill\"]; use [\"prefill\"]"},
+    MessageCase{"targets_empty", "[targets]\ncpu = []",
+                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512"},
+    MessageCase{"targets_unknown", "[targets]\ncpu = [\"avx3\"]",
+                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512; did you mean avx2"},
+    MessageCase{"targets_string", "[targets]\ncpu = \"avx2\"",
+                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512; write [\"avx2\"]"},
+    MessageCase{"targets_twice", "[targets]\ncpu = [\"avx2\", \"avx2\"]",
+                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512; write avx2 once"},
+    MessageCase{"targets_auto_and_more", "[targets]\ncpu = [\"auto\", \"avx2\"]",
+                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512; auto is all of them, so it stands alone"},
+    MessageCase{"name_empty", "[kernel]\nname = \"\"",
+                "spec.toml:2:8: name is \"\", expected a C identifier of at most 63 characters; choose a name, or leave the key out"},
+    MessageCase{"name_digit", "[kernel]\nname = \"2fast\"",
+                "spec.toml:2:8: name is \"2fast\", expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"name_dash", "[kernel]\nname = \"my-kernel\"",
+                "spec.toml:2:8: name is \"my-kernel\", expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"name_not_ascii", "[kernel]\nname = \"größe\"",
+                "spec.toml:2:8: name is \"größe\", expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"name_keyword_c", "[kernel]\nname = \"while\"",
+                "spec.toml:2:8: name is while, expected a C identifier that is no word of C or C++ or its library; choose another name"},
+    MessageCase{"name_keyword_cpp", "[kernel]\nname = \"class\"",
+                "spec.toml:2:8: name is class, expected a C identifier that is no word of C or C++ or its library; choose another name"},
+    MessageCase{"name_library", "[kernel]\nname = \"memcpy\"",
+                "spec.toml:2:8: name is memcpy, expected a C identifier that is no word of C or C++ or its library; choose another name"},
+    MessageCase{"name_underscore", "[kernel]\nname = \"_kernel\"",
+                "spec.toml:2:8: name is _kernel, expected a C identifier without leading or double underscores, which are reserved; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"name_double_underscore", "[kernel]\nname = \"my__kernel\"",
+                "spec.toml:2:8: name is my__kernel, expected a C identifier without leading or double underscores, which are reserved; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"name_too_long", "[kernel]\nname = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+                "spec.toml:2:8: name is aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, expected a C identifier of at most 63 characters; choose a shorter name"},
+    MessageCase{"name_number", "[kernel]\nname = 5",
+                "spec.toml:2:8: name is 5, expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"name_control", "[kernel]\nname = \"a\\nb\"",
+                "spec.toml:2:8: name is \"a\\nb\", expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter"},
+    MessageCase{"toml_syntax", "[kernel]\nhead_dim =",
+                "spec.toml:2:11: error while parsing key-value pair: encountered end-of-file, expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_duplicate", "[kernel]\nhead_dim = 1\nhead_dim = 2",
+                "spec.toml:3:12: error while parsing key-value pair: cannot redefine existing integer 'head_dim', expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_unclosed", "[kernel\n",
+                "spec.toml:1:8: error while parsing table header: expected ']', saw '\\n', expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_utf8", "[kernel]\nname = \"\xff\"",
+                "spec.toml:2:8: encountered invalid utf-8 sequence, expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_letter", "[kernel]\ngr\xc3\xb6\xc3\x9f" "e = 1",
+                "spec.toml:2:3: error while parsing key-value pair: expected '=', saw 'ö', expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_first_letter", "[kernel]\n\xc3\xa4 = 1",
+                "spec.toml:2:1: error while parsing root table: expected keys, tables, whitespace or comments, saw 'ä', expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_bad_table_name", "[kernel]\nhead_dim = 64\n[[[a]]]\n[targets]\n",
+                "spec.toml:3:1: a table or key has no name that can be read, expected valid TOML; compare with https://toml.io/en/v1.0.0"},
+    MessageCase{"toml_dots", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a = 1",
+                "spec.toml:1:130: a line with more than 64 dots, expected tables no deeper than [kernel] and [targets]; shorten the line"}
+    ), [](const auto &info) { return info.param.name; });
+
+TEST(SpecMessages, FlagsAreNamedAsTyped) {
+    const auto what = [](const char *key, const char *text, const char *flag) -> std::string {
+        RawSpec raw;
+        set_spec_flag(raw, key, text, flag);
+        try {
+            validate_spec(raw);
+        } catch (const Error &error) {
+            EXPECT_EQ(error.details().argument, flag);
+            EXPECT_EQ(error.details().file, "");
+            return error.what();
+        }
+        return "no error";
+    };
+    EXPECT_EQ(what("kernel.head_dim", "513", "--head-dim"),
+              "--head-dim is 513, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.head_dim", "64.0", "--head-dim"),
+              "--head-dim is 64.0, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.head_dim", "", "--head-dim"),
+              "--head-dim is \"\", expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.head_dim", "99999999999999999999", "--head-dim"),
+              "--head-dim is 99999999999999999999, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.head_dim", "64\nname=1", "--head-dim"),
+              "--head-dim is 64\\nname=1, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.head_dim", "many", "--head-dim"),
+              "--head-dim is many, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.group", "0", "--group"),
+              "--group is 0, expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only");
+    EXPECT_EQ(what("kernel.scale", "nan", "--scale"),
+              "--scale is nan, expected \"rsqrt(head_dim)\" or a positive number from 1e-30 to 1e30; leave it out for 1/sqrt(head_dim), or give the number, such as 0.125");
+    EXPECT_EQ(what("kernel.scale", "big", "--scale"),
+              "--scale is big, expected \"rsqrt(head_dim)\" or a positive number from 1e-30 to 1e30; leave it out for 1/sqrt(head_dim), or give the number, such as 0.125");
+    EXPECT_EQ(what("kernel.mask", "casual", "--mask"),
+              "--mask is casual, expected one of none, causal, causal_top_left; did you mean causal");
+    EXPECT_EQ(what("kernel.dtype", "", "--dtype"),
+              "--dtype is \"\", expected one of f32, f16, bf16; convert the arrays to one of these types");
+    EXPECT_EQ(what("kernel.name", "9", "--name"),
+              "--name is \"9\", expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter");
+    EXPECT_EQ(what("kernel.outputs", "out,,lse", "--outputs"),
+              "--outputs has \"\", expected a list of some of out, lse; use [\"out\"] or [\"out\", \"lse\"]");
+    EXPECT_EQ(what("kernel.outputs", "", "--outputs"),
+              "--outputs is \"\", expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]");
+    EXPECT_EQ(what("targets.cpu", "avx2,avx2", "--target"),
+              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512; write avx2 once");
+    EXPECT_EQ(what("targets.cpu", "neon", "--target"),
+              "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512");
+    EXPECT_EQ(what("kernel.score", "softcap(s, 30)", "--score"),
+              "flag --score is known, but not in this version, expected only name, dtype, head_dim, head_dim_v, group, scale, mask, outputs, phases, algorithm; remove it");
+    EXPECT_EQ(what("params", "n: i32", "--params"),
+              "flag --params is known, but not in this version, expected only name, dtype, head_dim, head_dim_v, group, scale, mask, outputs, phases, algorithm; remove it");
+    EXPECT_EQ(what("kernel.mask", "\xff\x1b", "--mask"),
+              "--mask is \\xff\\x1b, expected one of none, causal, causal_top_left; other masks are expressions, which are not in this version");
+}
+
+TEST(SpecMessages, MissingFile) {
+    try {
+        read_spec_file("/nowhere/spec.toml");
+        FAIL();
+    } catch (const Error &error) {
+        EXPECT_STREQ(error.what(), "/nowhere/spec.toml: the specification cannot be read: no such file or directory, "
+                                   "expected a specification in TOML; check the path and its permissions");
+        EXPECT_EQ(error.details().code, ErrorCode::input);
+        EXPECT_EQ(error.details().argument, "SPEC");
+        EXPECT_EQ(error.details().value, "/nowhere/spec.toml");
+    }
+}
+
+TEST(SpecMessages, UnreadablePaths) {
+    for (const std::string path : {"", "/", "/tmp", "/dev/zero", "/dev/null/x"}) {
+        try {
+            read_spec_file(path);
+            ADD_FAILURE() << path;
+        } catch (const Error &error) {
+            EXPECT_EQ(error.details().code, ErrorCode::input) << path;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace attune
