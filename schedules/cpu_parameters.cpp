@@ -16,8 +16,7 @@ const std::vector<CpuParameter> &cpu_parameters() {
         {"tile_q", &P::tile_q,
          "vectors of query rows in a register tile, 1 to 6. More reuses each broadcast key oftener; a strip has tile_q * vector rows, "
          "and rows after the last are computed in vain"},
-        {"tile_kv", &P::tile_kv,
-         "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them"},
+        {"tile_kv", &P::tile_kv, "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them"},
         {"tile_d", &P::tile_d, "head dims in a register tile of weighted values, at least 2: tile_q * tile_d accumulators, likewise"},
         {"unroll", &P::unroll,
          "steps of the inner products in one turn of the loop, 1 to 8. 4 is 1 to 2 % faster than 2 and takes 2 KB more code"},
@@ -29,15 +28,17 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
     auto range = [](const char *name, int value, int low, int high) {
         return value < low || value > high ? fmt::format("{} is {}, expected {} to {}", name, value, low, high) : std::string();
     };
-    for (const std::string &error : {range("tile_q", p.tile_q, 1, 6), range("tile_kv", p.tile_kv, 1, 32), range("tile_d", p.tile_d, 2, 32),
-                                     range("block_kv", p.block_kv, 4, 1024), range("block_q", p.block_q, vector, 4096),
-                                     range("unroll", p.unroll, 1, 8)}) {
-        if (!error.empty()) return error;
+    for (const std::string &error :
+         {range("tile_q", p.tile_q, 1, 6), range("tile_kv", p.tile_kv, 1, 32), range("tile_d", p.tile_d, 2, 32),
+          range("block_kv", p.block_kv, 4, 1024), range("block_q", p.block_q, vector, 4096), range("unroll", p.unroll, 1, 8)}) {
+        if (!error.empty())
+            return error;
     }
     if (p.block_kv % p.tile_kv != 0) {
         return fmt::format("block_kv is {}, expected a multiple of tile_kv, which is {}", p.block_kv, p.tile_kv);
     }
-    if (p.block_kv % 4 != 0) return fmt::format("block_kv is {}, expected a multiple of 4", p.block_kv);
+    if (p.block_kv % 4 != 0)
+        return fmt::format("block_kv is {}, expected a multiple of 4", p.block_kv);
     if (p.block_q % (p.tile_q * vector) != 0) {
         return fmt::format("block_q is {}, expected a multiple of tile_q * vector, which is {}", p.block_q, p.tile_q * vector);
     }

@@ -8,9 +8,12 @@ using namespace Halide;
 
 Type halide_type(DType dtype) {
     switch (dtype) {
-    case DType::f16: return Float(16);
-    case DType::bf16: return BFloat(16);
-    case DType::f32: break;
+    case DType::f16:
+        return Float(16);
+    case DType::bf16:
+        return BFloat(16);
+    case DType::f32:
+        break;
     }
     return Float(32);
 }
@@ -22,8 +25,10 @@ AttentionArguments::AttentionArguments(const AttentionSpec &spec)
     query.dim(0).set_bounds(0, spec.head_dim);
     key.dim(0).set_bounds(0, spec.head_dim);
     value.dim(0).set_bounds(0, spec.head_dim_v);
-    for (ImageParam *tensor : {&query, &key, &value}) tensor->dim(1).set_min(0);
-    for (ImageParam *row : {&key_bound, &reference, &row_class}) row->dim(0).set_min(0);
+    for (ImageParam *tensor : {&query, &key, &value})
+        tensor->dim(1).set_min(0);
+    for (ImageParam *row : {&key_bound, &reference, &row_class})
+        row->dim(0).set_min(0);
 }
 
 std::vector<Argument> AttentionArguments::of_rows_function() const {
@@ -39,9 +44,12 @@ AttentionTask::AttentionTask(const AttentionSpec &spec, const BlockShape &shape)
 Expr AttentionTask::visible_keys(const Expr &row) const {
     const Expr q = args.q_begin + row;
     switch (spec.mask) {
-    case Mask::causal: return min(args.seq_len_kv, q + args.seq_len_kv - args.seq_len_q + 1);
-    case Mask::causal_top_left: return min(args.seq_len_kv, q + 1);
-    case Mask::none: break;
+    case Mask::causal:
+        return min(args.seq_len_kv, q + args.seq_len_kv - args.seq_len_q + 1);
+    case Mask::causal_top_left:
+        return min(args.seq_len_kv, q + 1);
+    case Mask::none:
+        break;
     }
     return args.seq_len_kv;
 }
@@ -54,23 +62,33 @@ Expr AttentionTask::visited_chunks(const Expr &strip) const {
     return (max(visible_keys(strip * shape.strip + shape.strip - 1), 0) + shape.block_kv - 1) / shape.block_kv;
 }
 
-Expr AttentionTask::chunks() const { return (args.seq_len_kv + shape.block_kv - 1) / shape.block_kv; }
+Expr AttentionTask::chunks() const {
+    return (args.seq_len_kv + shape.block_kv - 1) / shape.block_kv;
+}
 
 Expr AttentionTask::query(const Expr &d, const Expr &row) const {
     return cast<float>(args.query(d, min(row, args.rows() - 1))) * scale_log2();
 }
 
-Expr AttentionTask::key(const Expr &d, const Expr &kv) const { return cast<float>(args.key(d, kv)); }
+Expr AttentionTask::key(const Expr &d, const Expr &kv) const {
+    return cast<float>(args.key(d, kv));
+}
 
 Expr AttentionTask::value(const Expr &d, const Expr &kv) const {
     const bool padded = spec.head_dim_v % shape.tile_d != 0;
     return cast<float>(args.value(padded ? min(d, spec.head_dim_v - 1) : d, kv));
 }
 
-Expr AttentionTask::existing_key(const Expr &kv) const { return min(kv, args.seq_len_kv - 1); }
+Expr AttentionTask::existing_key(const Expr &kv) const {
+    return min(kv, args.seq_len_kv - 1);
+}
 
-float AttentionTask::scale_log2() const { return static_cast<float>(spec.softmax_scale * M_LOG2E); }
+float AttentionTask::scale_log2() const {
+    return static_cast<float>(spec.softmax_scale * M_LOG2E);
+}
 
-Type AttentionTask::type() const { return halide_type(spec.dtype); }
+Type AttentionTask::type() const {
+    return halide_type(spec.dtype);
+}
 
 }  // namespace attune

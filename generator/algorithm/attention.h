@@ -2,6 +2,7 @@
 #include "Halide.h"
 #include "generator/spec/spec.h"
 
+#include <functional>
 #include <vector>
 
 namespace attune {
@@ -49,12 +50,12 @@ public:
 
     Halide::Expr query(const Halide::Expr &d, const Halide::Expr &row) const;  ///< rows after the last repeat it
     Halide::Expr key(const Halide::Expr &d, const Halide::Expr &kv) const;
-    Halide::Expr value(const Halide::Expr &d, const Halide::Expr &kv) const;   ///< columns after the last repeat it
+    Halide::Expr value(const Halide::Expr &d, const Halide::Expr &kv) const;  ///< columns after the last repeat it
     Halide::Expr existing_key(const Halide::Expr &kv) const;                  ///< keys after the last become it
 
     /// The score scale with log2(e) folded in: softmax in base 2.
     float scale_log2() const;
-    Halide::Type type() const;      ///< of query, key, value and output
+    Halide::Type type() const;  ///< of query, key, value and output
     /// Column blocks of the accumulator, tile_d wide: head_dim_v padded to whole blocks, then one with the row sum in column 0 and
     /// what the weights are relative to in column 1.
     int value_blocks() const { return (spec.head_dim_v + shape.tile_d - 1) / shape.tile_d; }
@@ -76,20 +77,20 @@ struct ChunkStages {
 
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {
-    Halide::Func query_tile;     ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
-    Halide::Func query_strip;    ///< (i, d, s)
-    Halide::Func visible;        ///< (i, s)          number of keys that each row sees; undefined where all see the same
-    Halide::Func reference;      ///< (i, s)          the fixed reference, or the full row's maximum
+    Halide::Func query_tile;   ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
+    Halide::Func query_strip;  ///< (i, d, s)
+    Halide::Func visible;      ///< (i, s)          number of keys that each row sees; undefined where all see the same
+    Halide::Func reference;    ///< (i, s)          the fixed reference, or the full row's maximum
     ChunkStages full, partial;
-    Halide::Func accumulator;    ///< (i, j, b, s)    column b * tile_d + j; AttentionTask::value_blocks
+    Halide::Func accumulator;              ///< (i, j, b, s)    column b * tile_d + j; AttentionTask::value_blocks
     Halide::RDom full_loop, partial_loop;  ///< of the accumulator's two updates: chunks, or (j, b, chunk) for the online algorithm
-    Halide::Func inverse;        ///< (i, s)          1 / row sum, 0 for an empty row
-    Halide::Func largest;        ///< (i, s)          the largest magnitude of the accumulator's row, as bits (fixed reference)
-    Halide::Func row_lse;        ///< (i, s)
-    Halide::Func state;          ///< (i, s)          ATTUNE_ROW_… that row_state takes
-    Halide::Func output_tile;    ///< (d, j, g)       normalised and transposed back
-    Halide::Func output, lse, row_state;  ///< (d, row), (row), (row): the function's results
-    Halide::RDom output_rows, lse_rows;   ///< (j, g) and row
+    Halide::Func inverse;                  ///< (i, s)          1 / row sum, 0 for an empty row
+    Halide::Func largest;                  ///< (i, s)          the largest magnitude of the accumulator's row, as bits (fixed reference)
+    Halide::Func row_lse;                  ///< (i, s)
+    Halide::Func state;                    ///< (i, s)          ATTUNE_ROW_… that row_state takes
+    Halide::Func output_tile;              ///< (d, j, g)       normalised and transposed back
+    Halide::Func output, lse, row_state;   ///< (d, row), (row), (row): the function's results
+    Halide::RDom output_rows, lse_rows;    ///< (j, g) and row
 };
 
 Halide::Type halide_type(DType dtype);
@@ -114,7 +115,7 @@ Halide::Expr visible_bits(const AttentionTask &task, const AttentionStages &stag
                           const Halide::Expr &c, const Halide::Expr &s);
 /// A logit from a score: hidden_score where it is hidden (visible_bits 0) or -infinity, which 2^x could not take.
 Halide::Expr hidden_logit(const Halide::Expr &score, const Halide::Expr &visible_bits);
-constexpr float hidden_score = -1e30f;   ///< below first_maximum, so that a hidden weight is 0 even in a row that sees nothing
+constexpr float hidden_score = -1e30f;  ///< below first_maximum, so that a hidden weight is 0 even in a row that sees nothing
 constexpr float first_maximum = -1e29f;
 /// row_sums and weighted of a chunk, from its weights.
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial);
@@ -144,10 +145,10 @@ AttentionStages define_full_row_softmax(const AttentionTask &task);
 
 /// What decides the class of each row before anything is computed (attune_key_bound_fn, attune_row_reference_fn).
 struct RowClassStages {
-    Halide::Func key_partial;    ///< (v, kv)    sums of squares over d = v mod vector
-    Halide::Func key_bound;      ///< (kv)       prefix maximum
+    Halide::Func key_partial;  ///< (v, kv)    sums of squares over d = v mod vector
+    Halide::Func key_bound;    ///< (kv)       prefix maximum
     Halide::RDom key_d, key_scan;
-    Halide::Func row_partial;    ///< (v, row)   Tuple: query · own key, query · query over d = v mod vector
+    Halide::Func row_partial;  ///< (v, row)   Tuple: query · own key, query · query over d = v mod vector
     Halide::RDom row_d;
     Halide::Func reference, row_class;  ///< (row)
 };

@@ -1,5 +1,5 @@
-#include "generator/algorithm/attention.h"
 #include "attune/kernel.h"
+#include "generator/algorithm/attention.h"
 
 namespace attune {
 
@@ -8,19 +8,22 @@ using namespace Halide;
 namespace {
 
 /// Adding it to a float of magnitude below 2^22 rounds that to an integer, which stands, plus 127, in the low bits of the sum.
-constexpr float round_magic = 12583039.0f;        // 1.5 * 2^23 + 127
-constexpr int round_magic_zero = 0x4b400000;      // the bits of 1.5 * 2^23: an exponent field of 0, so 2^n is 0
+constexpr float round_magic = 12583039.0f;    // 1.5 * 2^23 + 127
+constexpr int round_magic_zero = 0x4b400000;  // the bits of 1.5 * 2^23: an exponent field of 0, so 2^n is 0
 
 /// 2^f on [-1/2, 1/2]: minimax polynomial of degree 5, relative error 9e-8.
 Expr exp2_polynomial(const Expr &f) {
     Expr p = 1.32647e-3f;
-    for (float c : {9.67151e-3f, 5.550734e-2f, 2.4022242e-1f, 6.9314698e-1f, 1.0f}) p = p * f + c;
+    for (float c : {9.67151e-3f, 5.550734e-2f, 2.4022242e-1f, 6.9314698e-1f, 1.0f})
+        p = p * f + c;
     return p;
 }
 
 }  // namespace
 
-Expr float_bits(const Expr &x) { return reinterpret<int>(x); }
+Expr float_bits(const Expr &x) {
+    return reinterpret<int>(x);
+}
 
 Expr exp2_bounded(const Expr &x) {
     const Expr bounded = clamp(x, -127.0f, 127.0f);  // -127 gives exactly 0; -126 would leave hidden weights at 2^-126
@@ -50,8 +53,7 @@ void define_query(const AttentionTask &task, AttentionStages &stages) {
     }
 }
 
-void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial,
-                   const std::function<Expr(Expr, Expr)> &start) {
+void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial, const std::function<Expr(Expr, Expr)> &start) {
     ChunkStages &chunk = partial ? stages.partial : stages.full;
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), k("k"), c("c"), s("s"), d("d");
@@ -97,7 +99,8 @@ void define_weighted(const AttentionTask &task, AttentionStages &stages, bool pa
 
     chunk.over_k = RDom(0, block_kv, "over_k" + suffix);
     const Expr k = chunk.over_k, kv = c * block_kv + k, d = b * task.shape.tile_d + j;
-    if (partial && task.same_keys_for_all_rows()) chunk.over_k.where(kv < task.args.seq_len_kv);
+    if (partial && task.same_keys_for_all_rows())
+        chunk.over_k.where(kv < task.args.seq_len_kv);
     const Expr existing = partial ? task.existing_key(kv) : kv;
     const Expr value = chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, existing);
     chunk.weighted = Func("weighted" + suffix);
@@ -123,7 +126,8 @@ Expr row_sum(const AttentionTask &task, const AttentionStages &stages, const Exp
     return stages.accumulator(i, 0, task.value_blocks(), s);
 }
 
-void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const ChunkStages &chunk, const RDom &loop, const Expr &reference) {
+void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const ChunkStages &chunk, const RDom &loop,
+                      const Expr &reference) {
     Var i("i"), j("j"), b("b"), s("s");
     const Expr old = stages.accumulator(i, j, b, s);
     const Expr state = select(j == 0, old + chunk_row_sum(chunk, i, loop, s), reference);

@@ -1,5 +1,5 @@
-#include "generator/algorithm/attention.h"
 #include "attune/kernel.h"
+#include "generator/algorithm/attention.h"
 
 namespace attune {
 
@@ -21,8 +21,7 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
         define_scores(task, stages, partial, [&](const Expr &i, const Expr &s) { return -stages.reference(i, s); });
         chunk.weights = Func(partial ? "weights_partial" : "weights_full");
         const Expr weight = exp2_bounded(chunk.scores(i, k, c, s));
-        chunk.weights(i, k, c, s) =
-            partial ? reinterpret<float>(float_bits(weight) & visible_bits(task, stages, i, k, c, s)) : weight;
+        chunk.weights(i, k, c, s) = partial ? reinterpret<float>(float_bits(weight) & visible_bits(task, stages, i, k, c, s)) : weight;
         define_weighted(task, stages, partial);
 
         RDom &loop = partial ? stages.partial_loop : stages.full_loop;
@@ -40,7 +39,8 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
     RDom over_d(0, task.spec.head_dim_v, "over_largest");
     const Expr column = over_d;
     stages.largest(i, s) = 0;
-    stages.largest(i, s) = max(stages.largest(i, s), float_bits(stages.accumulator(i, column % shape.tile_d, column / shape.tile_d, s)) & 0x7fffffff);
+    stages.largest(i, s) =
+        max(stages.largest(i, s), float_bits(stages.accumulator(i, column % shape.tile_d, column / shape.tile_d, s)) & 0x7fffffff);
 
     // Judged on bits: positive floats order as integers, and a NaN is above the infinity.
     const Expr empty = task.visible_keys(row) <= 0;

@@ -1,5 +1,5 @@
-#include "generator/algorithm/attention.h"
 #include "attune/kernel.h"
+#include "generator/algorithm/attention.h"
 
 namespace attune {
 

@@ -1,5 +1,5 @@
-#include "generator/algorithm/attention.h"
 #include "attune/kernel.h"
+#include "generator/algorithm/attention.h"
 
 namespace attune {
 
@@ -8,7 +8,9 @@ using namespace Halide;
 namespace {
 
 /// 2^n for an integer n <= 0; 0 below -126.
-Expr exp2_integer(const Expr &n) { return reinterpret<float>((cast<int>(max(n, -127.0f)) + 127) << 23); }
+Expr exp2_integer(const Expr &n) {
+    return reinterpret<float>((cast<int>(max(n, -127.0f)) + 127) << 23);
+}
 
 }  // namespace
 
@@ -22,7 +24,8 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
     // Maxima are integers: rescaling by them is exact.
     define_accumulator(task, stages);
     for (bool partial : {false, true}) {
-        if (!partial && !split_full_chunks) continue;
+        if (!partial && !split_full_chunks)
+            continue;
         ChunkStages &chunk = partial ? stages.partial : stages.full;
         const std::string suffix = partial ? "_partial" : "_full";
         define_scores(task, stages, partial, [](const Expr &, const Expr &) { return Expr(0.0f); });
@@ -46,7 +49,8 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
         }
         const Expr old_max = stages.accumulator(i, 1, task.value_blocks(), s), chunk_max = ceil(chunk.maximum(i, loop.z, s));
         const Expr new_max = max(old_max, chunk_max);
-        const Expr old = stages.accumulator(i, loop.x, loop.y, s) * exp2_integer(old_max - new_max), weight = exp2_integer(chunk_max - new_max);
+        const Expr old = stages.accumulator(i, loop.x, loop.y, s) * exp2_integer(old_max - new_max),
+                   weight = exp2_integer(chunk_max - new_max);
         const Expr state = select(loop.x == 0, old + chunk_row_sum(chunk, i, loop.z, s) * weight, new_max);
         stages.accumulator(i, loop.x, loop.y, s) =
             select(likely(loop.y < task.value_blocks()), old + chunk.weighted(i, loop.x, loop.y, loop.z, s) * weight, state);

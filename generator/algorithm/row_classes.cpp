@@ -1,5 +1,5 @@
-#include "generator/algorithm/attention.h"
 #include "attune/kernel.h"
+#include "generator/algorithm/attention.h"
 
 namespace attune {
 
@@ -14,9 +14,11 @@ constexpr float largest_fixed_bound = 192.0f;
 
 Expr sum_of_lanes(const std::function<Expr(int)> &lane, int lanes) {
     std::vector<Expr> sums;
-    for (int v = 0; v < lanes; v++) sums.push_back(lane(v));
+    for (int v = 0; v < lanes; v++)
+        sums.push_back(lane(v));
     while (sums.size() > 1) {
-        for (size_t v = 0; v < sums.size() / 2; v++) sums[v] = sums[2 * v] + sums[2 * v + 1];
+        for (size_t v = 0; v < sums.size() / 2; v++)
+            sums[v] = sums[2 * v] + sums[2 * v + 1];
         sums.resize(sums.size() / 2);
     }
     return sums[0];

@@ -5,6 +5,7 @@
 #include <llvm/Object/ArchiveWriter.h>
 #include <llvm/Support/MemoryBuffer.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace attune {
@@ -19,10 +20,11 @@ std::vector<char> archive_bytes(const std::vector<ObjectFile> &objects) {
         members.emplace_back(buffers.back()->getMemBufferRef());
         members.back().MemberName = object.name;
     }
-    auto archive = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU, /*Deterministic=*/true,
-                                              /*Thin=*/false);
+    auto archive =
+        llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU, /*Deterministic=*/true,
+                                   /*Thin=*/false);
     if (!archive) {
-        throw Error({ErrorCode::internal, "archive", "", llvm::toString(archive.takeError()), "please report this with the specification", "", 0, 0});
+        throw internal_error("archive", llvm::toString(archive.takeError()));
     }
     return {(*archive)->getBufferStart(), (*archive)->getBufferEnd()};
 }
@@ -33,7 +35,8 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
     if (failure) {
-        throw Error({ErrorCode::input, "output directory", directory, "a folder that can be created (" + failure.message() + ")", "give another with -o", "", 0, 0});
+        throw Error({ErrorCode::input, "output directory", directory, "a folder that can be created (" + failure.message() + ")",
+                     "give another with -o", "", 0, 0});
     }
     std::vector<CompiledVariant> variants;
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
@@ -44,7 +47,8 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
     const std::string metadata = kernel_metadata(spec, variants), header = kernel_header(spec);
     std::vector<ObjectFile> objects = {kernel_descriptor(spec, variants, metadata)};
     for (CompiledVariant &variant : variants) {
-        for (ObjectFile &object : variant.objects) objects.push_back(std::move(object));
+        for (ObjectFile &object : variant.objects)
+            objects.push_back(std::move(object));
     }
     const std::string base = (std::filesystem::path(directory) / spec.name).string();
     write_file_if_changed(base + ".h", {header.begin(), header.end()});

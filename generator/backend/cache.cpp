@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
@@ -22,7 +23,9 @@ std::string hash_name(const std::string &text) {
     return fmt::format("{:016x}{:016x}", a, b);
 }
 
-std::string entry_path(const std::string &key) { return (std::filesystem::path(cache_directory()) / (hash_name(key) + ".attune")).string(); }
+std::string entry_path(const std::string &key) {
+    return (std::filesystem::path(cache_directory()) / (hash_name(key) + ".attune")).string();
+}
 
 }  // namespace
 
@@ -31,27 +34,33 @@ std::string cache_directory() {
         const char *value = std::getenv(name);
         return std::string(value ? value : "");
     };
-    if (const std::string folder = variable("ATTUNE_CACHE_DIR"); !folder.empty()) return folder;
-    if (const std::string folder = variable("XDG_CACHE_HOME"); !folder.empty()) return folder + "/attune";
+    if (const std::string folder = variable("ATTUNE_CACHE_DIR"); !folder.empty())
+        return folder;
+    if (const std::string folder = variable("XDG_CACHE_HOME"); !folder.empty())
+        return folder + "/attune";
     const std::string home = variable("HOME");
     return (home.empty() ? "/tmp" : home) + "/.cache/attune";
 }
 
 std::string cache_key(const KernelPlan &plan, const CompileOptions &options) {
     std::string key = fmt::format("{}\n{}\n{}\n{}\n", plan.spec.canonical(), plan.spec.name, plan.variant_name(), plan.schedule);
-    for (const auto &[name, value] : plan.parameters) key += fmt::format("{}={} ", name, value);
+    for (const auto &[name, value] : plan.parameters)
+        key += fmt::format("{}={} ", name, value);
     return key + fmt::format("\nasserts={} asan={}\n{}", options.asserts, options.asan, build_id());
 }
 
 // An entry is a JSON line with the key and the sizes, then the objects one after another.
 bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
     std::vector<char> bytes;
-    if (!read_file(entry_path(key), bytes)) return false;
+    if (!read_file(entry_path(key), bytes))
+        return false;
     const auto end = std::find(bytes.begin(), bytes.end(), '\n');
     const nlohmann::json head = nlohmann::json::parse(bytes.begin(), end, nullptr, false);
-    if (!head.is_object() || end == bytes.end()) return false;
+    if (!head.is_object() || end == bytes.end())
+        return false;
     try {
-        if (head.at("key") != key) return false;
+        if (head.at("key") != key)
+            return false;
         attune_kernel_variant &sizes = variant.sizes;
         sizes.block_q = head.at("block_q");
         sizes.features = head.at("features");
@@ -62,7 +71,8 @@ bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
         size_t at = static_cast<size_t>(end - bytes.begin()) + 1;
         for (const nlohmann::json &object : head.at("objects")) {
             const size_t size = object.at("size");
-            if (size > bytes.size() - at) return false;
+            if (size > bytes.size() - at)
+                return false;
             variant.objects.push_back({object.at("name"), {bytes.begin() + at, bytes.begin() + at + size}});
             at += size;
         }
@@ -82,14 +92,17 @@ void write_cached_variant(const std::string &key, const CompiledVariant &variant
                            {"scratch_key_block", sizes.scratch_key_block},
                            {"has_fixed", variant.has_fixed},
                            {"objects", nlohmann::json::array()}};
-    for (const ObjectFile &object : variant.objects) head["objects"].push_back({{"name", object.name}, {"size", object.bytes.size()}});
+    for (const ObjectFile &object : variant.objects)
+        head["objects"].push_back({{"name", object.name}, {"size", object.bytes.size()}});
     const std::string line = head.dump() + "\n";
     std::vector<char> bytes(line.begin(), line.end());
-    for (const ObjectFile &object : variant.objects) bytes.insert(bytes.end(), object.bytes.begin(), object.bytes.end());
+    for (const ObjectFile &object : variant.objects)
+        bytes.insert(bytes.end(), object.bytes.begin(), object.bytes.end());
     std::error_code failure;
     std::filesystem::create_directories(cache_directory(), failure);
     try {
-        if (!failure) write_file(entry_path(key), bytes);
+        if (!failure)
+            write_file(entry_path(key), bytes);
     } catch (const Error &) {
         // The next run compiles again.
     }

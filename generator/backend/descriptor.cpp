@@ -1,7 +1,9 @@
 #include "generator/backend/lowering.h"
 #include "generator/backend/object.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace attune {
@@ -9,8 +11,10 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 72 && offsetof(attune_kernel_variant, key_bound) == 16 && offsetof(attune_kernel_variant, scratch_bytes) == 48);
-static_assert(sizeof(attune_kernel_info) == 64 && offsetof(attune_kernel_info, head_dim) == 32 && offsetof(attune_kernel_info, softmax_scale) == 48);
+static_assert(sizeof(attune_kernel_variant) == 72 && offsetof(attune_kernel_variant, key_bound) == 16 &&
+              offsetof(attune_kernel_variant, scratch_bytes) == 48);
+static_assert(sizeof(attune_kernel_info) == 64 && offsetof(attune_kernel_info, head_dim) == 32 &&
+              offsetof(attune_kernel_info, softmax_scale) == 48);
 static_assert(sizeof(attune_kernel) == 104 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, variants) == 80);
 
 /// A C string as an LLVM constant.
@@ -31,7 +35,9 @@ private:
     int count_ = 0;
 };
 
-std::string type_code(DType dtype) { return dtype == DType::bf16 ? "4" : "2"; }  // halide_type_float, halide_type_bfloat
+std::string type_code(DType dtype) {
+    return dtype == DType::bf16 ? "4" : "2";
+}  // halide_type_float, halide_type_bfloat
 
 }  // namespace
 
@@ -41,7 +47,8 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
     for (const CompiledVariant &variant : variants) {
         auto pointer = [&](TaskFunction function) {
             const std::vector<TaskFunction> functions = task_functions(variant.plan);
-            if (std::find(functions.begin(), functions.end(), function) == functions.end()) return std::string("ptr null");
+            if (std::find(functions.begin(), functions.end(), function) == functions.end())
+                return std::string("ptr null");
             const std::string symbol = "@" + task_symbol(variant.plan, function);
             declarations += "declare i32 " + symbol + "(...)\n";
             return "ptr " + symbol;
@@ -55,9 +62,10 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
     uint64_t scale_bits;
     static_assert(sizeof(scale_bits) == sizeof(spec.softmax_scale));
     std::memcpy(&scale_bits, &spec.softmax_scale, sizeof(scale_bits));
-    const std::string info = fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double 0x{:016X}, {} }}", strings.add(spec.name),
-                                         strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(mask_name(spec.mask)),
-                                         spec.head_dim, spec.head_dim_v, spec.group, spec.lse ? 1 : 0, scale_bits, strings.add(metadata));
+    const std::string info =
+        fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double 0x{:016X}, {} }}", strings.add(spec.name),
+                    strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(mask_name(spec.mask)), spec.head_dim,
+                    spec.head_dim_v, spec.group, spec.lse ? 1 : 0, scale_bits, strings.add(metadata));
     const std::string text = fmt::format(
         R"(target triple = "x86_64-unknown-linux-gnu"
 %variant = type {{ ptr, i32, i32, ptr, ptr, ptr, ptr, i64, i64, i64 }}
@@ -88,8 +96,8 @@ define internal void @{name}_register() nounwind {{
 @llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}] [{{ i32, ptr, ptr }} {{ i32 65535, ptr @{name}_register, ptr null }}]
 )",
         fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
-        fmt::arg("count", variants.size()), fmt::arg("rows", rows), fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("code", type_code(spec.dtype)),
-        fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
+        fmt::arg("count", variants.size()), fmt::arg("rows", rows), fmt::arg("abi", ATTUNE_KERNEL_ABI),
+        fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o");
 }
 

@@ -12,4 +12,14 @@ void write_file_if_changed(const std::string &path, const std::vector<char> &byt
 /// The file's bytes; false where it cannot be read.
 bool read_file(const std::string &path, std::vector<char> &bytes);
 
+/// A folder of our own for files that Halide writes, removed with all of them.
+class TemporaryFolder {
+public:
+    TemporaryFolder();  ///< Throws Error(input) where $TMPDIR, else /tmp, cannot be written.
+    ~TemporaryFolder();
+    TemporaryFolder(const TemporaryFolder &) = delete;
+    TemporaryFolder &operator=(const TemporaryFolder &) = delete;
+    std::string path;
+};
+
 }  // namespace attune

@@ -9,9 +9,12 @@ namespace {
 
 std::string mask_sentence(Mask mask) {
     switch (mask) {
-    case Mask::causal: return "row q sees keys kv <= q + seq_len_kv - seq_len_q (causal, aligned at the end)";
-    case Mask::causal_top_left: return "row q sees keys kv <= q (causal, aligned at the start)";
-    case Mask::none: break;
+    case Mask::causal:
+        return "row q sees keys kv <= q + seq_len_kv - seq_len_q (causal, aligned at the end)";
+    case Mask::causal_top_left:
+        return "row q sees keys kv <= q (causal, aligned at the start)";
+    case Mask::none:
+        break;
     }
     return "every row sees every key of its sequence";
 }
@@ -20,7 +23,8 @@ std::string mask_sentence(Mask mask) {
 
 std::string kernel_header(const AttentionSpec &spec) {
     std::string guard = "ATTUNE_GENERATED_" + spec.name + "_H";
-    for (char &c : guard) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    for (char &c : guard)
+        c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     const std::string group = spec.group == 0   ? "num_heads is any multiple of num_kv_heads"
                               : spec.group == 1 ? "num_heads equals num_kv_heads"
                                                 : fmt::format("num_heads is {} * num_kv_heads", spec.group);
@@ -62,8 +66,9 @@ extern attune_kernel {name}_kernel;
 #endif
 #endif
 )",
-        fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", guard), fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)),
-        fmt::arg("mask", mask_sentence(spec.mask)), fmt::arg("lse", spec.lse ? "(natural log; null: not wanted)" : "(not written by this kernel: args->lse must be null)"),
+        fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", guard),
+        fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec.mask)),
+        fmt::arg("lse", spec.lse ? "(natural log; null: not wanted)" : "(not written by this kernel: args->lse must be null)"),
         fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim), fmt::arg("head_dim_v", spec.head_dim_v),
         fmt::arg("group", group), fmt::arg("name", spec.name));
 }

@@ -1,7 +1,7 @@
 #pragma once
+#include "attune/kernel.h"
 #include "generator/backend/target.h"
 #include "generator/spec/spec.h"
-#include "attune/kernel.h"
 
 #include <memory>
 #include <string>
@@ -16,12 +16,12 @@ using ScheduleParameters = std::vector<std::pair<std::string, int>>;
 struct KernelPlan {
     AttentionSpec spec;
     const CpuTarget *target = nullptr;
-    std::string algorithm;         ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
-    std::string schedule;          ///< the family: "cpu_query_lanes", "cpu_full_row"
+    std::string algorithm;  ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
+    std::string schedule;   ///< the family: "cpu_query_lanes", "cpu_full_row"
     ScheduleParameters parameters;
-    std::string reason;            ///< why this family and these parameters, one line
-    int64_t footprint_bytes = 0;   ///< working set of the inner loops: strips and chunks that should stay in L1/L2
-    std::string footprint_formula; ///< as text, with the parameters' names
+    std::string reason;             ///< why this family and these parameters, one line
+    int64_t footprint_bytes = 0;    ///< working set of the inner loops: strips and chunks that should stay in L1/L2
+    std::string footprint_formula;  ///< as text, with the parameters' names
 
     std::string variant_name() const;  ///< "<id>__avx512"
 };
@@ -37,7 +37,7 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
 
 /// One object file in memory.
 struct ObjectFile {
-    std::string name;          ///< member name in the archive
+    std::string name;  ///< member name in the archive
     std::vector<char> bytes;
 };
 
@@ -76,7 +76,7 @@ std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTa
 /// What `explain --stage algorithm|schedule|llvm|asm` prints: Halide's loop nest or lowered statements, LLVM assembly, machine assembly.
 std::string kernel_stage_text(const KernelPlan &plan, const std::string &stage);
 
-/// "Halide 21.0.0", "LLVM 22.1.8", and the id of this build of the generator.
+/// "21.0.0", "22.1.8", and an id that changes with every build of the generator.
 std::string halide_version();
 std::string llvm_version();
 std::string build_id();

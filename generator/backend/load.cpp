@@ -1,4 +1,5 @@
 #include "generator/backend/cache.h"
+#include "generator/backend/files.h"
 #include "generator/backend/lowering.h"
 #include "generator/spec/error.h"
 
@@ -7,29 +8,61 @@
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Support/TargetSelect.h>
 
+#include <cstdio>
+#include <filesystem>
+#include <unistd.h>
+
 namespace attune {
 
 namespace {
 
 template <typename T>
 T checked(llvm::Expected<T> value, const char *step) {
-    if (value) return std::move(*value);
-    throw Error({ErrorCode::internal, step, "", llvm::toString(value.takeError()), "please report this with the specification", "", 0, 0});
+    if (value)
+        return std::move(*value);
+    throw internal_error(step, llvm::toString(value.takeError()));
 }
 
 void checked(llvm::Error error, const char *step) {
-    if (error) throw Error({ErrorCode::internal, step, "", llvm::toString(std::move(error)), "please report this with the specification", "", 0, 0});
+    if (error)
+        throw internal_error(step, llvm::toString(std::move(error)));
+}
+
+/// Halide's own runtime, which builds with its checks call: the sentence of each check, and memory that no scratch limits.
+ObjectFile halide_runtime(const CpuTarget &target) {
+    std::string path = (std::filesystem::temp_directory_path() / "attune-XXXXXX.o").string();
+    const int file = mkstemps(path.data(), 2);
+    if (file < 0)
+        throw Error({ErrorCode::input, "TMPDIR", path, "a folder that can be written", "set TMPDIR to one", "", 0, 0});
+    close(file);
+    ObjectFile object{"halide_runtime.o", {}};
+    try {
+        Halide::compile_standalone_runtime(path, Halide::Target(target.halide).with_feature(Halide::Target::UserContext));
+        read_file(path, object.bytes);
+    } catch (const Halide::Error &error) {
+        unlink(path.c_str());
+        throw internal_error("Halide", error.what());
+    }
+    unlink(path.c_str());
+    return object;
+}
+
+/// A failed check is told, and the call ends with ATTUNE_INTERNAL; Halide's default would abort.
+void print_halide_error(void *, const char *message) {
+    std::fprintf(stderr, "%s\n", message);
 }
 
 /// The variant's objects, linked into this process by LLVM's JIT linker, and a descriptor made here.
 class JitKernel : public LoadedKernel {
 public:
-    JitKernel(CompiledVariant variant, double seconds) : variant_(std::move(variant)), seconds_(seconds) {
+    JitKernel(CompiledVariant variant, double seconds, bool asserts) : variant_(std::move(variant)), seconds_(seconds) {
         llvm::InitializeNativeTarget();
         llvm::InitializeNativeTargetAsmPrinter();
         jit_ = checked(llvm::orc::LLJITBuilder().create(), "create the JIT linker");
         auto &library = jit_->getMainJITDylib();
-        library.addGenerator(checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()), "find this process's symbols"));
+        library.addGenerator(
+            checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()),
+                    "find this process's symbols"));
         llvm::orc::SymbolMap runtime;
         auto define = [&](const char *name, void *address) {
             runtime[jit_->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address), llvm::JITSymbolFlags::Exported};
@@ -38,8 +71,12 @@ public:
         define("attune_free", reinterpret_cast<void *>(&attune_free));
         checked(library.define(llvm::orc::absoluteSymbols(std::move(runtime))), "define the runtime");
         for (const ObjectFile &object : variant_.objects) {
-            checked(jit_->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.bytes.data(), object.bytes.size()), object.name)), "add an object");
+            checked(jit_->addObjectFile(
+                        llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.bytes.data(), object.bytes.size()), object.name)),
+                    "add an object");
         }
+        if (asserts)
+            checked(jit_->lookup("halide_set_error_handler"), "link Halide's runtime").toPtr<void (*)(void (*)(void *, const char *))>()(print_halide_error);
         describe();
     }
 
@@ -60,10 +97,18 @@ private:
         row_.target = variant_.plan.target->name;
         for (TaskFunction function : task_functions(variant_.plan)) {
             switch (function) {
-            case TaskFunction::key_bound: find(row_.key_bound, function); break;
-            case TaskFunction::row_reference: find(row_.row_reference, function); break;
-            case TaskFunction::fixed: find(row_.fixed, function); break;
-            case TaskFunction::exact: find(row_.exact, function); break;
+            case TaskFunction::key_bound:
+                find(row_.key_bound, function);
+                break;
+            case TaskFunction::row_reference:
+                find(row_.row_reference, function);
+                break;
+            case TaskFunction::fixed:
+                find(row_.fixed, function);
+                break;
+            case TaskFunction::exact:
+                find(row_.exact, function);
+                break;
             }
         }
         id_ = spec.id();
@@ -72,8 +117,16 @@ private:
         kernel_.num_variants = 1;
         kernel_.type_code = spec.dtype == DType::bf16 ? 4 : 2;
         kernel_.type_bits = static_cast<uint8_t>(8 * dtype_bytes(spec.dtype));
-        kernel_.info = {variant_.plan.spec.name.c_str(), id_.c_str(), dtype_name(spec.dtype), mask_name(spec.mask), spec.head_dim, spec.head_dim_v,
-                        spec.group, spec.lse ? 1 : 0, spec.softmax_scale, metadata_.c_str()};
+        kernel_.info = {variant_.plan.spec.name.c_str(),
+                        id_.c_str(),
+                        dtype_name(spec.dtype),
+                        mask_name(spec.mask),
+                        spec.head_dim,
+                        spec.head_dim_v,
+                        spec.group,
+                        spec.lse ? 1 : 0,
+                        spec.softmax_scale,
+                        metadata_.c_str()};
         kernel_.variants = &row_;
         kernel_.chosen = &row_;  // loaded for one target, which the caller has checked: the environment has no say
     }
@@ -96,9 +149,11 @@ std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTa
     if (!read_cached_variant(key, variant)) {
         variant = compile_variant(variant.plan, options);
         seconds = variant.seconds;
+        if (options.asserts)
+            variant.objects.push_back(halide_runtime(target));
         write_cached_variant(key, variant);
     }
-    return std::make_unique<JitKernel>(std::move(variant), seconds);
+    return std::make_unique<JitKernel>(std::move(variant), seconds, options.asserts);
 }
 
 }  // namespace attune

@@ -2,7 +2,6 @@
 #include "generator/backend/kernel.h"
 #include "schedules/cpu_query_lanes.h"
 
-#include <functional>
 #include <memory>
 
 namespace attune {
@@ -18,13 +17,13 @@ std::string task_symbol(const KernelPlan &plan, TaskFunction function);
 /// The plan's parameters as the schedules take them.
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan);
 
-/// A scheduled pipeline with its arguments, ready to be lowered.
+/// A pipeline with its arguments, ready to be lowered. Without `scheduled` it is the bare algorithm: every reduction for itself.
 struct ScheduledFunction {
     std::shared_ptr<AttentionTask> task;  ///< owns the parameters
     Halide::Pipeline pipeline;
     std::vector<Halide::Argument> arguments;
 };
-ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function);
+ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, bool scheduled = true);
 
 Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &options);
 

@@ -28,7 +28,8 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
     for (const CompiledVariant &variant : variants) {
         const KernelPlan &plan = variant.plan;
         Json parameters = Json::object();
-        for (const auto &[name, value] : plan.parameters) parameters[name] = value;
+        for (const auto &[name, value] : plan.parameters)
+            parameters[name] = value;
         json["variants"].push_back({{"kernel", plan.variant_name()},
                                     {"target", plan.target->name},
                                     {"algorithm", plan.algorithm},
@@ -37,9 +38,10 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
                                     {"reason", plan.reason},
                                     {"footprint_bytes", plan.footprint_bytes},
                                     {"footprint", plan.footprint_formula},
-                                    {"workspace", {{"per_call_bytes", variant.has_fixed ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
-                                                   {"per_thread_bytes", variant.sizes.scratch_bytes},
-                                                   {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
+                                    {"workspace",
+                                     {{"per_call_bytes", variant.has_fixed ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
+                                      {"per_thread_bytes", variant.sizes.scratch_bytes},
+                                      {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
     }
     json["attune"] = ATTUNE_VERSION;
     json["halide"] = halide_version();

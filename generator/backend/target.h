@@ -7,12 +7,12 @@ namespace attune {
 
 /// An instruction set that kernels are generated for: one row of the target table.
 struct CpuTarget {
-    const char *name;            ///< "avx512"
-    const char *halide;          ///< Halide's target string, without the features that every kernel has
-    int vector;                  ///< lanes of f32
-    int registers;               ///< vector registers
-    uint32_t features;           ///< ATTUNE_CPU_… bits that the machine must have
-    const char *needs;           ///< for messages: "AVX-512 F, BW, CD, DQ and VL"
+    const char *name;    ///< "avx512"
+    const char *halide;  ///< Halide's target string, without the features that every kernel has
+    int vector;          ///< lanes of f32
+    int registers;       ///< vector registers
+    uint32_t features;   ///< ATTUNE_CPU_… bits that the machine must have
+    const char *needs;   ///< for messages: "AVX-512 F, BW, CD, DQ and VL"
 };
 
 /// All of them, best first; the last is the baseline.

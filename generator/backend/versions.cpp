@@ -2,13 +2,17 @@
 
 #include <llvm/Config/llvm-config.h>
 
-#include <link.h>
 #include <cstring>
+#include <link.h>
 
 namespace attune {
 
-std::string halide_version() { return ATTUNE_HALIDE_VERSION; }
-std::string llvm_version() { return LLVM_VERSION_STRING; }
+std::string halide_version() {
+    return ATTUNE_HALIDE_VERSION;
+}
+std::string llvm_version() {
+    return LLVM_VERSION_STRING;
+}
 
 std::string build_id() {
     // The linker's build id of this executable: it changes whenever the generator does.
@@ -17,7 +21,8 @@ std::string build_id() {
         [](dl_phdr_info *info, size_t, void *data) {
             for (int i = 0; i < info->dlpi_phnum; i++) {
                 const ElfW(Phdr) &header = info->dlpi_phdr[i];
-                if (header.p_type != PT_NOTE) continue;
+                if (header.p_type != PT_NOTE)
+                    continue;
                 const char *note = reinterpret_cast<const char *>(info->dlpi_addr + header.p_vaddr);
                 const char *end = note + header.p_memsz;
                 while (note + sizeof(ElfW(Nhdr)) <= end) {

@@ -42,7 +42,7 @@ enum { ATTUNE_ROW_FIXED = 0, ATTUNE_ROW_ONLINE = 1 };
 typedef int (*attune_key_bound_fn)(void *scratch, attune_buffer *key, attune_buffer *key_bound);
 
 /// The fixed softmax reference of each row of a block (its own key's score, in log2 units) and its class: ATTUNE_ROW_ONLINE
-/// where |query| * key_bound says that weights may leave the range of f32.
+/// where |query|^2 * key_bound says that weights may leave the range of f32.
 ///   query (head_dim, rows), key, key_bound -> reference (rows) f32, row_class (rows) i32
 typedef int (*attune_row_reference_fn)(void *scratch, int32_t batch, int32_t head, int32_t kv_head, int32_t q_begin,
                                        int32_t seq_len_q, int32_t seq_len_kv, attune_buffer *query, attune_buffer *key,
@@ -94,8 +94,8 @@ struct attune_kernel {
 /// Adds a kernel to the registry; a constructor in the generated object calls it. A second call with the same kernel does nothing.
 void attune_register_kernel(attune_kernel *kernel);
 
-/// The allocator of generated code: `scratch` (its user context) is an attune_scratch. Blocks are 64-byte aligned and freed in
-/// reverse order; null when the scratch is used up.
+/// The allocator of generated code: `scratch` (its user context) is an attune_scratch. Blocks are 64-byte aligned and
+/// take 64 bytes more than they give; they may be freed in any order. Null when the scratch is used up.
 typedef struct attune_scratch {
     uint8_t *base;
     size_t size, used;
