@@ -1,0 +1,91 @@
+#include "generator/backend/kernel.h"
+#include "generator/cli/command.h"
+#include "generator/cli/spec_flags.h"
+#include "generator/cli/text_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <filesystem>
+
+namespace attune::cli {
+namespace {
+
+void declare(Flags &flags) {
+    declare_spec_flags(flags);
+    flags.value("-o,--directory", "DIR", "where the files go; created if needed");
+    flags.list("--target", "T", "instead of the specification's targets");
+    flags.value("--depfile", "F", "write what the files depend on, as Makefile text");
+}
+
+/// Makefile syntax: spaces and # take a backslash, $ is doubled.
+std::string escape_for_make(const std::string &path) {
+    std::string out;
+    for (char c : path) {
+        if (c == ' ' || c == '#' || c == '\\')
+            out += '\\';
+        if (c == '$')
+            out += '$';
+        out += c;
+    }
+    return out;
+}
+
+std::string archive_of(const std::vector<std::string> &files) {
+    for (const auto &file : files)
+        if (file.ends_with(".a"))
+            return file;
+    return files.front();
+}
+
+int run(const Flags &flags, Session &session) {
+    const std::string directory = flags.required("--directory", "the folder for the generated files");
+    RawSpec raw = raw_spec(flags);
+    if (flags.has("--target"))
+        set_spec_flag(raw, "targets.cpu", fmt::format("{}", fmt::join(flags.all("--target"), ",")), "--target");
+    const AttentionSpec spec = validate_spec(raw);
+
+    std::error_code failure;
+    std::filesystem::create_directories(directory, failure);
+    if (failure || !std::filesystem::is_directory(directory))
+        throw Error({.code = ErrorCode::input,
+                     .argument = "--directory",
+                     .value = directory + " (" + (failure ? failure.message() : "not a folder") + ")",
+                     .expected = "a folder that can be made and written",
+                     .cure = "choose another place"});
+    if (flags.has("--depfile"))
+        check_output_path("--depfile", flags.text("--depfile"));
+
+    const auto begin = std::chrono::steady_clock::now();
+    spdlog::info("generating {} for {}", spec.name, fmt::join(spec.targets, ", "));
+    const std::vector<std::string> files = build_kernel(spec, directory);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (flags.has("--depfile"))
+        write_text_file(flags.text("--depfile"), escape_for_make(archive_of(files)) + ":" +
+                                                     (flags.has("SPEC") ? " " + escape_for_make(flags.text("SPEC")) : "") + "\n");
+
+    Json listed = Json::array();
+    std::vector<std::vector<std::string>> rows;
+    for (const auto &file : files) {
+        const auto bytes = std::filesystem::file_size(file);
+        listed.push_back({{"path", file}, {"bytes", bytes}});
+        rows.push_back({file, fmt::format("{} bytes", bytes)});
+    }
+    if (session.json)
+        session.print_json({{"name", spec.name}, {"id", spec.id()}, {"targets", spec.targets}, {"files", listed}, {"seconds", seconds}});
+    else
+        session.print(align_table(rows, {false, true}) +
+                      fmt::format("{} for {} in {:.2f} s\n", spec.name, fmt::join(spec.targets, ", "), seconds));
+    return 0;
+}
+
+}  // namespace
+
+const Command build_command = {"build", "generate library, header and metadata of a kernel",
+                               "  attune build kernel.toml -o generated --target avx2 --target sse41\n"
+                               "  attune build --dtype f16 --head-dim 128 --mask causal --name my_attention -o generated",
+                               declare, run};
+
+}  // namespace attune::cli

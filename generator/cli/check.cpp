@@ -1,0 +1,136 @@
+#include "generator/cli/awkward_shapes.h"
+#include "generator/cli/command.h"
+#include "generator/cli/problem.h"
+#include "generator/cli/run_kernel.h"
+#include "generator/cli/spec_flags.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace attune::cli {
+namespace {
+
+void declare(Flags &flags) {
+    declare_spec_flags(flags);
+    flags.list("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [a table of awkward ones]");
+    flags.value("--seed", "N", "of the random inputs [1]");
+    flags.value("--inputs", "KIND", "normal, wide (times 8, times 20) or spike (huge keys) [normal]");
+    declare_target_flag(flags);
+    flags.later("--param", "leave it out: kernels of this version have no parameters");
+}
+
+/// Significant bits and the smallest normal exponent of a type.
+struct Format {
+    int bits, min_exponent;
+};
+Format format_of(DType dtype) {
+    return dtype == DType::f32 ? Format{24, -126} : dtype == DType::f16 ? Format{11, -14} : Format{8, -126};
+}
+
+ErrorShare check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kind, uint64_t seed) {
+    const AttentionSpec &spec = kernel.plan().spec;
+    const Problem problem(spec, shape, kind, seed);
+    KernelCall call(kernel, problem.call(), 0, spec.lse);
+    call.run();
+    const std::vector<float> lse = spec.lse ? std::vector<float>(call.lse(), call.lse() + call.rows()) : std::vector<float>();
+    const Format format = format_of(spec.dtype);
+    return error_share(problem.reference, reference_attention(problem.reference), decode(call.output(), spec.dtype), lse, format.bits,
+                       format.min_exponent);
+}
+
+/// NaN and infinity have no JSON: the largest number stands for "no bound is large enough".
+double finite(double x) {
+    return std::isfinite(x) ? x : std::numeric_limits<double>::max();
+}
+double worst(const ErrorShare &share) {
+    return std::max(finite(share.output), finite(share.lse));
+}
+
+std::string repeat_command(const Flags &flags, const Shape &shape, uint64_t seed, const std::string &inputs, const char *target) {
+    std::vector<std::string> words = {"attune", "check"};
+    for (const auto &word : spec_words(flags))
+        words.push_back(shell_quote(word));
+    for (const std::string &word : {std::string("--shape"), shape_text(shape), std::string("--seed"), std::to_string(seed),
+                                    std::string("--inputs"), inputs, std::string("--target"), std::string(target)})
+        words.push_back(word);
+    return fmt::format("{}", fmt::join(words, " "));
+}
+
+int run(const Flags &flags, Session &session) {
+    const std::string inputs = flags.one_of("--inputs", {"normal", "wide", "spike"}, "normal");
+    const uint64_t seed = flags.integer("--seed", 0, INT64_MAX / 4, 1);
+    const AttentionSpec spec = validate_spec(raw_spec(flags));
+    std::vector<AwkwardShape> shapes;
+    if (flags.has("--shape"))
+        for (const auto &text : flags.all("--shape")) {
+            shapes.push_back({parse_shape(text, spec.group), ""});
+            check_index_range(spec, shapes.back().shape, ErrorCode::usage);
+        }
+    const CpuTarget &target = target_to_run(flags, spec);
+    const auto kernel = load_kernel(spec, target);
+    if (shapes.empty())
+        shapes = awkward_shapes(kernel->plan());
+
+    Json result = Json::array();
+    double largest = 0;
+    std::string largest_at = "none";
+    size_t failed = 0;
+    if (!session.json)
+        session.print(fmt::format("{}: {} shape{}, inputs {}, seed {}\n", kernel->plan().variant_name(), shapes.size(),
+                                  shapes.size() == 1 ? "" : "s", inputs, seed));
+    for (const auto &[shape, reason] : shapes) {
+        spdlog::debug("checking {}", shape_text(shape));
+        ErrorShare share;
+        InputKind worst_kind = InputKind::normal;
+        for (InputKind kind : input_kinds(inputs)) {
+            const ErrorShare found = check_shape(*kernel, shape, kind, seed);
+            if (share.worst_index < 0 || worst(found) > worst(share))
+                share = found, worst_kind = kind;
+        }
+        const bool ok = share.output <= 1 && share.lse <= 1;  // false for NaN
+        failed += !ok;
+        if (worst(share) >= largest) {
+            largest = worst(share);
+            largest_at = shape_text(shape);
+        }
+        const std::string repeat = "repeat with: " + repeat_command(flags, shape, seed, inputs, target.name);
+        if (session.json) {
+            result.push_back({{"shape", shape_text(shape)},
+                              {"target", target.name},
+                              {"share_output", finite(share.output)},
+                              {"share_lse", finite(share.lse)},
+                              {"r", finite(share.r)},
+                              {"worst_index", share.worst_index},
+                              {"ok", ok}});
+            if (!ok)
+                spdlog::error("{} is outside the bound; {}", shape_text(shape), repeat);
+        } else {
+            session.print(fmt::format("{}  {:<34} output {:.3f}  lse {:.3f}  r {:.2f}{}{}\n", ok ? "ok  " : session.red("FAIL"),
+                                      shape_text(shape), share.output, share.lse, share.r, reason.empty() ? "" : "  " + reason,
+                                      inputs == "wide" ? fmt::format(" ({})", input_kind_name(worst_kind)) : ""));
+            if (!ok)
+                session.print(fmt::format("      worst at output[{}]; {}\n", share.worst_index, repeat));
+            session.flush();
+        }
+    }
+    if (session.json)
+        session.print_json(result);
+    else
+        session.print(fmt::format("{} of {} within the bound; largest share of it {:.3f}, at {}\n", shapes.size() - failed, shapes.size(),
+                                  largest, largest_at));
+    return failed == 0 ? 0 : static_cast<int>(ErrorCode::check_failed);
+}
+
+}  // namespace
+
+const Command check_command = {"check", "compare a kernel with attention in double, within the derived error bound",
+                               "  attune check --dtype bf16 --mask causal --head-dim 80\n"
+                               "  attune check kernel.toml --shape b=2,h=8,hkv=2,sq=300,skv=300 --inputs spike --target avx2",
+                               declare, run};
+
+}  // namespace attune::cli

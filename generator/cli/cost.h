@@ -1,0 +1,21 @@
+#pragma once
+#include "generator/cli/shape.h"
+#include "generator/spec/spec.h"
+
+#include <cstdint>
+
+namespace attune::cli {
+
+/// Work and traffic of one call, by the formulas that every report of this project uses.
+struct Cost {
+    int64_t visible_pairs = 0;  ///< (q, kv) that the mask shows, summed over batch and heads
+    int64_t flops = 0;          ///< 2 * visible_pairs * (head_dim + head_dim_v)
+    int64_t bytes = 0;          ///< query, key and value read once, output and lse written once
+    double intensity() const { return bytes > 0 ? double(flops) / double(bytes) : 0; }
+};
+Cost call_cost(const AttentionSpec &spec, const Shape &shape);
+constexpr const char *flops_formula = "2 * visible_pairs * (head_dim + head_dim_v)";
+constexpr const char *bytes_formula =
+    "element * (b * h * sq + b * hkv * skv) * (head_dim + head_dim_v) + 4 * b * h * sq where lse is written";
+
+}  // namespace attune::cli

@@ -1,0 +1,24 @@
+#pragma once
+#include "generator/backend/target.h"
+
+#include <vector>
+
+namespace attune::cli {
+
+/// CPUs that this process may run on, one thread of every core first, so that a prefix is the best choice for that many threads.
+std::vector<int> usable_cpus();
+/// Confines this process (the calling thread and those it starts later) to the first `threads` of usable_cpus(), so that neither kernel
+/// nor peak moves. Returns false where there are too few.
+bool pin_to_cpus(int threads);
+
+/// GFLOP/s of the unit that `target` multiplies with, from registers only: fused multiply-adds of 512 (avx512) or 256 bits (avx2), multiplications
+/// and additions of 128 bits (sse41), on `threads` threads at once for about `seconds`. The machine must have the target.
+double measure_peak_gflops(const CpuTarget &target, int threads, double seconds);
+
+/// The best of several shorter measurements: what the unit can do, where neighbours share the machine.
+double best_peak_gflops(const CpuTarget &target, int threads, double seconds);
+
+/// GB/s of reading memory that no cache holds, on `threads` threads: the best of several passes within about `seconds`.
+double measure_read_gbs(int threads, double seconds);
+
+}  // namespace attune::cli

@@ -1,0 +1,45 @@
+#include "generator/cli/problem.h"
+
+#include "generator/reference/half.h"
+#include "generator/reference/masks.h"
+
+namespace attune::cli {
+
+Bytes encode(const std::vector<double> &values, DType dtype) {
+    Bytes bytes(values.size() * dtype_bytes(dtype));
+    for (size_t i = 0; i < values.size(); i++) {
+        const float x = static_cast<float>(values[i]);
+        if (dtype == DType::f32)
+            bytes.as<float>()[i] = x;
+        else
+            bytes.as<uint16_t>()[i] = dtype == DType::f16 ? float_to_f16(x) : float_to_bf16(x);
+    }
+    return bytes;
+}
+
+std::vector<double> decode(const Bytes &bytes, DType dtype) {
+    std::vector<double> values(bytes.size() / dtype_bytes(dtype));
+    for (size_t i = 0; i < values.size(); i++)
+        values[i] = dtype == DType::f32   ? bytes.as<float>()[i]
+                    : dtype == DType::f16 ? f16_to_float(bytes.as<uint16_t>()[i])
+                                          : bf16_to_float(bytes.as<uint16_t>()[i]);
+    return values;
+}
+
+Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint64_t seed) : shape(s) {
+    reference.batch = s.batch;
+    reference.num_heads = s.num_heads;
+    reference.num_kv_heads = s.num_kv_heads;
+    reference.seq_len_q = s.seq_len_q;
+    reference.seq_len_kv = s.seq_len_kv;
+    reference.head_dim = spec.head_dim;
+    reference.head_dim_v = spec.head_dim_v;
+    reference.softmax_scale = spec.softmax_scale;
+    reference.visible = visible_function(spec.mask);
+    fill_inputs(reference, kind, spec.dtype, seed);
+    query = encode(reference.query, spec.dtype);
+    key = encode(reference.key, spec.dtype);
+    value = encode(reference.value, spec.dtype);
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,45 @@
+#pragma once
+#include "generator/backend/kernel.h"
+#include "generator/cli/bytes.h"
+#include "generator/cli/shape.h"
+#include "generator/spec/error.h"
+
+#include <cstdint>
+
+namespace attune::cli {
+
+/// What a call reads: arrays in the kernel's encoding, dense, (batch, heads, seq, dim) in C order. They must outlive the KernelCall.
+struct CallInputs {
+    Shape shape;  ///< with cu_seqlens: batch is the number of sequences, the lengths are totals
+    const void *query = nullptr, *key = nullptr, *value = nullptr;
+    const int32_t *lengths_q = nullptr, *lengths_kv = nullptr;        ///< (batch), or null
+    const int32_t *cu_seqlens_q = nullptr, *cu_seqlens_kv = nullptr;  ///< (batch + 1), or null
+};
+
+/// A call made ready: output, lse and workspace are allocated, so that run() is the kernel and nothing else.
+class KernelCall {
+public:
+    /// threads: 0 for attune_num_threads(). with_lse: the kernel must have it.
+    KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int threads, bool with_lse);
+
+    /// Throws Error: input where the arguments are at fault, target, or internal.
+    void run();
+
+    /// Rows that no sequence holds (after the last of cu_seqlens) stay output 0, lse -inf.
+    const Bytes &output() const { return output_; }        ///< (batch, heads, seq_q, head_dim_v) in the kernel's encoding
+    const float *lse() const { return lse_.as<float>(); }  ///< (batch, heads, seq_q), or empty
+    size_t rows() const { return rows_; }                  ///< of output, over batch and heads
+    size_t workspace_bytes() const { return workspace_.size(); }
+
+private:
+    const attune_kernel *kernel_;
+    attune_exec exec_{};
+    attune_attention_args args_{};
+    size_t rows_ = 0;
+    Bytes output_, lse_, workspace_;
+};
+
+/// Refuses, before anything is compiled, a shape whose tensors the kernel cannot index. Throws Error with `code`.
+void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode code);
+
+}  // namespace attune::cli

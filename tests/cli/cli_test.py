@@ -1,0 +1,475 @@
+#!/usr/bin/env python3
+"""The attune command as other people's scripts see it: exit codes, the one line on stderr, JSON fields, arrays.
+
+    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays run commands; none: all
+
+A group is a function. Exits 77, which CTest takes for "skipped", where NumPy is missing.
+"""
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: NumPy is missing; ./dev installs it into .venv")
+    sys.exit(77)
+
+ATTUNE = os.path.abspath(sys.argv[1])
+FOLDER = tempfile.mkdtemp(prefix="attune-cli-test-")
+# Kernels are kept from run to run: the key holds the build of the generator.
+CACHE = os.path.join(os.path.dirname(ATTUNE), "..", "cli_test_cache")
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("ATTUNE_")}
+ENVIRONMENT.update(ATTUNE_CACHE_DIR=os.path.abspath(CACHE), NO_COLOR="1")
+failures = 0
+
+
+def fail(words, text):
+    global failures
+    failures += 1
+    print("FAILED:", shlex.join(["attune", *words]), "\n   ", text)
+
+
+def attune(words, env=None, stdout=subprocess.PIPE, **more):
+    return subprocess.run([ATTUNE, *words], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=FOLDER,
+                          env={**ENVIRONMENT, **(env or {})}, timeout=300, **more)
+
+
+def expect_error(words, code, *parts, has_value=True, env=None):
+    """Exact exit code; one line on stderr with each of the parts; nothing on stdout and no new file; the same as JSON."""
+    name = {1: "check_failed", 2: "usage", 3: "input", 4: "target", 5: "internal"}[code]
+    before = sorted(os.listdir(FOLDER))
+    r = attune(words, env)
+    if r.returncode != code:
+        return fail(words, f"exit code {r.returncode}, expected {code}: {r.stderr}{r.stdout}")
+    if not (r.stderr.startswith("attune: ") and r.stderr.endswith("\n") and r.stderr.count("\n") == 1):
+        fail(words, f"not one line on stderr: {r.stderr!r}")
+    for part in (*parts, "expected ", "; "):
+        if part not in r.stderr:
+            fail(words, f"no {part!r} in: {r.stderr}")
+    if r.stdout:
+        fail(words, f"stdout: {r.stdout!r}")
+    if sorted(os.listdir(FOLDER)) != before:
+        fail(words, f"left files behind: {set(os.listdir(FOLDER)) - set(before)}")
+    j = attune([*words[:1], "--json", *words[1:]], env)
+    if j.returncode != code or j.stderr != r.stderr:
+        fail(words, f"--json changes the error: {j.returncode} {j.stderr}")
+    error = json.loads(j.stdout)["error"]
+    if list(error) != ["code", "name", "argument", "value", "expected", "cure", "file", "line", "column"]:
+        fail(words, f"fields {list(error)}")
+    if error["code"] != code or error["name"] != name:
+        fail(words, f"JSON says {error['code']} {error['name']}")
+    for field in ["argument", "expected", "cure"] + (["value"] if has_value else []):
+        if not error[field]:
+            fail(words, f"empty {field} in {error}")
+    return error
+
+
+def expect_success(words, code=0, env=None):
+    r = attune(words, env)
+    if r.returncode != code or r.stderr:
+        fail(words, f"exit code {r.returncode}, stderr {r.stderr!r}, stdout {r.stdout[-500:]!r}")
+    return r.stdout
+
+
+def expect_json(words, code=0, env=None):
+    text = expect_success([*words, "--json"], code, env)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        fail(words, f"no JSON: {error}: {text!r}")
+        return {}
+
+
+def expect(condition, words, text):
+    if not condition:
+        fail(words, text)
+
+
+def path(name):
+    return os.path.join(FOLDER, name)
+
+
+def save(name, array):
+    np.save(path(name), array)
+    return name
+
+
+def write(name, text):
+    with open(path(name), "w") as file:
+        file.write(text)
+    return name
+
+
+# ---- arrays
+
+def to_bf16(x):
+    """Bits, rounded to nearest even."""
+    bits = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def from_bf16(bits):
+    return (np.asarray(bits, np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def attention(q, k, v, mask="none", scale=None, lengths_q=None, lengths_kv=None):
+    """float64, by the definition. Returns [output, lse, bound of output without its last rounding, bound of lse] (reliability: the derived bound)."""
+    q, k, v = (np.asarray(a, np.float64) for a in (q, k, v))
+    batch, heads, sq, dim = q.shape
+    scale = 1 / np.sqrt(dim) if scale is None else scale
+    group, u = heads // k.shape[1], 2.0**-24
+    out, lse = np.zeros((batch, heads, sq, v.shape[3])), np.full((batch, heads, sq), -np.inf)
+    bound, lse_bound = np.full(out.shape, 2.0**-120), np.full(lse.shape, 2.0**-120)
+    for b in range(batch):
+        nq = sq if lengths_q is None else int(lengths_q[b])
+        nk = k.shape[2] if lengths_kv is None else int(lengths_kv[b])
+        for h in range(heads):
+            kk, vv = k[b, h // group, :nk], v[b, h // group, :nk]
+            for i in range(nq):
+                seen = {"none": nk, "causal": i + nk - nq + 1, "causal_top_left": i + 1}[mask]
+                seen = max(0, min(nk, seen))
+                if seen == 0:
+                    continue
+                s = kk[:seen] @ q[b, h, i] * scale
+                e = u * (dim + 8) * (np.abs(kk[:seen]) @ np.abs(q[b, h, i]) * scale).max()
+                w = np.exp(s - s.max())
+                lse[b, h, i] = s.max() + np.log(w.sum())
+                out[b, h, i] = w @ vv[:seen] / w.sum()
+                bound[b, h, i] += (8 * u + 2 * e) * (w @ np.abs(vv[:seen]) / w.sum())
+                lse_bound[b, h, i] += e + 8 * u * max(1, abs(lse[b, h, i]))
+    return [out, lse, bound, lse_bound]
+
+
+def random(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def save_problem(prefix, batch=2, heads=4, kv_heads=2, sq=37, skv=53, dim=40, dim_v=24, convert=lambda x: x):
+    arrays = [convert(random(1, batch, heads, sq, dim)), convert(random(2, batch, kv_heads, skv, dim)), convert(random(3, batch, kv_heads, skv, dim_v))]
+    names = [save(f"{prefix}_{n}.npy", a) for n, a in zip("qkv", arrays)]
+    return arrays, ["--query", names[0], "--key", names[1], "--value", names[2]]
+
+
+def expect_close(words, found, expected, bound):
+    if found.shape != expected.shape:
+        return fail(words, f"shape {found.shape}, expected {expected.shape}")
+    finite = np.isfinite(expected)
+    if not np.array_equal(found[~finite], expected[~finite]):
+        return fail(words, "infinities differ")
+    share = (np.abs(found[finite].astype(np.float64) - expected[finite]) / bound[finite]).max(initial=0)
+    if not share <= 1:
+        fail(words, f"uses {share} of the error bound")
+
+
+# ---- groups
+
+def usage():
+    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "list", "doctor"))):
+        text = expect_success(words)
+        expect(words == ["--version"] or "Example" in text or "example" in text, words, "no example")
+        if words[0] != "--help" and words[0] != "--version":
+            expect("--json" in text, words, "no --json")
+    expect(re.match(r"attune \d+\.\d+\.\d+ ", expect_success(["--version"])), ["--version"], "no version")
+    expect_error([], 2, "command is missing", has_value=False)
+    expect_error(["explian"], 2, "explian", "did you mean explain")
+    for later in ("tune", "db", "import", "picture"):
+        expect_error([later], 2, f"{later} is not in this version")
+    expect_error(["explain", "--shpe", "b=1"], 2, "unknown flag --shpe", "did you mean --shape")
+    expect_error(["explain", "--shape"], 2, "--shape is without a value")
+    expect_error(["explain", "--shape="], 2, "--shape is empty")
+    expect_error(["explain", "--shape", "h=0"], 2, "--shape h is 0", "an integer from 1 to")
+    expect_error(["explain", "--shape", "heads=2"], 2, "heads")
+    expect_error(["explain", "--shape", "h=8,hkv=3", "--group", "any"], 2, "--shape h is 8", "a multiple of hkv, which is 3")
+    expect_error(["explain", "--group", "3", "--shape", "h=8"], 2, "--shape h is 8", "group, which is 3")
+    expect_error(["explain", "--stage", "assembly"], 2, "--stage")
+    expect_error(["explain", "--scaling"], 2, "--scaling is not in this version")
+    expect_error(["explain", "--quiet=3"], 2, "--quiet is 3")
+    expect_error(["bench", "--param", "a=1"], 2, "--param is not in this version")
+    expect_error(["bench", "--threads", "0"], 2, "--threads is 0", "an integer from 1 to 1024")
+    expect_error(["bench", "--repeat", "many"], 2, "--repeat is many")
+    expect_error(["bench", "--inputs", "huge"], 2, "--inputs", "normal, wide, spike")
+    expect_error(["bench", "--shape", "b=2147483647,h=1,sq=1,skv=1"], 2, "elements", "at most 2147483647")
+    expect_error(["check", "--seed", "-1"], 2, "--seed is -1")
+    expect_error(["build"], 2, "--directory is missing", has_value=False)
+    expect_error(["run"], 2, "--out is missing", has_value=False)
+    # Unknown targets are usage, known ones that cannot be had are not.
+    for command in (["explain"], ["check"], ["bench"]):
+        expect_error([*command, "--target", "sse9"], 2, "--target is sse9", "avx512, avx2, sse41")
+        expect_error([*command, "--target", "neon"], 4, "--target is neon")
+    expect_error(["check"], 2, "ATTUNE_FORCE_TARGET is sse9", env={"ATTUNE_FORCE_TARGET": "sse9"})
+    # A result that cannot be written is no success.
+    with open("/dev/full", "w") as full:
+        r = attune(["list"], stdout=full)
+    expect(r.returncode == 5 and r.stderr.count("\n") == 1 and "No space left" in r.stderr, ["list", ">/dev/full"], f"{r.returncode} {r.stderr!r}")
+    read, write_end = os.pipe()
+    os.close(read)
+    r = attune(["list"], stdout=write_end)
+    os.close(write_end)
+    expect(r.returncode == 5 and r.stderr.count("\n") == 1, ["list", "| true"], f"{r.returncode} {r.stderr!r}")
+    r = subprocess.run(["sh", "-c", 'exec "$0" list >&-', ATTUNE], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    expect(r.returncode == 5 and r.stderr.count("\n") == 1, ["list", ">&-"], f"{r.returncode} {r.stderr!r}")
+
+
+def specification():
+    good = write("good.toml", '[kernel]\ndtype = "f16"\nhead_dim = 96\nmask = "causal"\n')
+    j = expect_json(["explain", good])
+    expect(j["spec"]["dtype"] == "f16" and j["spec"]["head_dim"] == 96 and j["spec"]["mask"] == "causal", ["explain", good], str(j["spec"]))
+    j = expect_json(["explain", good, "--dtype", "f32", "--mask", "none"])  # flags override the file
+    expect(j["spec"]["dtype"] == "f32" and j["spec"]["mask"] == "none" and j["spec"]["head_dim"] == 96, ["explain", good], str(j["spec"]))
+
+    bad = {  # text -> line, column, parts of the message
+        '[kernel]\nhead_dmi = 64\n': (2, ["head_dmi", "head_dim"]),
+        '[kernel]\nhead_dim = "wide"\n': (2, ["head_dim", "wide"]),
+        '[kernel]\nhead_dim = 64.5\n': (2, ["head_dim", "64.5"]),
+        '[kernel]\nhead_dim = 0\n': (2, ["head_dim is 0", "an integer from 1 to 512"]),
+        '[kernel]\nhead_dim = 513\n': (2, ["head_dim is 513", "an integer from 1 to 512"]),
+        '[kernel]\ndtype = "f64"\n': (2, ["dtype is f64", "f32, f16, bf16"]),
+        '[kernel]\ndtype = 32\n': (2, ["dtype", "32"]),
+        '[kernel]\nmask = "casual"\n': (2, ["mask is casual", "did you mean causal"]),
+        '[kernel]\ngroup = 0\n': (2, ["group is 0"]),
+        '[kernel]\nscale = -1\n': (2, ["scale is -1"]),
+        '[kernel\n': (1, []),
+    }
+    for i, (text, (line, parts)) in enumerate(bad.items()):
+        name = write(f"bad{i}.toml", text)
+        for command in (["explain", name], ["build", name, "-o", "built"], ["check", name], ["bench", name]):
+            error = expect_error(command, 2, f"{name}:{line}:", *parts)
+            if error:
+                expect(error["file"] == name and error["line"] == line and error["column"] > 0, command, str(error))
+    for flags, parts in ((["--head-dim", "0"], ["--head-dim is 0"]), (["--head-dim", "513"], ["--head-dim is 513"]), (["--dtype", "f64"], ["--dtype is f64"]),
+                         (["--group", "1.5"], ["--group is 1.5"]), (["--mask", "causal && x"], ["--mask"]), (["--score", "s"], ["--score"]),
+                         (["--params", "a: i32"], ["--params"])):
+        expect_error(["explain", *flags], 2, *parts)
+    expect_error(["explain", "missing.toml"], 3, "missing.toml", "o such file")
+    expect_error(["build", "missing.toml", "-o", "built"], 3, "missing.toml")
+    os.mkdir(path("folder.toml"))
+    expect_error(["explain", "folder.toml"], 3, "folder.toml")
+
+
+def bad_arrays():
+    _, arrays = save_problem("good")
+    good = dict(zip(arrays[::2], arrays[1::2]))
+    out = ["--out", "out.npy", "--lse", "lse.npy"]
+
+    def run(code, *parts, more=(), has_value=True, **replace):
+        files = {**good, **{"--" + k: v for k, v in replace.items()}}
+        return expect_error(["run", *(w for pair in files.items() if pair[1] for w in pair), *out, *more], code, *parts, has_value=has_value)
+
+    run(2, "--query is missing", query=None, has_value=False)
+    run(3, "nowhere.npy", "o such file", query="nowhere.npy")
+    run(3, "text.npy", query=write("text.npy", "not an array"))
+    with open(path("good_q.npy"), "rb") as file:
+        whole = file.read()
+    with open(path("cut.npy"), "wb") as file:
+        file.write(whole[:-7])
+    run(3, "cut.npy", "cut short", query="cut.npy")
+    q, k = random(1, 2, 4, 37, 40), random(2, 2, 2, 53, 40)
+    run(3, "float64", query=save("f64.npy", q.astype(np.float64)))
+    run(3, "big-endian", query=save("big.npy", q.astype(">f4")))
+    run(3, "Fortran", query=save("fortran.npy", np.asfortranarray(q)))
+    run(3, "query is int32", query=save("int.npy", np.zeros((2, 4, 37, 40), np.int32)))
+    run(3, "key is float16", "float32 as query", key=save("half.npy", k.astype(np.float16)))
+    run(3, "query is of shape (37, 40)", "4 dimensions", query=save("two.npy", q[0, 0]))
+    # Each mismatch names both arrays and their shapes.
+    for parts, replace in ((["key is of shape (2, 2, 53, 32)", "dim 40 as query has, of shape (2, 4, 37, 40)"], {"key": save("m1.npy", k[..., :32].copy())}),
+                           (["key is of shape (1, 2, 53, 40)", "batch 2 as query has"], {"key": save("m2.npy", k[:1])}),
+                           (["value is of shape (2, 2, 52, 24)", "seq 53 as key has, of shape (2, 2, 53, 40)"], {"value": save("m3.npy", random(3, 2, 2, 52, 24))}),
+                           (["value is of shape (2, 1, 53, 24)", "heads 2 as key has"], {"value": save("m4.npy", random(3, 2, 1, 53, 24))}),
+                           (["query is of shape (2, 3, 37, 40)", "3 heads", "a multiple of the 2 heads of key"], {"query": save("m5.npy", random(1, 2, 3, 37, 40))}),
+                           (["head_dim 513", "from 1 to 512"], {"query": save("m6.npy", random(1, 2, 4, 3, 513))}),
+                           (["head_dim 0"], {"query": save("m7.npy", random(1, 2, 4, 3, 0))}),
+                           (["no head"], {"query": save("m8.npy", random(1, 2, 0, 3, 40))})):
+        run(3, *parts, **replace)
+    # Given keys that contradict the arrays: both values are named.
+    run(3, "dtype of query is f32", "f16 as --dtype says", more=["--dtype", "f16"])
+    run(3, "dim of query is 40", "64 as --head-dim says", more=["--head-dim", "64"])
+    run(3, "dim of value is 24", "40 as --head-dim-v says", more=["--head-dim-v", "40"])
+    run(3, "group of query and key is 2", "4 as --group says", more=["--group", "4"])
+    run(3, "dim of query is 40", "64 as head_dim of k.toml says", more=[write("k.toml", "[kernel]\nhead_dim = 64\n")])
+    run(2, "--head-dim is 513", more=["--head-dim", "513"])
+    run(2, "--lse", "outputs", more=["--outputs", "out"])
+    # Lengths and packed sequences.
+    ints = lambda name, values, dtype=np.int32: save(name, np.array(values, dtype))
+    run(3, "--lengths-kv[1] is 54", "0 to 53", more=["--lengths-kv", ints("l1.npy", [1, 54])])
+    run(3, "--lengths-q[0] is -1", "0 to 37", more=["--lengths-q", ints("l2.npy", [-1, 2])])
+    run(3, "--lengths-kv is of shape (3)", "shape (2)", more=["--lengths-kv", ints("l3.npy", [1, 2, 3])])
+    run(3, "--lengths-kv is float32", more=["--lengths-kv", ints("l4.npy", [1, 2], np.float32)])
+    run(3, "--lengths-kv is of shape (1, 2)", more=["--lengths-kv", ints("l5.npy", [[1, 2]])])
+    run(3, "--lengths-kv[0] is 4294967297", more=["--lengths-kv", ints("l6.npy", [2**32 + 1, 2], np.int64)])
+    run(3, "lnone.npy", more=["--lengths-kv", "lnone.npy"])
+    cu = ints("cu.npy", [0, 37])
+    run(2, "--cu-seqlens-kv is missing", more=["--cu-seqlens-q", cu], has_value=False)
+    run(2, "--lengths-kv", more=["--cu-seqlens-q", cu, "--cu-seqlens-kv", cu, "--lengths-kv", ints("l7.npy", [1, 2])])
+    run(3, "batch 2", more=["--cu-seqlens-q", cu, "--cu-seqlens-kv", cu])
+    packed = dict(query=save("pq.npy", q[:1]), key=save("pk.npy", k[:1]), value=save("pv.npy", random(3, 1, 2, 53, 24)))
+    for parts, values in ((["--cu-seqlens-kv[0] is 1"], [1, 53]), (["--cu-seqlens-kv[2] is 3", "at least"], [0, 9, 3]), (["--cu-seqlens-kv[1] is 54", "at most 53"], [0, 54]),
+                          (["of shape (3)", "shape (2)"], [0, 1, 53]), (["--cu-seqlens-kv is empty"], [])):
+        run(3, *parts, more=["--cu-seqlens-q", cu, "--cu-seqlens-kv", ints("cukv.npy", values)], **packed)
+    run(2, "--block-mask is not in this version", more=["--block-mask", "b.npz"])
+    run(2, "--param is not in this version", more=["--param", "a=1"])
+    run(4, "--target is amx", more=["--target", "amx"])
+    # Outputs that cannot be written are found before the work.
+    out[:] = ["--out", "nofolder/out.npy"]
+    run(3, "nofolder/out.npy", "its folder does not exist")
+    out[:] = ["--out", "."]
+    run(3, "--out is .", "a folder")
+    out[:] = ["--out", "same.npy", "--lse", "./same.npy"]
+    run(2, "--lse is ./same.npy", "another file")
+    out[:] = ["--out", "out.npy", "--lse", "nofolder/lse.npy"]
+    run(3, "nofolder/lse.npy")
+
+
+def run():
+    rounding = {"f32": 2.0**-24, "f16": 2.0**-11, "bf16": 2.0**-8}
+
+    def check(flags, expected, dtype, kernel_dtype="f32", widen=lambda x: x):
+        words = ["run", *flags, "--out", "out.npy", "--lse", "lse.npy"]
+        for name in ("out.npy", "lse.npy"):
+            if os.path.exists(path(name)):
+                os.remove(path(name))
+        j = expect_json(words)
+        if not os.path.exists(path("out.npy")) or not os.path.exists(path("lse.npy")):
+            return fail(words, "wrote no file")
+        out, lse = np.load(path("out.npy")), np.load(path("lse.npy"))
+        expect(out.dtype == dtype and lse.dtype == np.float32, words, f"dtypes {out.dtype}, {lse.dtype}")
+        expect_close(words, widen(out), expected[0], expected[2] + np.abs(expected[0]) * rounding[kernel_dtype] + (2.0**-25 if kernel_dtype == "f16" else 0))
+        expect_close(words, lse, expected[1], expected[3])
+        for field in ("kernel", "target", "shape", "threads", "ms"):
+            expect(field in j, words, f"no {field} in {j}")
+
+    # Every encoding; the output keeps the query's.
+    arrays, flags = save_problem("f32")
+    for mask in ("none", "causal", "causal_top_left"):
+        check([*flags, "--mask", mask], attention(*arrays, mask), np.float32)
+    check([*flags, "--scale", "0.5", "--group", "any"], attention(*arrays, scale=0.5), np.float32)
+    check([*flags, "--threads", "1", "--target", "sse41"], attention(*arrays), np.float32)
+    rounded = [from_bf16(to_bf16(a)) for a in arrays]
+    check([*flags, "--dtype", "bf16"], attention(*rounded), np.float32, "bf16")
+    words = ["run", *flags, "--dtype", "bf16", "--out", "out.npy"]
+    expect_success(words)
+    expect(np.array_equal(from_bf16(to_bf16(np.load(path("out.npy")))), np.load(path("out.npy"))), words, "output is not rounded to bf16")
+    half, flags = save_problem("f16", convert=lambda a: a.astype(np.float16))
+    check(flags, attention(*half), np.float16, "f16")
+    bits, flags = save_problem("bf16", convert=to_bf16)
+    check(flags, attention(*(from_bf16(b) for b in bits)), np.uint16, "bf16", widen=from_bf16)
+
+    # Padding: what lies after the lengths is never read, rows after lengths_q are 0.
+    arrays, flags = save_problem("pad", batch=4, sq=9, skv=11)
+    lengths_q, lengths_kv = np.array([9, 0, 3, 5]), np.array([11, 4, 0, 7])
+    expected = attention(*arrays, "causal", lengths_q=lengths_q, lengths_kv=lengths_kv)
+    for b in range(4):
+        arrays[0][b, :, lengths_q[b]:] = np.nan
+        arrays[1][b, :, lengths_kv[b]:] = np.nan
+        arrays[2][b, :, lengths_kv[b]:] = np.inf
+    for name, array in zip("qkv", arrays):
+        save(f"pad_{name}.npy", array)
+    for dtype in (np.int32, np.int64):
+        more = ["--lengths-q", save("lq.npy", lengths_q.astype(dtype)), "--lengths-kv", save("lkv.npy", lengths_kv.astype(dtype)), "--mask", "causal"]
+        check([*flags, *more], expected, np.float32)
+
+    # Packed sequences: each by itself.
+    lengths_q, lengths_kv = [5, 0, 12, 1], [7, 3, 12, 0]
+    arrays, flags = save_problem("packed", batch=1, sq=sum(lengths_q), skv=sum(lengths_kv))
+    cu_q, cu_kv = np.cumsum([0, *lengths_q]), np.cumsum([0, *lengths_kv])
+    pieces = [attention(arrays[0][:, :, cu_q[i]:cu_q[i + 1]], *(a[:, :, cu_kv[i]:cu_kv[i + 1]] for a in arrays[1:]), "causal") for i in range(4)]
+    expected = [np.concatenate([p[i] for p in pieces], axis=2) for i in range(4)]
+    more = ["--cu-seqlens-q", save("cq.npy", cu_q.astype(np.int32)), "--cu-seqlens-kv", save("ckv.npy", cu_kv.astype(np.int64)), "--mask", "causal"]
+    check([*flags, *more], expected, np.float32)
+
+    # Nothing to do is no error.
+    for sizes in (dict(batch=0), dict(sq=0), dict(skv=0)):
+        arrays, flags = save_problem("none", **sizes)
+        check(flags, attention(*arrays), np.float32)
+
+    # A file of the specification, its keys over the defaults; an old result is replaced; text output is one line.
+    arrays, flags = save_problem("spec", dim=16, dim_v=16)
+    spec = write("spec.toml", '[kernel]\nmask = "causal"\nscale = 0.25\noutputs = ["out"]\n')
+    write("out.npy", "old")
+    words = ["run", spec, *flags, "--out", "out.npy"]
+    text = expect_success(words)
+    expect(text.count("\n") == 1 and "out.npy" in text, words, text)
+    out, _, bound, _ = attention(*arrays, "causal", scale=0.25)
+    expect_close(words, np.load(path("out.npy")), out, bound + np.abs(out) * 2.0**-24)
+    expect(not [f for f in os.listdir(FOLDER) if ".tmp" in f or ".part" in f], words, "temporary files left")
+    # The environment picks the target, a flag wins over it.
+    j = expect_json(["run", *flags, "--out", "out.npy"], env={"ATTUNE_FORCE_TARGET": "sse41"})
+    expect(j.get("target") == "sse41", words, str(j))
+    expect_success(["run", *flags, "--out", "/dev/null"])
+
+
+def commands():
+    # explain
+    j = expect_json(["explain", "--mask", "causal", "--group", "4", "--shape", "b=2,h=8,sq=100,skv=300"])
+    pairs = 2 * 8 * sum(i + 201 for i in range(100))
+    expect(j["visible_pairs"] == pairs and j["flops"] == 2 * pairs * 128 and j["shape"] == "b=2,h=8,hkv=2,sq=100,skv=300", ["explain"], str(j))
+    expect(j["roofline"]["ms"] > 0 and j["picture"], ["explain"], str(j))
+    text = expect_success(["explain", "--mask", "causal", "--shape", "sq=5000,skv=9000"])
+    expect(all(c in text for c in "█▒·"), ["explain"], "no picture")
+    expect(max(map(len, re.findall(r"(?m)^  ([█▒·]+)$", text))) <= 64 and len(re.findall(r"(?m)^  [█▒·]+$", text)) <= 32, ["explain"], "picture too large")
+    expect_success(["explain", "--shape", "b=0,sq=0,skv=0"])
+    for stage in ("plan", "algorithm", "schedule", "llvm", "asm"):
+        expect(len(expect_success(["explain", "--mask", "causal", "--stage", stage])) > 0, ["explain", "--stage", stage], "nothing")
+    expect_success(["explain", "--mask", "causal", "--picture", "mask.svg"])
+    expect(open(path("mask.svg")).read().startswith("<svg"), ["explain", "--picture"], "no SVG")
+    expect_error(["explain", "--picture", "nofolder/mask.svg"], 3, "nofolder/mask.svg")
+
+    # bench
+    words = ["bench", "--mask", "causal", "--shape", "b=2,h=4,sq=64,skv=96", "--shape", "sq=1,skv=64", "--repeat", "5"]
+    rows = expect_json(words)
+    fields = ["kernel", "target", "schedule", "shape", "threads", "median_ms", "min_ms", "visible_pairs", "flops", "gflops", "peak_gflops", "share_of_peak", "bytes", "gbs"]
+    expect(len(rows) == 2 and all(list(r) == fields for r in rows), words, str(rows))
+    r = rows[0]
+    pairs = 2 * 4 * sum(i + 33 for i in range(64))
+    expect(r["visible_pairs"] == pairs and r["flops"] == 2 * pairs * 128 and r["threads"] == 1, words, str(r))
+    expect(r["bytes"] == 2 * 4 * (64 + 96) * 128 * 4 + 2 * 4 * 64 * 4, words, str(r))
+    expect(0 < r["min_ms"] <= r["median_ms"] and abs(r["gflops"] * r["median_ms"] * 1e6 / r["flops"] - 1) < 1e-9, words, str(r))
+    expect(r["peak_gflops"] > 1 and abs(r["gflops"] / r["peak_gflops"] / r["share_of_peak"] - 1) < 1e-9, words, str(r))
+    expect(r["kernel"].endswith("__" + r["target"]) and r["shape"] == "b=2,h=4,hkv=4,sq=64,skv=96", words, str(r))
+    text = expect_success(["bench", "--shape", "sq=32,skv=32", "--repeat", "1", "--inputs", "spike"])
+    expect(len(text.splitlines()) == 2, ["bench"], text)
+    expect_json(["bench", "--shape", "b=0,sq=0,skv=0", "--repeat", "2"])
+
+    # check
+    for inputs in ("normal", "wide", "spike"):
+        words = ["check", "--mask", "causal", "--shape", "h=2,sq=33,skv=65", "--shape", "sq=3,skv=0", "--inputs", inputs, "--seed", "5"]
+        rows = expect_json(words)
+        expect(len(rows) == 2 and all(list(r) == ["shape", "target", "share_output", "share_lse", "r", "worst_index", "ok"] for r in rows), words, str(rows))
+        expect(all(r["ok"] is True and 0 <= r["share_output"] <= 1 and 0 <= r["share_lse"] <= 1 for r in rows), words, str(rows))
+    text = expect_success(["check", "--group", "3", "--head-dim", "24", "--mask", "causal"])
+    expect("largest share" in text, ["check"], text)
+
+    # build
+    words = ["build", write("my spec.toml", '[kernel]\nname = "my_kernel"\nhead_dim = 32\n'), "-o", "built dir", "--target", "sse41", "--depfile", "built.d"]
+    j = expect_json(words)
+    expect(sorted(f["path"] for f in j["files"]) == [f"built dir/my_kernel.{e}" for e in ("a", "h", "json")], words, str(j))
+    expect(all(os.path.getsize(path(f["path"])) == f["bytes"] for f in j["files"]), words, str(j))
+    expect(open(path("built.d")).read() == "built\\ dir/my_kernel.a: my\\ spec.toml\n", words, open(path("built.d")).read())
+    write("a_file", "")
+    expect_error(["build", "--head-dim", "8", "-o", "a_file"], 3, "a_file")
+    expect_error(["build", "--head-dim", "8", "-o", "a_file/below"], 3, "a_file")
+
+    # list, doctor
+    j = expect_json(["list"])
+    expect([t["name"] for t in j["targets"]] == ["avx512", "avx2", "sse41"] and j["dtypes"] == ["f32", "f16", "bf16"], ["list"], str(j))
+    expect_success(["list"])
+    j = expect_json(["doctor"])
+    expect(j["threads"] >= 1 and "sse41" in j["targets"]["available"] and j["halide"].startswith("21."), ["doctor"], str(j))
+    j = expect_json(["doctor", "--measure"])
+    expect(all(p["gflops"] > 1 for p in j["peaks"]) and j["read"][0]["gbs"] > 0.1, ["doctor", "--measure"], str(j))
+    expect_success(["doctor"])
+
+
+GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, run, commands)}
+try:
+    for name in sys.argv[2:] or GROUPS:
+        GROUPS[name]()
+finally:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+print(f"{failures} failures" if failures else "passed")
+sys.exit(1 if failures else 0)
