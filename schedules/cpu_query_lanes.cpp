@@ -108,18 +108,18 @@ public:
         scores(chunk, LoopLevel(chunk.logits, Var("lt")));
     }
 
+    // Weights are on the stack up to 16 KB, by Halide's own rule; asked for in words, a larger strip would be kept until the function ends.
     void place_chunk(ChunkStages &chunk, const LoopLevel &at_chunk, const LoopLevel &at_strip, const LoopLevel &at_columns) {
         converted(chunk.value, at_chunk);
         if (chunk.logits.defined()) {
             chunk.weights.compute_at(at_strip)
-                .store_in(MemoryType::Stack)
                 .bound_extent(i, strip)
                 .bound_extent(k, p.block_kv)
                 .bound_extent(c, 1)
                 .vectorize(i, vector)
                 .unroll(i);
         } else {
-            tile(chunk.weights, Var("kt")).bound_extent(c, 1).compute_at(at_strip).store_in(MemoryType::Stack);
+            tile(chunk.weights, Var("kt")).bound_extent(c, 1).compute_at(at_strip);
             scores(chunk, LoopLevel(chunk.weights, Var("kt")));
         }
         chunk.row_sums.compute_at(at_strip)

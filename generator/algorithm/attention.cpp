@@ -79,8 +79,9 @@ Expr AttentionTask::value(const Expr &d, const Expr &kv) const {
     return cast<float>(args.value(padded ? min(d, spec.head_dim_v - 1) : d, kv));
 }
 
-Expr AttentionTask::existing_key(const Expr &kv) const {
-    return min(kv, args.seq_len_kv - 1);
+Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {
+    const Expr last = args.seq_len_kv - 1;
+    return clamped ? min(kv, last) : unsafe_promise_clamped(kv, 0, last);
 }
 
 float AttentionTask::scale_log2() const {

@@ -51,7 +51,8 @@ public:
     Halide::Expr query(const Halide::Expr &d, const Halide::Expr &row) const;  ///< rows after the last repeat it
     Halide::Expr key(const Halide::Expr &d, const Halide::Expr &kv) const;
     Halide::Expr value(const Halide::Expr &d, const Halide::Expr &kv) const;  ///< columns after the last repeat it
-    Halide::Expr existing_key(const Halide::Expr &kv) const;                  ///< keys after the last become it
+    /// kv, inside the sequence: keys after the last become it, or are promised not to occur.
+    Halide::Expr existing_key(const Halide::Expr &kv, bool clamped) const;
 
     /// The score scale with log2(e) folded in: softmax in base 2.
     float scale_log2() const;

@@ -19,6 +19,12 @@ Expr exp2_polynomial(const Expr &f) {
     return p;
 }
 
+/// 2^(n - 127) from bits whose lowest eight are n. Shifted as unsigned: what is shifted out would overflow an int, which Halide
+/// takes as a promise that it cannot happen.
+Expr exponent(const Expr &bits) {
+    return reinterpret<float>(reinterpret<uint32_t>(bits) << cast<uint32_t>(23));
+}
+
 }  // namespace
 
 Expr float_bits(const Expr &x) {
@@ -29,14 +35,14 @@ Expr exp2_bounded(const Expr &x) {
     const Expr bounded = clamp(x, -127.0f, 127.0f);  // -127 gives exactly 0; -126 would leave hidden weights at 2^-126
     const Expr rounded = strict_float(bounded + round_magic);
     const Expr f = bounded - strict_float(rounded - round_magic);
-    return exp2_polynomial(f) * reinterpret<float>(float_bits(rounded) << 23);
+    return exp2_polynomial(f) * exponent(float_bits(rounded));
 }
 
 Expr exp2_of_difference(const Expr &x) {
     // The exponent is bounded as an integer, so that a NaN in x reaches the result through the polynomial.
     const Expr rounded = strict_float(x + round_magic);
     const Expr f = x - strict_float(rounded - round_magic);
-    return exp2_polynomial(f) * reinterpret<float>(max(float_bits(rounded), round_magic_zero) << 23);
+    return exp2_polynomial(f) * exponent(max(float_bits(rounded), round_magic_zero));
 }
 
 void define_query(const AttentionTask &task, AttentionStages &stages) {
@@ -57,15 +63,13 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
     ChunkStages &chunk = partial ? stages.partial : stages.full;
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), k("k"), c("c"), s("s"), d("d");
-    auto position = [&](const Expr &c, const Expr &k) {
-        const Expr kv = c * task.shape.block_kv + k;
-        return partial ? task.existing_key(kv) : kv;
-    };
+    auto position = [&](const Expr &c, const Expr &k) { return task.existing_key(c * task.shape.block_kv + k, partial); };
     if (task.spec.dtype != DType::f32) {
+        // Clamped in full chunks too: a chunk is converted before the strips say whether they see it.
         chunk.key = Func("key" + suffix);
         chunk.value = Func("value" + suffix);
-        chunk.key(d, k, c) = task.key(d, position(c, k));
-        chunk.value(d, k, c) = task.value(d, position(c, k));
+        chunk.key(d, k, c) = task.key(d, task.existing_key(c * task.shape.block_kv + k, true));
+        chunk.value(d, k, c) = task.value(d, task.existing_key(c * task.shape.block_kv + k, true));
     }
     chunk.over_d = RDom(0, task.spec.head_dim, "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
@@ -98,10 +102,12 @@ void define_weighted(const AttentionTask &task, AttentionStages &stages, bool pa
     chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum * 4 + j, c, s);
 
     chunk.over_k = RDom(0, block_kv, "over_k" + suffix);
-    const Expr k = chunk.over_k, kv = c * block_kv + k, d = b * task.shape.tile_d + j;
+    const Expr k = chunk.over_k, kv = c * block_kv + k;
+    // Halide cannot know that the state block takes no values.
+    const Expr d = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
     if (partial && task.same_keys_for_all_rows())
         chunk.over_k.where(kv < task.args.seq_len_kv);
-    const Expr existing = partial ? task.existing_key(kv) : kv;
+    const Expr existing = task.existing_key(kv, partial);
     const Expr value = chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, existing);
     chunk.weighted = Func("weighted" + suffix);
     chunk.weighted(i, j, b, c, s) = 0.0f;
@@ -149,6 +155,20 @@ void define_exact_result(const AttentionTask &task, AttentionStages &stages) {
     stages.row_lse(i, s) = reinterpret<float>(select(empty, static_cast<int>(0xff800000u), lse_bits));
 }
 
+namespace {
+
+/// x as the output's type. A NaN stays one: Halide's emulated conversions to half types make numbers of it.
+Expr as_output(const Expr &x, const Type &type) {
+    const Expr rounded = cast(type, x);
+    if (type == Float(32))
+        return rounded;
+    const int nan = type.is_bfloat() ? 0x7fc0 : 0x7e00;
+    const Expr is_nan = (float_bits(x) & 0x7fffffff) > infinity_bits;
+    return reinterpret(type, select(is_nan, cast<uint16_t>(nan), reinterpret<uint16_t>(rounded)));
+}
+
+}  // namespace
+
 void define_outputs(const AttentionTask &task, AttentionStages &stages, int stored) {
     Var d("d"), j("j"), g("g"), row("row");
     const int vector = task.shape.vector, strip = task.shape.strip, vectors = strip / vector;
@@ -162,7 +182,7 @@ void define_outputs(const AttentionTask &task, AttentionStages &stages, int stor
     stages.output_rows.where(tile_row < rows && stages.state((rg % vectors) * vector + rj, rg / vectors) == stored);
     stages.output = Func("output");
     stages.output(d, row) = undef(task.type());
-    stages.output(d, clamp(tile_row, 0, rows - 1)) = cast(task.type(), stages.output_tile(d, rj, rg));
+    stages.output(d, clamp(tile_row, 0, rows - 1)) = as_output(stages.output_tile(d, rj, rg), task.type());
 
     stages.lse_rows = RDom(0, rows, "lse_rows");
     const Expr r = stages.lse_rows;

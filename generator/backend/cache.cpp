@@ -76,7 +76,7 @@ bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
             variant.objects.push_back({object.at("name"), {bytes.begin() + at, bytes.begin() + at + size}});
             at += size;
         }
-        return at == bytes.size();
+        return at == bytes.size() && head.at("checksum") == hash_name(std::string(end + 1, bytes.end()));
     } catch (const nlohmann::json::exception &) {
         return false;
     }
@@ -92,12 +92,14 @@ void write_cached_variant(const std::string &key, const CompiledVariant &variant
                            {"scratch_key_block", sizes.scratch_key_block},
                            {"has_fixed", variant.has_fixed},
                            {"objects", nlohmann::json::array()}};
-    for (const ObjectFile &object : variant.objects)
+    std::string objects;
+    for (const ObjectFile &object : variant.objects) {
         head["objects"].push_back({{"name", object.name}, {"size", object.bytes.size()}});
-    const std::string line = head.dump() + "\n";
-    std::vector<char> bytes(line.begin(), line.end());
-    for (const ObjectFile &object : variant.objects)
-        bytes.insert(bytes.end(), object.bytes.begin(), object.bytes.end());
+        objects.append(object.bytes.begin(), object.bytes.end());
+    }
+    head["checksum"] = hash_name(objects);
+    const std::string entry = head.dump() + "\n" + objects;
+    const std::vector<char> bytes(entry.begin(), entry.end());
     std::error_code failure;
     std::filesystem::create_directories(cache_directory(), failure);
     try {

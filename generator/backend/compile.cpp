@@ -10,7 +10,7 @@ namespace attune {
 
 namespace {
 
-/// Adds up what a lowered function takes from the scratch: every allocation that Halide puts on neither stack nor register.
+/// Adds up what a lowered function takes from the scratch: every allocation that Halide puts neither on the stack nor in registers.
 /// Sums are upper bounds: allocations that follow each other are counted both.
 class ScratchBytes : public Halide::Internal::IRVisitor {
 public:
@@ -23,10 +23,10 @@ private:
     void visit(const Halide::Internal::Allocate *op) override {
         IRVisitor::visit(op);
         using Halide::MemoryType;
-        if (op->memory_type == MemoryType::Stack || op->memory_type == MemoryType::Register)
+        if (op->memory_type == MemoryType::Register)
             return;
         const int64_t bytes = int64_t(op->constant_allocation_size()) * op->type.bytes();
-        constexpr int64_t largest_on_stack = 16 << 10;  // Halide's rule for MemoryType::Auto
+        constexpr int64_t largest_on_stack = 16 << 10;  // Halide's rule, for MemoryType::Stack too
         if (bytes == 0) {
             dynamic++;
         } else if (op->memory_type == MemoryType::Heap || bytes > largest_on_stack) {

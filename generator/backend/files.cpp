@@ -13,8 +13,9 @@
 namespace attune {
 
 bool read_file(const std::string &path, std::vector<char> &bytes) {
+    std::error_code ignored;
     std::ifstream file(path, std::ios::binary);
-    if (!file)
+    if (!file || std::filesystem::is_directory(path, ignored))
         return false;
     bytes.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
     return !file.bad();

@@ -76,7 +76,8 @@ public:
                     "add an object");
         }
         if (asserts)
-            checked(jit_->lookup("halide_set_error_handler"), "link Halide's runtime").toPtr<void (*)(void (*)(void *, const char *))>()(print_halide_error);
+            checked(jit_->lookup("halide_set_error_handler"), "link Halide's runtime")
+                .toPtr<void (*)(void (*)(void *, const char *))>()(print_halide_error);
         describe();
     }
 

@@ -46,7 +46,7 @@ void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrid
     }
     const std::string error = cpu_parameters_error(p, target.vector, target.registers);
     if (!error.empty())
-        throw Error({ErrorCode::usage, "schedule", "", error, "see attune list", "", 0, 0});
+        throw Error({.argument = "schedule", .cure = "see attune list", .problem = error});
 }
 
 }  // namespace

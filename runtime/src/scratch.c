@@ -13,8 +13,8 @@ static footer *footer_before(const attune_scratch *s, size_t end) { return (foot
 
 void *attune_malloc(void *scratch, size_t bytes) {
     attune_scratch *s = scratch;
-    size_t left = s->size - s->used;
-    if (left < 2 * alignment || bytes > left - 2 * alignment + 1)
+    size_t room = (s->size - s->used) / alignment * alignment;
+    if (room < alignment || bytes > room - alignment)
         return NULL;
     size_t begin = s->used;
     s->used += (bytes + alignment - 1) / alignment * alignment + alignment;

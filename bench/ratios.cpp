@@ -1,0 +1,175 @@
+#include "ratios.h"
+
+#include "generator/cli/peak.h"
+#include "generator/cli/session.h"
+#include "measure.h"
+#include "workload.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <memory>
+
+namespace attune::bench {
+namespace {
+
+constexpr int rounds = 11;
+constexpr double slot_seconds = 0.03;  // of one side in a round
+
+/// GFLOP/s of one side, each time it is asked.
+using Rate = std::function<double()>;
+
+class RatioTable {
+public:
+    /// filter: only what contains it is measured.
+    explicit RatioTable(std::string filter)
+        : filter_(std::move(filter)), cells_{{"what", "ratio", "quartiles", "best", "wanted", "ok", "GFLOP/s"}} {}
+
+    /// Rounds of one slot each, the first to go alternating. ratio: median of the rounds' ratios; best: fastest slots of either side.
+    void add(const std::string &what, const Rate &a, const Rate &b, double wanted) {
+        if (what.find(filter_) == std::string::npos)
+            return;
+        std::fprintf(stderr, "  %s\n", what.c_str());
+        std::vector<double> ratios, as, bs;
+        for (int round = 0; round < rounds; round++) {
+            double rate_a = 0, rate_b = 0;
+            if (round % 2)
+                rate_b = b();
+            rate_a = a();
+            if (round % 2 == 0)
+                rate_b = b();
+            as.push_back(rate_a);
+            bs.push_back(rate_b);
+            ratios.push_back(rate_a / rate_b);
+        }
+        std::ranges::sort(ratios);
+        const double ratio = median(ratios);
+        cells_.push_back({what, fmt::format("{:.3f}", ratio),
+                          fmt::format("{:.3f} - {:.3f}", ratios[rounds / 4], ratios[rounds - 1 - rounds / 4]),
+                          fmt::format("{:.3f}", std::ranges::max(as) / std::ranges::max(bs)), fmt::format("{:.2f}", wanted),
+                          ratio >= wanted ? "ok" : "MISSED", fmt::format("{:.1f} / {:.1f}", median(as), median(bs))});
+    }
+    void print() const { std::fputs(cli::align_table(cells_, {false, true, true, true, true, false, true}).c_str(), stdout); }
+
+private:
+    std::string filter_;
+    std::vector<std::vector<std::string>> cells_;
+};
+
+/// The sides of one target.
+class Sides {
+public:
+    explicit Sides(const CpuTarget &target) : target_(target) {}
+
+    /// A kernel on arrays of its own, made ready and checked at the first use. Its rate is that of the fastest call in a slot.
+    Rate kernel(const Workload &workload, int threads = 1, InputKind kind = InputKind::normal) {
+        struct State {
+            Workload workload;
+            Arrays arrays;
+            std::unique_ptr<cli::KernelCall> call;
+        };
+        const auto state = std::make_shared<State>(State{workload, {}, nullptr});
+        return [this, state, threads, kind, clock = clock_] {
+            const Workload &w = state->workload;
+            if (!state->call) {
+                state->arrays = random_arrays(w, kind);
+                const LoadedKernel &kernel = kernel_for(w.spec, target_);
+                state->call = std::make_unique<cli::KernelCall>(kernel, call_inputs(w, state->arrays), threads, true);
+                state->call->run();
+                check(w, state->arrays, *state->call, kernel.plan().variant_name() + ", inputs " + input_kind_name(kind));
+            }
+            state->call->run();  // the other side's arrays are in the cache
+            double best = 1e30, spent = 0;
+            do {
+                const double begin = seconds_now(clock);
+                state->call->run();
+                const double seconds = seconds_now(clock) - begin;
+                best = std::min(best, seconds);
+                spent += seconds;
+            } while (spent < slot_seconds);
+            return double(workload_cost(w).flops) / best * 1e-9;
+        };
+    }
+    Rate peak() const {
+        return [this] { return peak_gflops(target_, 1); };
+    }
+    /// As seconds_now: 1 by CPU time, else by the wall, for sides of several threads and what they are compared with.
+    void use_clock(int threads) { clock_ = threads; }
+    int wrong = 0;
+
+private:
+    void check(const Workload &workload, const Arrays &arrays, const cli::KernelCall &call, const std::string &what) {
+        const std::string error = sampled_error(workload, arrays, call.output(), call.lse());
+        if (error.empty())
+            return;
+        std::fprintf(stderr, "attune_bench: %s: %s\n", what.c_str(), error.c_str());
+        wrong++;
+    }
+    const CpuTarget &target_;
+    int clock_ = 1;
+};
+
+/// One sequence, 8 heads.
+Workload heads_8(DType dtype, int64_t seq_len, int head_dim, Mask mask) {
+    return make_workload(dtype, {1, 8, 8, seq_len, seq_len}, head_dim, head_dim, mask);
+}
+
+int add_target(RatioTable &table, const CpuTarget &target) {
+    using enum DType;
+    Sides sides(target);
+    const auto what = [&](const std::string &text) { return fmt::format("{}: {}", target.name, text); };
+
+    const double share = target.vector == 16 ? 0.68 : target.vector == 8 ? 0.62 : 0;  // no figure for the baseline
+    for (int64_t seq : {1024, 4096})
+        for (int dim : {64, 128})
+            table.add(what(fmt::format("f32 none S {} d {} / peak", seq, dim)), sides.kernel(heads_8(f32, seq, dim, Mask::none)),
+                      sides.peak(), share);
+    for (int64_t seq : {2048, 4096})
+        for (int dim : {64, 128})
+            table.add(what(fmt::format("f32 S {} d {}, causal / none", seq, dim)), sides.kernel(heads_8(f32, seq, dim, Mask::causal)),
+                      sides.kernel(heads_8(f32, seq, dim, Mask::none)), 0.85);
+    for (DType dtype : {f16, bf16})
+        for (int dim : {64, 128})
+            table.add(what(fmt::format("none S 1024 d {}, {} / f32", dim, dtype_name(dtype))),
+                      sides.kernel(heads_8(dtype, 1024, dim, Mask::none)), sides.kernel(heads_8(f32, 1024, dim, Mask::none)), 0.85);
+    sides.use_clock(2);
+    if (cli::usable_cpus().size() >= 2)
+        for (Mask mask : {Mask::none, Mask::causal})
+            for (int dim : {64, 128})
+                table.add(what(fmt::format("f32 {} S 2048 d {}, 2 threads / 1", mask_name(mask), dim)),
+                          sides.kernel(heads_8(f32, 2048, dim, mask), 2), sides.kernel(heads_8(f32, 2048, dim, mask), 1), 1.85);
+    sides.use_clock(1);
+
+    struct {
+        const char *name;
+        InputKind kind;
+        Mask mask = Mask::none;
+        bool padding = false;
+    } const inputs[] = {{"wide x 8", InputKind::wide_8},
+                        {"wide x 20", InputKind::wide_20},
+                        {"spike visible", InputKind::spike},
+                        {"spike hidden by causal", InputKind::spike, Mask::causal},
+                        {"spike hidden by padding", InputKind::spike, Mask::none, true}};
+    for (DType dtype : {f32, f16, bf16})
+        for (const auto &input : inputs) {
+            const Workload w = make_workload(dtype, {2, 4, 4, 1024, 1024}, 64, 64, input.mask, input.padding);
+            table.add(what(fmt::format("{} S 1024 d 64, {} / normal", dtype_name(dtype), input.name)), sides.kernel(w, 1, input.kind),
+                      sides.kernel(w), 0.6);
+        }
+    return sides.wrong;
+}
+
+}  // namespace
+
+int print_ratios(const std::vector<const CpuTarget *> &targets, const std::string &filter) {
+    RatioTable table(filter);
+    int wrong = 0;
+    for (const CpuTarget *target : targets)
+        wrong += add_target(table, *target);
+    table.print();
+    return wrong;
+}
+
+}  // namespace attune::bench

@@ -1,0 +1,15 @@
+# Installs into one folder and moves it: everything must work from the new place.
+. "$(dirname "$0")/common.sh"
+rm -rf "$PREFIX"
+run "$CMAKE" --install "$BINARY_DIR" --prefix "$WORK/before_move"
+mv "$WORK/before_move" "$PREFIX"
+
+for file in bin/attune include/attune/attention.h include/attune/attention.hpp include/attune/kernel.h lib/libattune_runtime.a \
+    lib/cmake/Attune/AttuneConfig.cmake lib/cmake/Attune/AttuneConfigVersion.cmake lib/cmake/Attune/AttuneTargets.cmake \
+    lib/cmake/Attune/AttuneAddKernel.cmake lib/pkgconfig/attune.pc; do
+    [[ -s $PREFIX/$file ]] || fail "$file is not installed"
+done
+! grep -rIlF -e "$BINARY_DIR" -e "$SOURCE_DIR" "$PREFIX/lib/cmake" "$PREFIX/lib/pkgconfig" "$PREFIX/include" || fail "the files above name the build's folders"
+run "$PREFIX/bin/attune" --version
+size=$(stat -c %s "$PREFIX/lib/libattune_runtime.a")
+((size <= 200 * 1024)) || fail "libattune_runtime.a has $size bytes, more than 200 KiB"

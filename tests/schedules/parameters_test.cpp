@@ -1,0 +1,150 @@
+// The corners of the schedule parameters' ranges, against the reference and against the algorithm without a schedule.
+#include "generator/spec/error.h"
+#include "tests/schedules/unscheduled.h"
+
+#include <limits>
+#include <tuple>
+
+namespace attune::test {
+namespace {
+
+struct Corner {
+    const char *name;
+    int tile_q, tile_kv, tile_d, block_kv, strips, unroll;  ///< block_q = strips * tile_q * vector
+    bool wide = false;                                      ///< needs the 32 registers of AVX-512
+    friend void PrintTo(const Corner &row, std::ostream *out) { *out << row.name; }
+};
+
+const Corner corners[] = {
+    {"smallest", 1, 1, 2, 4, 1, 1},              // every parameter at its least
+    {"one_strip", 2, 4, 4, 8, 1, 2},             // a task is one strip
+    {"tile_q_1", 1, 8, 8, 32, 4, 4},             // one vector of rows, many keys
+    {"tile_q_3", 3, 4, 4, 64, 2, 1},             // the strip is no power of two
+    {"tile_q_4", 4, 2, 2, 32, 3, 8},             // few keys; 8 steps a turn, more than the partial tile's
+    {"tile_q_5", 5, 2, 2, 20, 2, 3},             // chunk and unrolling no powers of two
+    {"tile_q_6", 6, 1, 2, 12, 1, 5, true},       // the most rows
+    {"tile_kv_3", 2, 3, 5, 12, 2, 2},            // odd tiles
+    {"tile_kv_12", 1, 12, 12, 36, 2, 2},         // 12 accumulators of 16 registers, a chunk of 36
+    {"tile_kv_30", 1, 30, 30, 60, 2, 2, true},   // all 32 registers: 30 accumulators, a query and a key
+    {"tile_d_7", 2, 4, 6, 16, 2, 7},             // columns padded from 20 to 24, an odd unrolling
+    {"block_kv_256", 2, 4, 4, 256, 2, 2},        // a chunk longer than the sequence
+    {"block_kv_8", 3, 4, 4, 8, 1, 6},            // many chunks
+    {"many_strips", 1, 4, 4, 16, 24, 2},         // a task larger than the problem
+};
+
+CompileOptions options_of(const Corner &c, int vector) {
+    return {.overrides = {{"tile_q", c.tile_q},
+                          {"tile_kv", c.tile_kv},
+                          {"tile_d", c.tile_d},
+                          {"block_kv", c.block_kv},
+                          {"block_q", c.strips * c.tile_q * vector},
+                          {"unroll", c.unroll}}};
+}
+
+class ParameterCorners : public testing::TestWithParam<std::tuple<std::string, Corner>> {};
+
+TEST_P(ParameterCorners, AgreeWithTheReference) {
+    const auto &[name, corner] = GetParam();
+    ATTUNE_REQUIRE_TARGET(target, name);
+    if (corner.wide && target->registers < 32) GTEST_SKIP() << name << " has 16 vector registers";
+    const size_t c = static_cast<size_t>(corner.tile_q + corner.unroll);  // masks and types take turns
+    constexpr Mask masks[] = {Mask::none, Mask::causal, Mask::causal_top_left};
+    constexpr DType dtypes[] = {DType::f32, DType::bf16};
+    for (Algorithm algorithm : {Algorithm::automatic, Algorithm::online, Algorithm::full_row}) {
+        const size_t a = static_cast<size_t>(algorithm);
+        const AttentionSpec spec = make_spec(dtypes[(c + a) % 2], 10, 20, masks[(c + a) % 3], algorithm);
+        const LoadedKernel &kernel = kernel_for(spec, *target, options_of(corner, target->vector));
+        check_shape(kernel, {"tails", 2, 2, 1, 107, 83});
+        check_shape(kernel, {"hidden", 1, 1, 1, 90, 37, {}, {}, false, Layout::padded}, InputKind::normal, 2);
+        check_shape(kernel, {"wide", 1, 2, 1, 50, 300}, InputKind::wide_8, 3);
+        check_shape(kernel, {"decode", 1, 2, 1, 1, 130}, InputKind::normal, 4);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, ParameterCorners, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(corners)),
+                         [](const auto &info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
+
+/// A schedule places the same values: what it computes may differ from the unscheduled algorithm by twice the bound, one for each.
+class Unscheduled : public testing::TestWithParam<Mask> {};
+
+void expect_close(const ReferenceProblem &p, const KernelResult &scheduled, const UnscheduledResult &plain, const std::string &context) {
+    const ReferenceResult expected = reference_attention(p);
+    const ErrorShare own = error_share(p, expected, plain.output, plain.lse, 24, -126);
+    EXPECT_LE(own.output, 1) << context << ": unscheduled, worst index " << own.worst_index;
+    EXPECT_LE(own.lse, 1) << context << ": unscheduled";
+    // The bound is that of the reference; around the unscheduled result instead.
+    ReferenceResult around = expected;
+    around.output = plain.output;
+    for (size_t i = 0; i < around.lse.size(); i++) around.lse[i] = plain.lse[i];
+    const ErrorShare both = error_share(p, around, scheduled.output, scheduled.lse, 24, -126);
+    EXPECT_LE(both.output, 2) << context << ": scheduled and unscheduled differ, worst index " << both.worst_index;
+    EXPECT_LE(both.lse, 2) << context << ": scheduled and unscheduled differ";
+}
+
+TEST_P(Unscheduled, AlgorithmsAgreeWithTheirSchedules) {
+    const ShapeCase shapes[] = {
+        {"tails", 1, 1, 1, 11, 19},        // a strip and a tail, two chunks and a tail
+        {"hidden_rows", 1, 1, 1, 9, 4},    // causal: five rows see nothing
+        {"one_query", 1, 1, 1, 1, 17},
+    };
+    struct Pair {
+        UnscheduledAlgorithm plain;
+        Algorithm scheduled;
+        const char *name;
+    };
+    const Pair pairs[] = {{UnscheduledAlgorithm::fixed_reference, Algorithm::automatic, "fixed_reference"},
+                          {UnscheduledAlgorithm::online, Algorithm::automatic, "online"},
+                          {UnscheduledAlgorithm::online_split, Algorithm::online, "online_split"},
+                          {UnscheduledAlgorithm::full_row, Algorithm::full_row, "full_row"}};
+    for (const Pair &pair : pairs) {
+        const AttentionSpec spec = make_spec(DType::f32, 5, 6, GetParam(), pair.scheduled);
+        for (const ShapeCase &shape : shapes) {
+            const std::string context = std::string(pair.name) + " " + mask_name(GetParam()) + " " + shape.name;
+            const ReferenceProblem problem = make_problem(spec, shape, InputKind::normal, 6);
+            const UnscheduledResult plain = run_unscheduled(pair.plain, spec, problem);
+            if (pair.plain == UnscheduledAlgorithm::fixed_reference) {
+                for (int state : plain.row_state) EXPECT_EQ(state, ATTUNE_ROW_FIXED) << context << ": N(0, 1) rows stay with the fixed reference";
+            }
+            for (const CpuTarget *target : available_targets()) {
+                const LoadedKernel &kernel = kernel_for(spec, *target);
+                expect_close(problem, run_kernel(kernel, problem, shape), plain, context + " " + target->name);
+            }
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Unscheduled, testing::Values(Mask::none, Mask::causal, Mask::causal_top_left),
+                         [](const auto &info) { return mask_name(info.param); });
+
+/// Halide's own checks and the promises of the schedule as checks: a kernel that reads, writes or assumes too much fails its call.
+class HalideChecks : public testing::TestWithParam<std::tuple<std::string, Algorithm>> {};
+
+TEST_P(HalideChecks, HoldInEveryShape) {
+    const auto &[name, algorithm] = GetParam();
+    ATTUNE_REQUIRE_TARGET(target, name);
+    const ShapeCase shapes[] = {
+        {"tails", 2, 2, 1, 61, 93},
+        {"hidden_rows", 1, 1, 1, 70, 20},
+        {"one_pair", 1, 1, 1, 1, 1},
+        {"two_blocks", 1, 1, 1, 401, 64},
+        {"padded", 2, 2, 1, 35, 71, {35, 7}, {1, 70}, false, Layout::padded},
+    };
+    // Half types without a causal mask: the chunk that is converted for all strips has one index, but where strips see different
+    // chunks Halide's bounds for it are a range, and the check of the schedule's promise compares with that.
+    constexpr DType dtypes[] = {DType::f32, DType::f16, DType::bf16, DType::f32};
+    constexpr Mask masks[] = {Mask::causal, Mask::none, Mask::none, Mask::causal_top_left};
+    const size_t a = static_cast<size_t>(algorithm) + static_cast<size_t>(target - &cpu_targets().front());
+    const LoadedKernel &kernel = kernel_for(make_spec(dtypes[a % 4], 20, 12, masks[a % 4], algorithm), *target, {.overrides = {}, .asserts = true});
+    for (const ShapeCase &shape : shapes) {
+        SCOPED_TRACE(shape.name);
+        check_shape(kernel, shape);
+        check_shape(kernel, shape, InputKind::wide_8);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, HalideChecks,
+                         testing::Combine(testing::ValuesIn(target_names()), testing::Values(Algorithm::automatic, Algorithm::online, Algorithm::full_row)),
+                         [](const auto &info) { return std::get<0>(info.param) + "_" + algorithm_name(std::get<1>(info.param)); });
+
+}  // namespace
+}  // namespace attune::test

@@ -1,0 +1,338 @@
+#include "tests/support/kernel_case.h"
+#include "generator/reference/half.h"
+#include "generator/reference/masks.h"
+#include "tests/support/guarded_array.h"
+
+#include <bit>
+#include <cmath>
+#include <csignal>
+#include <limits>
+#include <map>
+#include <sstream>
+#include <unistd.h>
+#include <xmmintrin.h>
+
+namespace attune::test {
+
+namespace {
+
+constexpr uint32_t sentinel = 0x5a5a5a5a;
+constexpr int64_t unused_rows = 3;  // of packed sequences, after the last
+
+uint32_t nan_bits(DType dtype) { return dtype == DType::f32 ? 0x7fc01234 : dtype == DType::f16 ? 0x7e12 : 0x7fc5; }
+
+uint32_t to_bits(DType dtype, double x) {
+    const float f = static_cast<float>(x);
+    return dtype == DType::f32 ? std::bit_cast<uint32_t>(f) : dtype == DType::f16 ? float_to_f16(f) : float_to_bf16(f);
+}
+
+double from_bits(DType dtype, uint32_t bits) {
+    if (dtype == DType::f32) return std::bit_cast<float>(bits);
+    return dtype == DType::f16 ? f16_to_float(static_cast<uint16_t>(bits)) : bf16_to_float(static_cast<uint16_t>(bits));
+}
+
+int64_t length_of(const std::vector<int32_t> &lengths, int64_t b, int64_t all) { return lengths.empty() ? all : lengths[static_cast<size_t>(b)]; }
+
+std::vector<int32_t> running_sum(const std::vector<int32_t> &lengths) {
+    std::vector<int32_t> sums = {0};
+    for (int32_t length : lengths) sums.push_back(sums.back() + length);
+    return sums;
+}
+
+/// Where element (b, h, s, 0) of a tensor is.
+struct Place {
+    int64_t base = 0, stride[3] = {0, 0, 0};  // batch, head, sequence
+    const std::vector<int32_t> *first_row = nullptr;
+
+    int64_t at(int64_t b, int64_t h, int64_t s) const {
+        return base + (first_row ? (*first_row)[static_cast<size_t>(b)] * stride[2] : b * stride[0]) + h * stride[1] + s * stride[2];
+    }
+};
+
+/// The strides of a tensor on its own, and the elements it takes.
+Place place(Layout layout, int64_t batch, int64_t heads, int64_t rows, int64_t dim, int64_t &elements) {
+    Place p;
+    switch (layout) {
+    case Layout::bshd: p.stride[2] = heads * dim, p.stride[1] = dim, p.stride[0] = rows * heads * dim; break;
+    case Layout::padded:
+        p.base = 1;
+        p.stride[2] = dim + 5, p.stride[1] = rows * p.stride[2] + 7, p.stride[0] = heads * p.stride[1] + 11;
+        break;
+    default: p.stride[2] = dim, p.stride[1] = rows * dim, p.stride[0] = heads * p.stride[1];
+    }
+    elements = p.base + batch * p.stride[0];
+    return p;
+}
+
+/// A fault in generated code says where it was before the process ends.
+class FaultMessage {
+public:
+    explicit FaultMessage(const std::string &context) {
+        text = "SIGSEGV: a tensor left, or scratch used up, by " + context + "\n";
+        struct sigaction action {};
+        action.sa_handler = tell;
+        action.sa_flags = static_cast<int>(SA_RESETHAND);
+        sigaction(SIGSEGV, &action, &before_);
+    }
+    ~FaultMessage() { sigaction(SIGSEGV, &before_, nullptr); }
+    FaultMessage(const FaultMessage &) = delete;
+
+private:
+    static void tell(int) {
+        [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, text.data(), text.size());
+        // The instruction runs again, now with the default action.
+    }
+    static inline std::string text;
+    struct sigaction before_ {};
+};
+
+}  // namespace
+
+AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, Mask mask, Algorithm algorithm, int group) {
+    AttentionSpec spec;
+    spec.dtype = dtype;
+    spec.head_dim = head_dim;
+    spec.head_dim_v = head_dim_v > 0 ? head_dim_v : head_dim;
+    spec.softmax_scale = 1 / std::sqrt(static_cast<double>(head_dim));
+    spec.mask = mask;
+    spec.algorithm = algorithm;
+    spec.group = group;
+    spec.name = spec.id();
+    return spec;
+}
+
+const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
+    static std::map<std::string, std::unique_ptr<LoadedKernel>> kernels;
+    std::ostringstream key;
+    key << spec.canonical() << '|' << spec.name << '|' << target.name << '|' << options.asserts << options.asan;
+    for (const auto &[name, value] : options.overrides) key << '|' << name << '=' << value;
+    std::unique_ptr<LoadedKernel> &kernel = kernels[key.str()];
+    if (!kernel) kernel = load_kernel(spec, target, options);
+    return *kernel;
+}
+
+std::string describe(const LoadedKernel &kernel) {
+    std::string text = kernel.plan().variant_name() + " (" + kernel.plan().spec.canonical() + ") " + kernel.plan().algorithm;
+    for (const auto &[name, value] : kernel.plan().parameters) text += " " + name + "=" + std::to_string(value);
+    return text;
+}
+
+ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs, uint64_t seed) {
+    ReferenceProblem p;
+    p.batch = shape.batch;
+    p.num_heads = shape.num_heads;
+    p.num_kv_heads = shape.num_kv_heads;
+    p.seq_len_q = shape.seq_len_q;
+    p.seq_len_kv = shape.seq_len_kv;
+    p.head_dim = spec.head_dim;
+    p.head_dim_v = spec.head_dim_v;
+    p.softmax_scale = spec.softmax_scale;
+    p.lengths_q = shape.lengths_q;
+    p.lengths_kv = shape.lengths_kv;
+    p.visible = visible_function(spec.mask);
+    fill_inputs(p, inputs, spec.dtype, seed);
+    if (shape.layout == Layout::broadcast_kv && shape.batch > 0) {
+        for (std::vector<double> *tensor : {&p.key, &p.value}) {
+            const size_t one = tensor->size() / static_cast<size_t>(shape.batch);
+            for (size_t i = one; i < tensor->size(); i++) (*tensor)[i] = (*tensor)[i % one];
+        }
+    }
+    return p;
+}
+
+std::vector<uint32_t> KernelResult::lse_bits() const {
+    std::vector<uint32_t> bits;
+    for (float x : lse) bits.push_back(std::bit_cast<uint32_t>(x));
+    return bits;
+}
+
+KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, const ShapeCase &shape, const RunOptions &options) {
+    const AttentionSpec &spec = kernel.plan().spec;
+    const int bytes = dtype_bytes(spec.dtype);
+    const std::vector<int32_t> cu_q = running_sum(p.lengths_q), cu_kv = running_sum(p.lengths_kv);
+    const bool packed = shape.cu_seqlens;
+    const int64_t batches = packed ? 1 : p.batch;
+    const int64_t rows_q = packed ? cu_q.back() + unused_rows : p.seq_len_q, rows_kv = packed ? cu_kv.back() + unused_rows : p.seq_len_kv;
+
+    // Where everything lies. packed_qkv: one array holds the three inputs.
+    int64_t elements[4] = {}, lse_elements = 0;
+    Place query, key, value;
+    if (shape.layout == Layout::packed_qkv) {
+        const int64_t row = p.num_heads * p.head_dim + p.num_kv_heads * (p.head_dim + p.head_dim_v);
+        query = {0, {rows_q * row, p.head_dim, row}};
+        key = {p.num_heads * p.head_dim, {rows_q * row, p.head_dim, row}};
+        value = {(p.num_heads + p.num_kv_heads) * p.head_dim, {rows_q * row, p.head_dim_v, row}};
+        elements[0] = batches * rows_q * row;
+    } else {
+        const bool broadcast = shape.layout == Layout::broadcast_kv;
+        query = place(shape.layout, batches, p.num_heads, rows_q, p.head_dim, elements[0]);
+        key = place(shape.layout, broadcast ? 1 : batches, p.num_kv_heads, rows_kv, p.head_dim, elements[1]);
+        value = place(shape.layout, broadcast ? 1 : batches, p.num_kv_heads, rows_kv, p.head_dim_v, elements[2]);
+        if (broadcast) key.stride[0] = value.stride[0] = 0;
+    }
+    Place output = place(shape.layout == Layout::packed_qkv ? Layout::bshd : shape.layout, batches, p.num_heads, rows_q, p.head_dim_v, elements[3]);
+    Place lse = place(shape.layout == Layout::padded ? Layout::padded : Layout::bhsd, batches, p.num_heads, rows_q, 1, lse_elements);
+    if (packed) {
+        query.first_row = output.first_row = lse.first_row = &cu_q;
+        key.first_row = value.first_row = &cu_kv;
+        for (Place *place : {&query, &key, &value, &output, &lse}) place->stride[0] = 123456789;  // must not be looked at
+    }
+
+    const uint32_t nan = nan_bits(spec.dtype);
+    GuardedArray q_array(elements[0], bytes, nan), k_array(elements[1], bytes, nan), v_array(elements[2], bytes, nan);
+    GuardedArray out_array(elements[3], bytes, sentinel), lse_array(lse_elements, 4, sentinel);
+    const bool one_array = shape.layout == Layout::packed_qkv;
+    GuardedArray &k_in = one_array ? q_array : k_array, &v_in = one_array ? q_array : v_array;
+    const auto fill = [&](GuardedArray &array, const Place &place, const std::vector<double> &from, int64_t heads, int64_t rows, int64_t dim,
+                          const std::vector<int32_t> &lengths) {
+        for (int64_t b = 0; b < p.batch; b++) {
+            const int64_t length = length_of(lengths, b, rows), stored = packed || options.poison ? length : rows;
+            for (int64_t h = 0; h < heads; h++) {
+                for (int64_t s = 0; s < stored; s++) {
+                    const int64_t at = place.at(b, h, s);
+                    for (int64_t d = 0; d < dim; d++) {
+                        array.set(at + d, to_bits(spec.dtype, from[static_cast<size_t>(((b * heads + h) * rows + s) * dim + d)]));
+                    }
+                }
+            }
+        }
+    };
+    fill(q_array, query, p.query, p.num_heads, p.seq_len_q, p.head_dim, p.lengths_q);
+    fill(k_in, key, p.key, p.num_kv_heads, p.seq_len_kv, p.head_dim, p.lengths_kv);
+    fill(v_in, value, p.value, p.num_kv_heads, p.seq_len_kv, p.head_dim_v, p.lengths_kv);
+    for (GuardedArray *input : {&q_array, &k_array, &v_array}) input->protect();
+
+    attune_exec exec{};
+    exec.size = sizeof(exec);
+    exec.num_threads = options.threads;
+    attune_attention_args args{};
+    args.size = sizeof(args);
+    args.version = ATTUNE_ATTENTION_ARGS_VERSION;
+    args.query = q_array.at(query.base);
+    args.key = k_in.at(key.base);
+    args.value = v_in.at(value.base);
+    args.output = out_array.at(output.base);
+    args.lse = options.lse ? static_cast<float *>(lse_array.at(lse.base)) : nullptr;
+    args.batch = p.batch;
+    args.num_heads = p.num_heads;
+    args.num_kv_heads = p.num_kv_heads;
+    args.seq_len_q = rows_q;
+    args.seq_len_kv = rows_kv;
+    const auto strides = [](int64_t *to, const Place &place) { std::copy_n(place.stride, 3, to); };
+    strides(args.stride_query, query);
+    strides(args.stride_key, key);
+    strides(args.stride_value, value);
+    strides(args.stride_output, output);
+    strides(args.stride_lse, lse);
+    if (packed) {
+        args.cu_seqlens_q = cu_q.data();
+        args.cu_seqlens_kv = cu_kv.data();
+    } else {
+        if (!p.lengths_q.empty()) args.lengths_q = p.lengths_q.data();
+        if (!p.lengths_kv.empty()) args.lengths_kv = p.lengths_kv.data();
+    }
+    args.exec = &exec;
+
+    KernelResult result;
+    args.workspace_size = attune_kernel_workspace_size(kernel.kernel(), &args);
+    GuardedArray workspace(static_cast<int64_t>(args.workspace_size), 1, 0xff, GuardedArray::Ends::with_guard);  // NaNs
+    args.workspace = args.workspace_size ? workspace.at(0) : nullptr;
+    const FaultMessage told_on_a_fault(describe(kernel) + "\n  shape " + shape.name);
+    const unsigned mode = _mm_getcsr();
+    result.status = attune_kernel_run(kernel.kernel(), &args);
+    EXPECT_EQ(_mm_getcsr(), mode) << "floating-point mode changed by " << describe(kernel);
+    EXPECT_EQ(result.status, ATTUNE_OK) << attune_last_error() << "\n  " << describe(kernel) << "\n  shape " << shape.name;
+    EXPECT_TRUE(workspace.guards_hold()) << "written outside the workspace of " << args.workspace_size << " bytes: " << describe(kernel) << ", shape " << shape.name;
+
+    // Back to dense arrays; what is taken is replaced by the sentinel, so that all that remains must be sentinels.
+    const double minus_infinity = -std::numeric_limits<double>::infinity();
+    for (int64_t b = 0; b < p.batch; b++) {
+        const int64_t held = packed ? length_of(p.lengths_q, b, p.seq_len_q) : p.seq_len_q;
+        for (int64_t h = 0; h < p.num_heads; h++) {
+            for (int64_t s = 0; s < p.seq_len_q; s++) {
+                for (int64_t d = 0; d < p.head_dim_v; d++) {
+                    result.output_bits.push_back(s < held ? out_array.take(output.at(b, h, s) + d, sentinel) : 0);
+                    result.output.push_back(from_bits(spec.dtype, result.output_bits.back()));
+                }
+                if (!options.lse) continue;
+                result.lse.push_back(s < held ? std::bit_cast<float>(lse_array.take(lse.at(b, h, s), sentinel)) : static_cast<float>(minus_infinity));
+            }
+        }
+    }
+    EXPECT_TRUE(out_array.holds_only(sentinel)) << "written outside the output's rows: " << describe(kernel) << ", shape " << shape.name;
+    EXPECT_TRUE(lse_array.holds_only(sentinel)) << "written outside lse: " << describe(kernel) << ", shape " << shape.name;
+    return result;
+}
+
+std::string row_name(const ReferenceProblem &p, int64_t row) {
+    std::ostringstream text;
+    text << "(batch " << row / p.seq_len_q / p.num_heads << ", head " << row / p.seq_len_q % p.num_heads << ", row " << row % p.seq_len_q << ")";
+    return text.str();
+}
+
+ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &p, const ShapeCase &shape, const KernelResult &result, uint64_t seed) {
+    const DType dtype = kernel.plan().spec.dtype;
+    const ReferenceResult expected = reference_attention(p);
+    const ErrorShare share = error_share(p, expected, result.output, result.lse, dtype == DType::f32 ? 24 : dtype == DType::f16 ? 11 : 8,
+                                         dtype == DType::f16 ? -14 : -126);
+    if (share.output <= 1 && share.lse <= 1) return share;
+    std::ostringstream text;
+    text << "outside the bound: share of output " << share.output << ", of lse " << share.lse << ", r " << share.r << "\n  " << describe(kernel) << "\n  shape "
+         << shape.name << ": b=" << p.batch << ",h=" << p.num_heads << ",hkv=" << p.num_kv_heads << ",sq=" << p.seq_len_q << ",skv=" << p.seq_len_kv
+         << ", seed " << seed;
+    if (share.worst_index >= 0) {
+        text << "\n  worst at " << row_name(p, share.worst_index / p.head_dim_v) << " d " << share.worst_index % p.head_dim_v << ": "
+             << result.output[static_cast<size_t>(share.worst_index)] << ", expected " << expected.output[static_cast<size_t>(share.worst_index)];
+    }
+    for (size_t row = 0; share.lse > 1 && row < result.lse.size(); row++) {
+        if (std::abs(result.lse[row] - expected.lse[row]) > 1e-4 || std::isnan(result.lse[row]) != std::isnan(expected.lse[row])) {
+            text << "\n  lse at " << row_name(p, static_cast<int64_t>(row)) << ": " << result.lse[row] << ", expected " << expected.lse[row];
+            break;
+        }
+    }
+    ADD_FAILURE() << text.str();
+    return share;
+}
+
+ErrorShare check_shape(const LoadedKernel &kernel, const ShapeCase &shape, InputKind inputs, uint64_t seed, const RunOptions &options) {
+    const ReferenceProblem problem = make_problem(kernel.plan().spec, shape, inputs, seed);
+    RunOptions run = options;
+    if (inputs == InputKind::spike) run.poison = false;  // the hidden keys are part of the input
+    return expect_right(kernel, problem, shape, run_kernel(kernel, problem, shape, run), seed);
+}
+
+void expect_same_bits(const ReferenceProblem &p, const KernelResult &got, const KernelResult &expected, const std::string &context,
+                      const std::function<bool(int64_t row)> &compared) {
+    ASSERT_EQ(got.output_bits.size(), expected.output_bits.size());
+    const std::vector<uint32_t> got_lse = got.lse_bits(), expected_lse = expected.lse_bits();
+    ASSERT_EQ(got_lse.size(), expected_lse.size());
+    const int64_t rows = p.batch * p.num_heads * p.seq_len_q;
+    for (int64_t row = 0; row < rows; row++) {
+        if (compared && !compared(row)) continue;
+        for (int64_t i = row * p.head_dim_v; i < (row + 1) * p.head_dim_v; i++) {
+            const size_t at = static_cast<size_t>(i);
+            if (got.output_bits[at] == expected.output_bits[at]) continue;
+            FAIL() << context << ": output at " << row_name(p, row) << " d " << i % p.head_dim_v << " is " << got.output[at] << ", expected the bits of "
+                   << expected.output[at];
+        }
+        if (!got_lse.empty() && got_lse[static_cast<size_t>(row)] != expected_lse[static_cast<size_t>(row)]) {
+            FAIL() << context << ": lse at " << row_name(p, row) << " is " << got.lse[static_cast<size_t>(row)] << ", expected the bits of "
+                   << expected.lse[static_cast<size_t>(row)];
+        }
+    }
+}
+
+const CpuTarget *available_target(const std::string &name) {
+    for (const CpuTarget *target : available_targets()) {
+        if (name == target->name) return target;
+    }
+    return nullptr;
+}
+
+std::vector<std::string> target_names() {
+    std::vector<std::string> names;
+    for (const CpuTarget &target : cpu_targets()) names.push_back(target.name);
+    return names;
+}
+
+}  // namespace attune::test

@@ -1,0 +1,86 @@
+/// Generated kernels on problems of any shape and layout, judged by the reference in double: what the tests of schedules, conformance and
+/// back end share. Every element that a kernel must not read is a NaN, every element that it must not write a sentinel.
+#pragma once
+#include "generator/backend/kernel.h"
+#include "generator/reference/inputs.h"
+#include "generator/reference/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace attune::test {
+
+/// How the tensors lie in memory.
+enum class Layout {
+    bhsd,          ///< (batch, head, sequence, dim), dense
+    bshd,          ///< (batch, sequence, head, dim), dense
+    packed_qkv,    ///< query, key and value heads side by side in one array of rows, as a fused projection leaves them; seq_len_q == seq_len_kv
+    padded,        ///< bhsd with gaps after rows, heads and sequences, off the element's alignment by one element; lse strided
+    broadcast_kv,  ///< all sequences share key and value: batch stride 0
+};
+
+/// One row of a table of shapes.
+struct ShapeCase {
+    const char *name;
+    int64_t batch, num_heads, num_kv_heads, seq_len_q, seq_len_kv;
+    std::vector<int32_t> lengths_q = {}, lengths_kv = {};
+    bool cu_seqlens = false;  ///< the lengths are those of sequences packed one after another
+    Layout layout = Layout::bhsd;
+};
+
+/// A specification with every default filled in. head_dim_v 0: head_dim.
+AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v = 0, Mask mask = Mask::none, Algorithm algorithm = Algorithm::automatic,
+                        int group = 0);
+
+/// The kernel, compiled at most once a process. Nothing in a test may change it.
+const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options = {});
+/// "attune_prefill_…__avx512 block_q=192 …".
+std::string describe(const LoadedKernel &kernel);
+
+/// Random inputs of the shape.
+ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs = InputKind::normal, uint64_t seed = 1);
+
+struct RunOptions {
+    int threads = 1;
+    bool lse = true;
+    bool poison = true;  ///< keys and queries after the lengths become NaN; else they are as in the problem
+};
+
+/// What a kernel wrote, dense as the reference's results.
+struct KernelResult {
+    attune_status status = ATTUNE_INTERNAL;
+    std::vector<double> output;
+    std::vector<uint32_t> output_bits;
+    std::vector<float> lse;  ///< empty where not asked for
+    std::vector<uint32_t> lse_bits() const;
+};
+
+/// Runs the kernel in a workspace of exactly the size that it asks for. Fails the test where the call fails, where an element outside
+/// output, lse and workspace changed, or where the caller's floating-point mode did.
+KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &problem, const ShapeCase &shape, const RunOptions &options = {});
+
+/// Fails the test where the result is outside the derived bound of the reference. Returns the share of the bound.
+ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &problem, const ShapeCase &shape, const KernelResult &result,
+                        uint64_t seed = 1);
+/// All of the above for random inputs.
+ErrorShare check_shape(const LoadedKernel &kernel, const ShapeCase &shape, InputKind inputs = InputKind::normal, uint64_t seed = 1,
+                       const RunOptions &options = {});
+
+/// The row (batch, head, q) of a flat index into lse; for messages.
+std::string row_name(const ReferenceProblem &problem, int64_t row);
+/// Fails the test where a bit of output or lse differs in a row for which `compared` holds (flat index into lse).
+void expect_same_bits(const ReferenceProblem &problem, const KernelResult &got, const KernelResult &expected, const std::string &context,
+                      const std::function<bool(int64_t row)> &compared = {});
+
+/// A target by name, or null where this CPU does not run it.
+const CpuTarget *available_target(const std::string &name);
+std::vector<std::string> target_names();
+
+}  // namespace attune::test
+
+/// Skips the test where this CPU does not run the target, and says so.
+#define ATTUNE_REQUIRE_TARGET(variable, name)                                                                                               \
+    const CpuTarget *variable = attune::test::available_target(name);                                                                       \
+    if (!variable) GTEST_SKIP() << "this CPU does not run " << name
