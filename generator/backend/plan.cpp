@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t task_cache_bytes = 256 << 10;  // a quarter of a 1 MB second-level cache: query and accumulator of a task
 
-/// The defaults: register tiles that fill the registers without spilling, measured on Zen 5 and Sapphire Rapids (bench/README.md).
+/// The defaults: register tiles that fill the registers without spilling, measured on Zen 5 (bench/README.md).
 CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTarget &target, Algorithm algorithm) {
     CpuScheduleParameters p;
     if (target.registers < 32) {

@@ -90,7 +90,8 @@ int run(const Flags &flags, Session &session) {
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
     const CpuTarget &target = target_to_explain(flags, spec);
     const KernelPlan plan = plan_kernel(spec, target);
-    const int64_t block_q = parameter(plan, "block_q", 64), block_kv = parameter(plan, "block_kv", 64);
+    // Strips decide what is full, partial or skipped, not tasks.
+    const int64_t block_q = parameter(plan, "tile_q", 1) * target.vector, block_kv = parameter(plan, "block_kv", 64);
 
     if (flags.has("--picture"))
         write_text_file(flags.text("--picture"), picture_svg(mask_picture(spec.mask, shape.seq_len_q, shape.seq_len_kv, block_q, block_kv,

@@ -35,19 +35,23 @@ protected:
 
 TEST_F(BuiltKernel, IsThreeFilesOfItsName) {
     std::vector<std::string> names;
-    for (const auto &entry : std::filesystem::directory_iterator(folder->path)) names.push_back(entry.path().filename().string());
+    for (const auto &entry : std::filesystem::directory_iterator(folder->path))
+        names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     EXPECT_EQ(names, (std::vector<std::string>{"test_attention.a", "test_attention.h", "test_attention.json"}));
     ASSERT_EQ(paths.size(), 3u);
-    for (const std::string &path : paths) EXPECT_TRUE(std::filesystem::exists(path)) << path;
+    for (const std::string &path : paths)
+        EXPECT_TRUE(std::filesystem::exists(path)) << path;
 }
 
 TEST_F(BuiltKernel, HoldsADescriptorAndFourFunctionsATarget) {
     std::set<std::string> members;
-    for (const ArchiveMember &member : read_archive(paths[0])) members.insert(member.name);
+    for (const ArchiveMember &member : read_archive(paths[0]))
+        members.insert(member.name);
     std::set<std::string> expected = {"test_attention.o"};
     for (const CpuTarget &target : cpu_targets()) {
-        for (const char *function : {"key_bound", "row_reference", "fixed", "exact"}) expected.insert("test_attention__" + std::string(target.name) + "_" + function + ".o");
+        for (const char *function : {"key_bound", "row_reference", "fixed", "exact"})
+            expected.insert("test_attention__" + std::string(target.name) + "_" + function + ".o");
     }
     EXPECT_EQ(members, expected);
 }
@@ -58,9 +62,10 @@ TEST_F(BuiltKernel, NeedsTheRuntimeAndMemsetOnly) {
         defined.insert(member.defined.begin(), member.defined.end());
         undefined.insert(member.undefined.begin(), member.undefined.end());
     }
-    const std::set<std::string> allowed = {"attune_malloc", "attune_free", "attune_kernel_run", "attune_kernel_workspace_size",
-                                           "attune_register_kernel", "memset", "memcpy"};
-    for (const std::string &name : undefined) EXPECT_TRUE(defined.count(name) || allowed.count(name)) << name << " is undefined";
+    const std::set<std::string> allowed = {
+        "attune_malloc", "attune_free", "attune_kernel_run", "attune_kernel_workspace_size", "attune_register_kernel", "memset", "memcpy"};
+    for (const std::string &name : undefined)
+        EXPECT_TRUE(defined.count(name) || allowed.count(name)) << name << " is undefined";
     for (const char *name : {"test_attention", "test_attention_workspace_size", "test_attention_info", "test_attention_kernel"}) {
         EXPECT_TRUE(defined.count(name)) << name << " is missing";
     }
@@ -68,7 +73,8 @@ TEST_F(BuiltKernel, NeedsTheRuntimeAndMemsetOnly) {
         EXPECT_EQ(name.rfind("test_attention", 0), 0u) << name << " may collide with another kernel's or the application's";
     }
     for (const std::set<std::string> *names : {&defined, &undefined}) {
-        for (const std::string &name : *names) EXPECT_EQ(name.find("halide"), std::string::npos) << name;
+        for (const std::string &name : *names)
+            EXPECT_EQ(name.find("halide"), std::string::npos) << name;
     }
 }
 
@@ -76,7 +82,8 @@ TEST_F(BuiltKernel, IsAtMost40KilobytesATarget) {
     for (const CpuTarget &target : cpu_targets()) {
         int64_t bytes = 0;
         for (const ArchiveMember &member : read_archive(paths[0])) {
-            if (member.name.find(std::string("__") + target.name) != std::string::npos) bytes += member.code_bytes;
+            if (member.name.find(std::string("__") + target.name) != std::string::npos)
+                bytes += member.code_bytes;
         }
         EXPECT_GT(bytes, 1000) << target.name;
         EXPECT_LE(bytes, 40 << 10) << target.name;
@@ -109,12 +116,14 @@ TEST_F(BuiltKernel, DescribesItselfInJson) {
     ASSERT_EQ(json.at("variants").size(), cpu_targets().size());
     for (const nlohmann::json &variant : json.at("variants")) {
         EXPECT_EQ(variant.at("schedule"), "cpu_query_lanes");
-        for (const char *parameter : {"block_q", "block_kv", "tile_q", "tile_kv", "tile_d", "unroll"}) EXPECT_GT(variant.at("parameters").at(parameter), 0);
+        for (const char *parameter : {"block_q", "block_kv", "tile_q", "tile_kv", "tile_d", "unroll"})
+            EXPECT_GT(variant.at("parameters").at(parameter), 0);
         EXPECT_GT(variant.at("footprint_bytes"), 0);
         EXPECT_GT(variant.at("workspace").at("per_thread_bytes"), 0);
         EXPECT_FALSE(variant.at("reason").get<std::string>().empty());
     }
-    for (const char *key : {"flops", "bytes", "attune", "halide", "llvm"}) EXPECT_TRUE(json.contains(key)) << key;
+    for (const char *key : {"flops", "bytes", "attune", "halide", "llvm"})
+        EXPECT_TRUE(json.contains(key)) << key;
     EXPECT_EQ(json.at("halide"), halide_version());
     EXPECT_EQ(json.at("llvm"), llvm_version());
 }
@@ -122,11 +131,13 @@ TEST_F(BuiltKernel, DescribesItselfInJson) {
 TEST_F(BuiltKernel, HasAHeaderForCAndCxx) {
     const std::string c = folder->path / "use.c", log = folder->path / "log.txt";
     std::ofstream(c) << "#include \"test_attention.h\"\n#include \"test_attention.h\"\n"
-                        "attune_status use(const attune_attention_args *a) { return test_attention_workspace_size(a) ? test_attention(a) : ATTUNE_OK; }\n"
+                        "attune_status use(const attune_attention_args *a) { return test_attention_workspace_size(a) ? test_attention(a) : "
+                        "ATTUNE_OK; }\n"
                         "int dim(void) { return test_attention_info()->head_dim; }\n"
                         "attune_kernel *kernel(void) { return &test_attention_kernel; }\n";
     for (const char *compiler : {ATTUNE_TEST_CC " -std=c11 -Wpedantic -x c", ATTUNE_TEST_CXX " -std=c++20 -x c++"}) {
-        const std::string command = std::string(compiler) + " -Wall -Wextra -Werror -fsyntax-only -I" ATTUNE_TEST_INCLUDE " -I" + folder->path.string() + " " + c + " > " + log + " 2>&1";
+        const std::string command = std::string(compiler) + " -Wall -Wextra -Werror -fsyntax-only -I" ATTUNE_TEST_INCLUDE " -I" +
+                                    folder->path.string() + " " + c + " > " + log + " 2>&1";
         EXPECT_EQ(std::system(command.c_str()), 0) << command << "\n" << text(log);
     }
     std::filesystem::remove(c);
@@ -135,14 +146,16 @@ TEST_F(BuiltKernel, HasAHeaderForCAndCxx) {
 
 TEST(ObjectSize, IsAtMost40KilobytesForEveryTypeAndMask) {
     const CpuTarget &target = cpu_target("avx512");
-    for (const AttentionSpec &spec : {make_spec(DType::f32, 64), make_spec(DType::f32, 128), make_spec(DType::f16, 64, 64, Mask::causal),
-                                      make_spec(DType::bf16, 128, 128, Mask::causal), make_spec(DType::f32, 77, 77, Mask::causal_top_left)}) {
+    for (const AttentionSpec &spec :
+         {make_spec(DType::f32, 64), make_spec(DType::f32, 128), make_spec(DType::f16, 64, 64, Mask::causal),
+          make_spec(DType::bf16, 128, 128, Mask::causal), make_spec(DType::f32, 77, 77, Mask::causal_top_left)}) {
         TemporaryFolder folder;
         AttentionSpec one = spec;
         one.targets = {target.name};
         int64_t bytes = 0;
         for (const ArchiveMember &member : read_archive(build_kernel(one, folder.path.string())[0])) {
-            if (member.name != one.name + ".o") bytes += member.code_bytes;
+            if (member.name != one.name + ".o")
+                bytes += member.code_bytes;
         }
         EXPECT_LE(bytes, 40 << 10) << one.canonical();
     }

@@ -19,7 +19,8 @@ protected:
     std::filesystem::path entry() const {
         std::filesystem::path found;
         int count = 0;
-        for (const auto &file : std::filesystem::directory_iterator(cache_directory())) found = file.path(), count++;
+        for (const auto &file : std::filesystem::directory_iterator(cache_directory()))
+            found = file.path(), count++;
         EXPECT_EQ(count, 1) << "one entry, no temporary files";
         return found;
     }
@@ -57,7 +58,8 @@ TEST_F(Cache, TellsSpecificationsAndOptionsApart) {
     other = make_spec(DType::f32, 4, 4, Mask::causal, Algorithm::online);
     EXPECT_GT(load_kernel(other, target)->compile_seconds(), 0);
     for (const CpuTarget *another : available_targets()) {
-        if (another == &target) continue;
+        if (another == &target)
+            continue;
         EXPECT_GT(load_kernel(spec, *another)->compile_seconds(), 0) << another->name;
     }
 }
@@ -91,7 +93,8 @@ TEST_F(Cache, DamagedEntriesAreCompiledAgain) {
         std::unique_ptr<LoadedKernel> kernel;
         ASSERT_NO_THROW(kernel = load_kernel(spec, target));
         EXPECT_GT(kernel->compile_seconds(), 0);
-        if (kernel->compile_seconds() > 0) expect_works(*kernel);  // a damaged kernel may do anything
+        if (kernel->compile_seconds() > 0)
+            expect_works(*kernel);  // a damaged kernel may do anything
         EXPECT_TRUE(content() == whole) << "the entry is mended";
     }
 }
@@ -121,7 +124,8 @@ TEST_F(Cache, SeveralProcessesMayShareIt) {
     const std::string self = std::filesystem::read_symlink("/proc/self/exe");
     const std::string child = "'" + self + "' --gtest_brief=1 --gtest_filter=CacheChild.Works > /dev/null 2>&1";
     const std::string command = child + " & a=$!; " + child + " & b=$!; " + child + " & c=$!; wait $a && wait $b && wait $c";
-    for (int round = 0; round < 2; round++) EXPECT_EQ(std::system(command.c_str()), 0) << "round " << round;
+    for (int round = 0; round < 2; round++)
+        EXPECT_EQ(std::system(command.c_str()), 0) << "round " << round;
     EXPECT_EQ(load_kernel(spec, target)->compile_seconds(), 0);
     entry();
 }

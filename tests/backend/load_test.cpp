@@ -24,18 +24,34 @@ TEST(LoadedKernels, DescribeThemselves) {
     }
 }
 
+/// Kernels with Halide's own instrumentation: every load and store is checked against the process's shadow memory.
+TEST(SanitizedKernels, TouchOnlyWhatIsTheirs) {
+#ifdef __SANITIZE_ADDRESS__
+    for (const CpuTarget *target : available_targets()) {
+        for (Algorithm algorithm : {Algorithm::automatic, Algorithm::online, Algorithm::full_row}) {
+            const LoadedKernel &kernel =
+                kernel_for(make_spec(DType::f16, 20, 12, Mask::causal, algorithm), *target, {.overrides = {}, .asan = true});
+            check_shape(kernel, {"tails", 2, 2, 1, 61, 93});
+            check_shape(kernel, {"long_rows", 1, 1, 1, 9, 700}, InputKind::wide_8);
+        }
+    }
+#else
+    GTEST_SKIP() << "needs the address sanitizer: ATTUNE_CMAKE_ARGS=-DATTUNE_SANITIZE=ON ./dev test";
+#endif
+}
+
 /// run_kernel gives exactly the workspace that is asked for, between guards; here the shapes and kernels that need most of it.
 TEST(Workspace, IsEnoughAndNotExceeded) {
     const ShapeCase shapes[] = {
-        {"long_rows", 1, 1, 1, 9, 5000},
-        {"long_both", 1, 1, 1, 700, 900},
-        {"many_heads", 2, 6, 3, 70, 130},
-        {"packed", 3, 2, 1, 200, 400, {200, 1, 30}, {400, 7, 0}, true},
+        {"long_rows", 1, 1, 1, 9, 5000},  {"long_both", 1, 1, 1, 700, 900},
+        {"many_heads", 2, 6, 3, 70, 130}, {"packed", 3, 2, 1, 200, 400, {200, 1, 30}, {400, 7, 0}, true},
         {"one_pair", 1, 1, 1, 1, 1},
     };
     for (const CpuTarget *target : available_targets()) {
-        for (const AttentionSpec &spec : {make_spec(DType::f32, 16, 0, Mask::causal, Algorithm::full_row), make_spec(DType::f16, 16, 0, Mask::none, Algorithm::full_row),
-                                          make_spec(DType::bf16, 136, 0, Mask::causal), make_spec(DType::f16, 128, 72, Mask::none, Algorithm::online)}) {
+        for (const AttentionSpec &spec :
+             {make_spec(DType::f32, 16, 0, Mask::causal, Algorithm::full_row),
+              make_spec(DType::f16, 16, 0, Mask::none, Algorithm::full_row), make_spec(DType::bf16, 136, 0, Mask::causal),
+              make_spec(DType::f16, 128, 72, Mask::none, Algorithm::online)}) {
             const LoadedKernel &kernel = kernel_for(spec, *target);
             for (const ShapeCase &shape : shapes) {
                 SCOPED_TRACE(shape.name);
@@ -56,16 +72,19 @@ TEST(Workspace, OneByteLessIsRefusedAndNothingIsWritten) {
     args.output = output.data();
     args.batch = args.num_heads = args.num_kv_heads = 1;
     args.seq_len_q = args.seq_len_kv = 40;
-    for (int64_t *stride : {args.stride_query, args.stride_key, args.stride_value, args.stride_output}) stride[0] = stride[1] = 40 * 16, stride[2] = 16;
+    for (int64_t *stride : {args.stride_query, args.stride_key, args.stride_value, args.stride_output})
+        stride[0] = stride[1] = 40 * 16, stride[2] = 16;
     const size_t size = attune_kernel_workspace_size(kernel.kernel(), &args);
     std::vector<char> memory(size + 64);
     args.workspace = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
     args.workspace_size = size - 1;
     EXPECT_EQ(attune_kernel_run(kernel.kernel(), &args), ATTUNE_WORKSPACE_TOO_SMALL);
-    for (float x : output) ASSERT_EQ(x, -7);
+    for (float x : output)
+        ASSERT_EQ(x, -7);
     args.workspace_size = size;
     EXPECT_EQ(attune_kernel_run(kernel.kernel(), &args), ATTUNE_OK);
-    for (float x : output) ASSERT_NEAR(x, 0.5, 1e-6);
+    for (float x : output)
+        ASSERT_NEAR(x, 0.5, 1e-6);
 }
 
 }  // namespace

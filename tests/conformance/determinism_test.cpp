@@ -1,4 +1,4 @@
-// The bits of a row depend on that row's inputs alone: levels D0 and D1 of reliability.md §4.
+// The bits of a row depend on that row's inputs alone, not on threads, batch position or neighbours.
 #include "tests/conformance/kernels.h"
 
 namespace attune::test {

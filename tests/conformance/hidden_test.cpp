@@ -1,5 +1,4 @@
-// A key or value that a row does not see never reaches it: not a bit changes, whatever stands there. Numerics, rules (a), (d) of
-// reliability.md.
+// A key or value that a row does not see never reaches it: not a bit changes, whatever stands there.
 #include "tests/conformance/kernels.h"
 
 namespace attune::test {

@@ -1,4 +1,4 @@
-// NaN and infinity where a row sees them: that row shows it, as IEEE says, and no other row changes a bit. Rule (e) of reliability.md.
+// NaN and infinity where a row sees them: that row shows it, as IEEE says, and no other row changes a bit.
 #include "tests/conformance/kernels.h"
 
 #include <cmath>
