@@ -82,6 +82,7 @@ struct AttentionStages {
     Halide::Func query_strip;  ///< (i, d, s)
     Halide::Func visible;      ///< (i, s)          number of keys that each row sees; undefined where all see the same
     Halide::Func reference;    ///< (i, s)          the fixed reference, or the full row's maximum
+    Halide::Func wanted;  ///< (s)             1 where a row of the strip takes the exact algorithm, which leaves the others out (online)
     ChunkStages full, partial;
     Halide::Func accumulator;              ///< (i, j, b, s)    column b * tile_d + j; AttentionTask::value_blocks
     Halide::RDom full_loop, partial_loop;  ///< of the accumulator's two updates: chunks, or (j, b, chunk) for the online algorithm

@@ -20,6 +20,12 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
     Var i("i"), k("k"), c("c"), s("s");
     define_query(task, stages);
 
+    // One row of a task that leaves the fixed reference must not cost the task: strips without such a row are left out.
+    RDom in_strip(0, shape.strip, "in_strip");
+    stages.wanted = Func("wanted");
+    stages.wanted(s) = 0;
+    stages.wanted(s) = max(stages.wanted(s), task.args.row_class(min(s * shape.strip + in_strip, task.args.rows() - 1)));
+
     // The column that holds the running maximum, is the last to change, so that the others still read the old one.
     // Maxima are integers: rescaling by them is exact.
     define_accumulator(task, stages);
@@ -43,9 +49,10 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
         RDom &loop = partial ? stages.partial_loop : stages.full_loop;
         loop = RDom(0, shape.tile_d, 0, task.value_blocks() + 1, 0, task.chunks(), partial ? "partial" : "full");
         if (partial) {
-            loop.where(loop.z >= (split_full_chunks ? task.full_chunks(s) : 0) && loop.z < task.visited_chunks(s));
+            loop.where(loop.z >= (split_full_chunks ? task.full_chunks(s) : 0) && loop.z < task.visited_chunks(s) &&
+                       stages.wanted(s) == ATTUNE_ROW_ONLINE);
         } else {
-            loop.where(loop.z < task.full_chunks(s));
+            loop.where(loop.z < task.full_chunks(s) && stages.wanted(s) == ATTUNE_ROW_ONLINE);
         }
         const Expr old_max = stages.accumulator(i, 1, task.value_blocks(), s), chunk_max = ceil(chunk.maximum(i, loop.z, s));
         const Expr new_max = max(old_max, chunk_max);
