@@ -42,7 +42,7 @@ public:
             .vectorize(d)
             .store_in(MemoryType::Stack);
         if (stages.wanted.defined())
-            stages.wanted.compute_root().bound_storage(s, task.strips());
+            stages.wanted.bound_storage(s, task.strips());
         if (stages.visible.defined())
             per_row(stages.visible);
         if (stages.reference.defined() && !stages.reference.has_update_definition())

@@ -9,8 +9,6 @@
 #include <llvm/Support/TargetSelect.h>
 
 #include <cstdio>
-#include <filesystem>
-#include <unistd.h>
 
 namespace attune {
 
@@ -30,20 +28,11 @@ void checked(llvm::Error error, const char *step) {
 
 /// Halide's own runtime, which builds with its checks call: the sentence of each check, and memory that no scratch limits.
 ObjectFile halide_runtime(const CpuTarget &target) {
-    std::string path = (std::filesystem::temp_directory_path() / "attune-XXXXXX.o").string();
-    const int file = mkstemps(path.data(), 2);
-    if (file < 0)
-        throw Error({ErrorCode::input, "TMPDIR", path, "a folder that can be written", "set TMPDIR to one", "", 0, 0});
-    close(file);
+    const TemporaryFolder folder;
+    const std::string path = folder.path + "/halide_runtime.o";
+    Halide::compile_standalone_runtime(path, Halide::Target(target.halide).with_feature(Halide::Target::UserContext));
     ObjectFile object{"halide_runtime.o", {}};
-    try {
-        Halide::compile_standalone_runtime(path, Halide::Target(target.halide).with_feature(Halide::Target::UserContext));
-        read_file(path, object.bytes);
-    } catch (const Halide::Error &error) {
-        unlink(path.c_str());
-        throw internal_error("Halide", error.what());
-    }
-    unlink(path.c_str());
+    read_file(path, object.bytes);
     return object;
 }
 
