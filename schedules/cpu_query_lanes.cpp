@@ -199,7 +199,7 @@ public:
             stages.largest.update().vectorize(i, vector);
         }
         const int dims = std::gcd(task.spec.head_dim_v, transposed_dims);
-        Var dt("dt"), jt("jt");
+        Var dt("dt");
         const RVar rj = stages.output_rows.x, rg = stages.output_rows.y;
         stages.output.bound(d, 0, task.spec.head_dim_v);
         stages.output.update().split(d, dt, d, dims).reorder(d, rj, dt, rg).vectorize(d).never_partition(rj, dt, rg);

@@ -63,18 +63,18 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
     ChunkStages &chunk = partial ? stages.partial : stages.full;
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), k("k"), c("c"), s("s"), d("d");
-    auto position = [&](const Expr &c, const Expr &k) { return task.existing_key(c * task.shape.block_kv + k, partial); };
+    const Expr kv = c * task.shape.block_kv + k;
     if (task.spec.dtype != DType::f32) {
         // Clamped in full chunks too: a chunk is converted before the strips say whether they see it.
         chunk.key = Func("key" + suffix);
         chunk.value = Func("value" + suffix);
-        chunk.key(d, k, c) = task.key(d, task.existing_key(c * task.shape.block_kv + k, true));
-        chunk.value(d, k, c) = task.value(d, task.existing_key(c * task.shape.block_kv + k, true));
+        chunk.key(d, k, c) = task.key(d, task.existing_key(kv, true));
+        chunk.value(d, k, c) = task.value(d, task.existing_key(kv, true));
     }
     chunk.over_d = RDom(0, task.spec.head_dim, "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
     chunk.scores(i, k, c, s) = start(i, s);
-    const Expr key = chunk.key.defined() ? chunk.key(chunk.over_d, k, c) : task.key(chunk.over_d, position(c, k));
+    const Expr key = chunk.key.defined() ? chunk.key(chunk.over_d, k, c) : task.key(chunk.over_d, task.existing_key(kv, partial));
     chunk.scores(i, k, c, s) += stages.query_strip(i, chunk.over_d, s) * key;
 }
 

@@ -27,7 +27,7 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
     stages.wanted(s) = max(stages.wanted(s), task.args.row_class(min(s * shape.strip + in_strip, task.args.rows() - 1)));
     stages.wanted.compute_root();  // in every schedule, and in none: Halide 21 cannot inline a reduction into a predicate
 
-    // The column that holds the running maximum, is the last to change, so that the others still read the old one.
+    // The column that holds the running maximum is the last to change, so that the others still read the old one.
     // Maxima are integers: rescaling by them is exact.
     define_accumulator(task, stages);
     for (bool partial : {false, true}) {
