@@ -46,7 +46,7 @@ Callee prepare(const Row &row) {
                 [&w, &arrays, output] { return sampled_error(w, arrays, *output, nullptr); }, "loops"};
     }
     const LoadedKernel &kernel = kernel_for(w.spec, *row.target);
-    const auto call = std::make_shared<cli::KernelCall>(kernel, call_inputs(w, arrays), row.threads, true);
+    const auto call = std::make_shared<cli::KernelCall>(kernel, call_inputs(w, arrays), row.threads, cli::CallOutputs{.lse = true});
     return {[call] { call->run(); }, [&w, &arrays, call] { return sampled_error(w, arrays, call->output(), call->lse()); },
             kernel.plan().variant_name() + " " + cli::schedule_text(kernel.plan())};
 }

@@ -1,11 +1,17 @@
 #include "naive.h"
 
-#include "generator/cli/mask_picture.h"
-
 #include <algorithm>
 #include <cmath>
 
 namespace attune::bench {
+namespace {
+
+/// Keys that row q sees: the shapes of this table have no other masks.
+int64_t visible_keys(const AttentionSpec &spec, int64_t q, int64_t len_q, int64_t len_kv) {
+    return spec.mask_text() == "causal" ? std::clamp<int64_t>(q + len_kv - len_q + 1, 0, len_kv) : len_kv;
+}
+
+}  // namespace
 
 void naive_attention(const Workload &w, const Arrays &arrays, float *output) {
     const auto [batch, heads, kv_heads, seq_q, seq_kv] = w.shape;
@@ -19,7 +25,7 @@ void naive_attention(const Workload &w, const Arrays &arrays, float *output) {
         for (int64_t q = 0; q < len_q; q++) {
             const float *query = arrays.query.as<float>() + (head * seq_q + q) * dim;
             float *out = output + (head * seq_q + q) * dim_v;
-            const int64_t visible = cli::visible_keys(w.spec.mask, q, len_q, len_kv);
+            const int64_t visible = visible_keys(w.spec, q, len_q, len_kv);
             float largest = -1e30f, sum = 0;
             for (int64_t kv = 0; kv < visible; kv++) {
                 float dot = 0;

@@ -76,7 +76,7 @@ public:
             if (!state->call) {
                 state->arrays = random_arrays(w, kind);
                 const LoadedKernel &kernel = kernel_for(w.spec, target_);
-                state->call = std::make_unique<cli::KernelCall>(kernel, call_inputs(w, state->arrays), threads, true);
+                state->call = std::make_unique<cli::KernelCall>(kernel, call_inputs(w, state->arrays), threads, cli::CallOutputs{.lse = true});
                 state->call->run();
                 check(w, state->arrays, *state->call, kernel.plan().variant_name() + ", inputs " + input_kind_name(kind));
             }
@@ -112,9 +112,31 @@ private:
 };
 
 /// One sequence, 8 heads.
-Workload heads_8(DType dtype, int64_t seq_len, int head_dim, Mask mask) {
+Workload heads_8(DType dtype, int64_t seq_len, int head_dim, const char *mask) {
     return make_workload(dtype, {1, 8, 8, seq_len, seq_len}, head_dim, head_dim, mask);
 }
+
+/// Masks and scores against the dense rate of the same shape: what they leave of it, on the pairs that they show.
+struct PairsFigure {
+    const char *name;
+    cli::Shape shape;
+    int head_dim;
+    PairsText pairs;
+    double wanted;
+};
+const PairsFigure pairs_figures[] = {
+    {"causal && window(255), S 4096 d 128, 8 heads on 2", {1, 8, 2, 4096, 4096}, 128, {.mask = "causal && window(255)"}, 0.8},
+    {"a tenth of the blocks, S 4096 d 128", {1, 8, 8, 4096, 4096}, 128, {.block_density = 0.1}, 0.87},
+    {"ALiBi causal, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "causal", .score = "alibi(m)", .params = "m: f32[h]"}, 0.8},
+    {"soft cap causal, S 4096 d 128", {1, 8, 8, 4096, 4096}, 128, {.mask = "causal", .score = "softcap(s, 50)"}, 0.8},
+    {"16 documents, S 8192 d 128", {1, 2, 2, 8192, 8192}, 128,
+     {.mask = "document(ids)", .params = "ids: i32[b, kv] nondecreasing", .integers = [](int64_t i) { return double(i / 512); }}, 0.8},
+    // Half of a document's blocks lie on its diagonal.
+    {"16 documents causal, S 8192 d 128", {1, 2, 2, 8192, 8192}, 128,
+     {.mask = "document(ids) && causal", .params = "ids: i32[b, kv] nondecreasing", .integers = [](int64_t i) { return double(i / 512); }}, 0.6},
+    {"Longformer, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "global(64) || window(256, 256)"}, 0.8},
+    {"BigBird, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "bigbird(64, 64, 3, 2, 3, 0)"}, 0.8},
+};
 
 int add_target(RatioTable &table, const CpuTarget &target) {
     using enum DType;
@@ -124,34 +146,37 @@ int add_target(RatioTable &table, const CpuTarget &target) {
     const double share = target.vector == 16 ? 0.68 : target.vector == 8 ? 0.62 : 0;  // no figure for the baseline
     for (int64_t seq : {1024, 4096})
         for (int dim : {64, 128})
-            table.add(what(fmt::format("f32 none S {} d {} / peak", seq, dim)), sides.kernel(heads_8(f32, seq, dim, Mask::none)),
+            table.add(what(fmt::format("f32 none S {} d {} / peak", seq, dim)), sides.kernel(heads_8(f32, seq, dim, "none")),
                       sides.peak(), share);
     for (int64_t seq : {2048, 4096})
         for (int dim : {64, 128})
-            table.add(what(fmt::format("f32 S {} d {}, causal / none", seq, dim)), sides.kernel(heads_8(f32, seq, dim, Mask::causal)),
-                      sides.kernel(heads_8(f32, seq, dim, Mask::none)), 0.85);
+            table.add(what(fmt::format("f32 S {} d {}, causal / none", seq, dim)), sides.kernel(heads_8(f32, seq, dim, "causal")),
+                      sides.kernel(heads_8(f32, seq, dim, "none")), 0.85);
     for (DType dtype : {f16, bf16})
         for (int dim : {64, 128})
             table.add(what(fmt::format("none S 1024 d {}, {} / f32", dim, dtype_name(dtype))),
-                      sides.kernel(heads_8(dtype, 1024, dim, Mask::none)), sides.kernel(heads_8(f32, 1024, dim, Mask::none)), 0.85);
+                      sides.kernel(heads_8(dtype, 1024, dim, "none")), sides.kernel(heads_8(f32, 1024, dim, "none")), 0.85);
+    for (const PairsFigure &row : pairs_figures)
+        table.add(what(fmt::format("f32 {} / none", row.name)), sides.kernel(make_workload(f32, row.shape, row.head_dim, row.pairs)),
+                  sides.kernel(make_workload(f32, row.shape, row.head_dim, PairsText())), row.wanted);
     sides.use_clock(2);
     if (cli::usable_cpus().size() >= 2)
-        for (Mask mask : {Mask::none, Mask::causal})
+        for (const char *mask : {"none", "causal"})
             for (int dim : {64, 128})
-                table.add(what(fmt::format("f32 {} S 2048 d {}, 2 threads / 1", mask_name(mask), dim)),
+                table.add(what(fmt::format("f32 {} S 2048 d {}, 2 threads / 1", mask, dim)),
                           sides.kernel(heads_8(f32, 2048, dim, mask), 2), sides.kernel(heads_8(f32, 2048, dim, mask), 1), 1.85);
     sides.use_clock(1);
 
     struct {
         const char *name;
         InputKind kind;
-        Mask mask = Mask::none;
+        const char *mask = "none";
         bool padding = false;
     } const inputs[] = {{"wide x 8", InputKind::wide_8},
                         {"wide x 20", InputKind::wide_20},
                         {"spike visible", InputKind::spike},
-                        {"spike hidden by causal", InputKind::spike, Mask::causal},
-                        {"spike hidden by padding", InputKind::spike, Mask::none, true}};
+                        {"spike hidden by causal", InputKind::spike, "causal"},
+                        {"spike hidden by padding", InputKind::spike, "none", true}};
     for (DType dtype : {f32, f16, bf16})
         for (const auto &input : inputs) {
             const Workload w = make_workload(dtype, {2, 4, 4, 1024, 1024}, 64, 64, input.mask, input.padding);

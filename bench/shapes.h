@@ -12,7 +12,7 @@ struct BenchShape {
     const char *name;
     cli::Shape shape;
     int head_dim = 64, head_dim_v = 64;
-    Mask mask = Mask::none;
+    const char *mask = "none";
     bool padding = false;  ///< sequences of different lengths, see padding_lengths
 };
 
@@ -24,7 +24,7 @@ inline const std::vector<BenchShape> bench_shapes = {
     {.name = "bert-large-14", .shape = {14, 16, 16, 384, 384}, .padding = true},  // a quarter of torchao's batch of 56
     {.name = "vit-b16", .shape = {8, 12, 12, 197, 197}},                          // a length that no block divides
     {.name = "nanogpt-none", .shape = {1, 25, 25, 1024, 1024}},
-    {.name = "nanogpt-causal", .shape = {1, 25, 25, 1024, 1024}, .mask = Mask::causal},
+    {.name = "nanogpt-causal", .shape = {1, 25, 25, 1024, 1024}, .mask = "causal"},
     {.name = "ort-mha-1024-d64", .shape = {1, 8, 8, 1024, 1024}},
     {.name = "ort-mha-1024-d128", .shape = {1, 8, 8, 1024, 1024}, .head_dim = 128, .head_dim_v = 128},
     {.name = "ort-mha-4096-d64", .shape = {1, 8, 8, 4096, 4096}},
@@ -33,10 +33,10 @@ inline const std::vector<BenchShape> bench_shapes = {
     {.name = "whisper-cross", .shape = {1, 20, 20, 1, 1500}},  // one query: lanes of queries idle
     {.name = "sd15-self", .shape = {2, 8, 8, 4096, 4096}, .head_dim = 40, .head_dim_v = 40},
     {.name = "sdxl-cross", .shape = {2, 10, 10, 4096, 77}},
-    {.name = "llama3-prefill-8-2", .shape = {1, 8, 2, 2048, 2048}, .head_dim = 128, .head_dim_v = 128, .mask = Mask::causal},
-    {.name = "llama3-chunk", .shape = {1, 8, 2, 256, 8192}, .head_dim = 128, .head_dim_v = 128, .mask = Mask::causal},
-    {.name = "qwen-small", .shape = {1, 14, 2, 2048, 2048}, .mask = Mask::causal},
-    {.name = "mla-prefill", .shape = {1, 16, 16, 1024, 1024}, .head_dim = 192, .head_dim_v = 128, .mask = Mask::causal},
+    {.name = "llama3-prefill-8-2", .shape = {1, 8, 2, 2048, 2048}, .head_dim = 128, .head_dim_v = 128, .mask = "causal"},
+    {.name = "llama3-chunk", .shape = {1, 8, 2, 256, 8192}, .head_dim = 128, .head_dim_v = 128, .mask = "causal"},
+    {.name = "qwen-small", .shape = {1, 14, 2, 2048, 2048}, .mask = "causal"},
+    {.name = "mla-prefill", .shape = {1, 16, 16, 1024, 1024}, .head_dim = 192, .head_dim_v = 128, .mask = "causal"},
 };
 
 /// Rows and keys in use of each sequence, between 9/16 of seq_len and all of it, in no order.

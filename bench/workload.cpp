@@ -1,7 +1,7 @@
 #include "workload.h"
 
 #include "generator/cli/problem.h"
-#include "generator/reference/masks.h"
+#include "generator/reference/expressions.h"
 #include "generator/reference/reference.h"
 #include "shapes.h"
 
@@ -30,6 +30,28 @@ std::vector<double> decoded_rows(const cli::Bytes &bytes, DType dtype, int64_t f
     return cli::decode(part, dtype);
 }
 
+/// The specification's mask and score, asked about these rows of one head.
+void show_pairs(ReferenceProblem &sampled, const Workload &w, int64_t b, int64_t h, const std::vector<int64_t> &rows, int64_t len_q,
+                int64_t len_kv) {
+    ReferenceProblem all;
+    all.batch = w.shape.batch;
+    all.num_heads = w.shape.num_heads;
+    all.num_kv_heads = w.shape.num_kv_heads;
+    all.seq_len_q = w.shape.seq_len_q;
+    all.seq_len_kv = w.shape.seq_len_kv;
+    set_expressions(all, w.spec, w.params.values());
+    cli::apply_block_lists(all, w.params.lists());
+    sampled.softmax_scale = all.softmax_scale;
+    if (all.visible)
+        sampled.visible = [=, visible = all.visible](int64_t, int64_t, int64_t q, int64_t kv, int64_t, int64_t) {
+            return visible(b, h, rows[q], kv, len_q, len_kv);
+        };
+    if (all.score)
+        sampled.score = [=, score = all.score](int64_t, int64_t, int64_t q, int64_t kv, int64_t, int64_t, double s) {
+            return score(b, h, rows[q], kv, len_q, len_kv, s);
+        };
+}
+
 ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Bytes &output, const float *lse, int64_t b, int64_t h) {
     const AttentionSpec &spec = w.spec;
     const cli::Shape &s = w.shape;
@@ -43,13 +65,9 @@ ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Byt
     problem.seq_len_kv = len_kv;
     problem.head_dim = spec.head_dim;
     problem.head_dim_v = spec.head_dim_v;
-    problem.softmax_scale = spec.softmax_scale;
+    show_pairs(problem, w, b, h, rows, len_q, len_kv);
     problem.key = decoded_rows(arrays.key, spec.dtype, kv_head * s.seq_len_kv, len_kv, spec.head_dim);
     problem.value = decoded_rows(arrays.value, spec.dtype, kv_head * s.seq_len_kv, len_kv, spec.head_dim_v);
-    if (const auto visible = visible_function(spec.mask))
-        problem.visible = [=](int64_t, int64_t, int64_t q, int64_t kv, int64_t, int64_t) {
-            return visible(b, h, rows[q], kv, len_q, len_kv);
-        };
     std::vector<double> found;
     std::vector<float> found_lse;
     for (int64_t row : rows) {
@@ -67,20 +85,52 @@ ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Byt
 
 }  // namespace
 
-Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, int head_dim_v, Mask mask, bool padding) {
+Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, int head_dim_v, const char *mask, bool padding) {
     RawSpec raw;
     const auto set = [&](const char *key, const std::string &text) { set_spec_flag(raw, key, text, "bench"); };
     set("kernel.dtype", dtype_name(dtype));
     set("kernel.head_dim", std::to_string(head_dim));
     set("kernel.head_dim_v", std::to_string(head_dim_v));
     set("kernel.group", std::to_string(shape.num_heads / shape.num_kv_heads));
-    set("kernel.mask", mask_name(mask));
+    set("kernel.mask", mask);
     return {validate_spec(raw), shape, padding ? padding_lengths(shape.batch, shape.seq_len_kv) : std::vector<int32_t>()};
+}
+
+Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, const PairsText &pairs) {
+    RawSpec raw;
+    const auto set = [&](const char *key, const std::string &text) {
+        if (!text.empty())
+            set_spec_flag(raw, key, text, "bench");
+    };
+    set("kernel.dtype", dtype_name(dtype));
+    set("kernel.head_dim", std::to_string(head_dim));
+    set("kernel.group", std::to_string(shape.num_heads / shape.num_kv_heads));
+    set("kernel.mask", pairs.mask);
+    set("kernel.score", pairs.score);
+    set("params", pairs.params);
+    set("kernel.block_mask", pairs.block_density > 0 ? "csr" : "");
+    Workload w{validate_spec(raw), shape};
+    std::vector<cli::Argument> arguments;
+    for (size_t i = 0; i < w.spec.params.size(); i++) {
+        const ParamDeclaration &param = w.spec.params[i];
+        arguments.push_back(cli::default_argument(w.spec, i, shape, seed));
+        if (param.element != ParamDeclaration::Element::i32 || !pairs.integers)
+            continue;
+        ParamValue value = cli::argument_value(param, arguments.back());
+        for (size_t j = 0; j < value.elements.size(); j++)
+            value.elements[j] = pairs.integers(static_cast<int64_t>(j));
+        arguments.back() = cli::make_argument(param, value.extents, value.elements);
+    }
+    cli::BlockLists lists;
+    if (pairs.block_density > 0)
+        lists = cli::random_block_lists(w.spec, shape, pairs.block_density, 0, seed);
+    w.params = {w.spec, std::move(arguments), std::move(lists)};
+    return w;
 }
 
 cli::Cost workload_cost(const Workload &w) {
     if (w.lengths.empty())
-        return cli::call_cost(w.spec, w.shape);
+        return cli::call_cost(w.spec, w.shape, w.params.values(), w.params.lists());
     cli::Cost sum;
     for (int32_t length : w.lengths) {
         const cli::Cost cost = cli::call_cost(w.spec, {1, w.shape.num_heads, w.shape.num_kv_heads, length, length});
@@ -101,7 +151,8 @@ Arrays random_arrays(const Workload &w, InputKind kind) {
     problem.head_dim = w.spec.head_dim;
     problem.head_dim_v = w.spec.head_dim_v;
     problem.lengths_q = problem.lengths_kv = w.lengths;
-    problem.visible = visible_function(w.spec.mask);
+    set_expressions(problem, w.spec, w.params.values());
+    cli::apply_block_lists(problem, w.params.lists());
     return filled(problem, kind, w.spec.dtype);
 }
 
@@ -126,7 +177,8 @@ cli::CallInputs call_inputs(const Workload &w, const Arrays &arrays) {
             .key = arrays.key.data(),
             .value = arrays.value.data(),
             .lengths_q = lengths,
-            .lengths_kv = lengths};
+            .lengths_kv = lengths,
+            .params = w.params.data()};
 }
 
 const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &target) {

@@ -1,4 +1,5 @@
-# cmake --install build --prefix P:  bin/attune, lib/libattune_runtime.a, include/attune, and the packages for CMake and pkg-config.
+# cmake --install build --prefix P:  bin/attune, lib/libattune_runtime.a, include/attune, share/attune/specs, and the packages for CMake and
+# pkg-config.
 # Neither package names an absolute path of P, so that P may be moved. bin/attune keeps the paths of libHalide.so and LLVM it was built with.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
@@ -12,6 +13,7 @@ if(TARGET attune)
   # Said in full: INSTALL_RPATH_USE_LINK_PATH leaves out what lies inside this tree, and .venv does.
   set_target_properties(attune PROPERTIES EXPORT_NAME attune INSTALL_RPATH "$<TARGET_FILE_DIR:Halide::Halide>;${LLVM_LIBRARY_DIR}")
   install(TARGETS attune EXPORT AttuneTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY specs/ DESTINATION share/attune/specs FILES_MATCHING PATTERN "*.toml" PATTERN "pictures" EXCLUDE)  # attune looks in bin/../share
 endif()
 
 configure_package_config_file(generator/cmake/AttuneConfig.cmake.in ${PROJECT_BINARY_DIR}/package/AttuneConfig.cmake

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 namespace attune {
 
 const std::vector<CpuParameter> &cpu_parameters() {
@@ -16,7 +18,10 @@ const std::vector<CpuParameter> &cpu_parameters() {
         {"tile_q", &P::tile_q,
          "vectors of query rows in a register tile, 1 to 6. More reuses each broadcast key oftener; a strip has tile_q * vector rows, "
          "and rows after the last are computed in vain"},
-        {"tile_kv", &P::tile_kv, "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them"},
+        {"tile_kv", &P::tile_kv,
+         "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them. A "
+         "partial "
+         "chunk leaves out tiles that no row of its strip sees"},
         {"tile_d", &P::tile_d, "head dims in a register tile of weighted values, at least 2: tile_q * tile_d accumulators, likewise"},
         {"unroll", &P::unroll,
          "steps of the inner products in one turn of the loop, 1 to 8. 4 is 1 to 2 % faster than 2 and takes 2 KB more code"},
@@ -52,7 +57,8 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
 }
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &p, int vector) {
-    return {vector, p.tile_q * vector, p.block_q, p.block_kv, p.tile_d};
+    // Row sums go by four keys.
+    return {vector, p.tile_q * vector, p.block_q, p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold};
 }
 
 const char *CpuFootprint::formula() {

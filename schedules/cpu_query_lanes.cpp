@@ -11,17 +11,20 @@ namespace {
 // The dimensions by the names that the algorithms gave them.
 const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), b("b"), row("row");
 
-/// Head dims of a transposed tile. 4 is as fast as 16 (f32, avx512, 384 keys) and takes 15 KB less of shuffles and their indices.
-constexpr int transposed_dims = 4;
-
 class QueryLanes {
 public:
     QueryLanes(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &p)
         : task(task), stages(stages), p(p), vector(task.shape.vector), strip(task.shape.strip) {}
 
+    /// Head dims of a transposed tile: of the query, and of the output, where 8 instead of 4 saves 2 % of a window of 256 keys and takes
+    /// 2 KB more of shuffles and their indices. Not in the online algorithm, which is nearly always the fallback, nor for half types, whose
+    /// conversions take code already.
+    static constexpr int query_dims = 4;
+    int output_dims() const { return stages.wanted.defined() || task.spec.dtype != DType::f32 ? 4 : 8; }
+
     /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores.
     void query() {
-        const int dims = std::gcd(task.spec.head_dim, transposed_dims);
+        const int dims = std::gcd(task.spec.head_dim, query_dims);
         Var dt("dt"), it("it");
         stages.query_strip.compute_root()
             .bound_extent(i, strip)
@@ -43,8 +46,9 @@ public:
             .store_in(MemoryType::Stack);
         if (stages.wanted.defined())
             stages.wanted.bound_storage(s, task.strips());
-        if (stages.visible.defined())
-            per_row(stages.visible);
+        per_row(stages.row_position);
+        if (stages.row_head.defined())
+            per_row(stages.row_head);
         if (stages.reference.defined() && !stages.reference.has_update_definition())
             per_row(stages.reference);
     }
@@ -76,13 +80,17 @@ public:
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop.z)), at_strip, LoopLevel(stages.accumulator, RVar(loop.y)));
         keep_logits(chunk, at_strip);
         chunk.logits.bound_extent(c, 1);
+        const bool partial = &chunk == &stages.partial;
         chunk.maximum.compute_at(at_strip)
             .bound_extent(i, strip)
             .bound_extent(c, 1)
             .store_in(MemoryType::Stack)
             .vectorize(i, vector)
             .unroll(i);
-        chunk.maximum.update().reorder(i, chunk.over_max).vectorize(i, vector).unroll(i).unroll(chunk.over_max, 2);
+        if (partial)
+            chunk.maximum.update().reorder(i, chunk.over_max.x, chunk.over_max.y).vectorize(i, vector).unroll(i);
+        else
+            chunk.maximum.update().reorder(i, chunk.over_max).vectorize(i, vector).unroll(i).unroll(chunk.over_max, 2);
     }
 
     /// The full row: a strip keeps the logits of all its chunks, so the strip is the outer loop.
@@ -97,32 +105,33 @@ public:
         converted(chunk.key, LoopLevel(chunk.logits, c));
         stages.reference.compute_at(at_strip).bound_extent(i, strip).store_in(MemoryType::Stack).vectorize(i, vector).unroll(i);
         stages.reference.update()
-            .reorder(i, chunk.over_max.x, chunk.over_max.y)
+            .reorder(i, chunk.over_max.x, chunk.over_max.y, chunk.over_max.z)
             .vectorize(i, vector)
             .unroll(i)
             .unroll(chunk.over_max.x, 2)
-            .never_partition(chunk.over_max.y);
+            .never_partition(chunk.over_max.z);
     }
 
     /// Logits are kept for the maximum; weights then follow in a pass of their own.
-    void keep_logits(ChunkStages &chunk, const LoopLevel &at_strip) {
-        tile(chunk.logits, Var("lt")).compute_at(at_strip);
-        scores(chunk, LoopLevel(chunk.logits, Var("lt")));
-    }
+    void keep_logits(ChunkStages &chunk, const LoopLevel &at_strip) { tiles(chunk, chunk.logits, chunk.over_logits, at_strip); }
 
     // Weights are on the stack up to 16 KB, by Halide's own rule; asked for in words, a larger strip would be kept until the function ends.
     void place_chunk(ChunkStages &chunk, const LoopLevel &at_chunk, const LoopLevel &at_strip, const LoopLevel &at_columns) {
         converted(chunk.value, at_chunk);
-        if (chunk.logits.defined()) {
-            chunk.weights.compute_at(at_strip)
-                .bound_extent(i, strip)
-                .bound_extent(k, p.block_kv)
-                .bound_extent(c, 1)
-                .vectorize(i, vector)
-                .unroll(i);
+        const bool partial = &chunk == &stages.partial;
+        if (!chunk.logits.defined()) {
+            tiles(chunk, chunk.weights, chunk.over_weights, at_strip);
+            chunk.weights.bound_extent(c, 1);
         } else {
-            tile(chunk.weights, Var("kt")).bound_extent(c, 1).compute_at(at_strip);
-            scores(chunk, LoopLevel(chunk.weights, Var("kt")));
+            chunk.weights.compute_at(at_strip).bound_extent(i, strip).bound_extent(k, p.block_kv).bound_extent(c, 1);
+            if (partial)
+                chunk.weights.update()
+                    .reorder(i, chunk.over_weights.x, chunk.over_weights.y)
+                    .vectorize(i, vector)
+                    .unroll(i)
+                    .never_partition(chunk.over_weights.y);
+            else
+                chunk.weights.vectorize(i, vector).unroll(i);
         }
         chunk.row_sums.compute_at(at_strip)
             .bound_extent(i, strip)
@@ -132,7 +141,12 @@ public:
             .vectorize(i, vector)
             .unroll(i)
             .unroll(j);
-        chunk.row_sums.update().reorder(i, j, chunk.over_sum).vectorize(i, vector).unroll(i).unroll(j);
+        Stage sums = chunk.row_sums.update();
+        if (partial)
+            sums.reorder(i, j, chunk.over_sum.x, chunk.over_sum.y).never_partition(chunk.over_sum.y);
+        else
+            sums.reorder(i, j, chunk.over_sum);
+        sums.vectorize(i, vector).unroll(i).unroll(j);
         chunk.weighted.compute_at(at_columns)
             .bound_extent(i, strip)
             .bound_extent(c, 1)
@@ -141,9 +155,14 @@ public:
             .vectorize(i, vector)
             .unroll(i)
             .unroll(j);
-        chunk.weighted.update().reorder(i, j, chunk.over_k).vectorize(i, vector).unroll(i).unroll(j);
-        if (&chunk == &stages.full)
-            chunk.weighted.update().unroll(chunk.over_k, p.unroll);
+        Stage weighted = chunk.weighted.update();
+        if (chunk.over_k.dimensions() == 2)
+            weighted.reorder(i, j, chunk.over_k.x, chunk.over_k.y).never_partition(chunk.over_k.y).unroll(chunk.over_k.x);
+        else
+            weighted.reorder(i, j, chunk.over_k);
+        weighted.vectorize(i, vector).unroll(i).unroll(j);
+        if (!partial)
+            weighted.unroll(chunk.over_k, p.unroll);
     }
 
     /// A chunk of keys or values as f32, where the tensors are not.
@@ -157,19 +176,30 @@ public:
             .never_partition_all();
     }
 
-    /// Strip x block_kv, walked in register tiles of tile_kv keys.
-    Func tile(Func f, const Var &kt) {
-        f.bound_extent(i, strip)
-            .bound_extent(k, p.block_kv)
-            .split(k, kt, k, p.tile_kv)
-            .reorder(i, k, kt, c, s)
-            .vectorize(i, vector)
-            .unroll(i)
-            .unroll(k);
-        return f;
+    /// Strip x block_kv, walked in register tiles of tile_kv keys; `over`: those that a partial chunk visits.
+    void tiles(ChunkStages &chunk, Func f, const RDom &over, const LoopLevel &at) {
+        f.compute_at(at).bound_extent(i, strip).bound_extent(k, p.block_kv);
+        if (over.defined()) {
+            // A loop over a register tile's keys, not all of them side by side: mask and score take much code, and few chunks are partial.
+            RVar tile("tile"), key("key");
+            f.update()
+                .split(over.x, tile, key, p.tile_kv)
+                .reorder(i, key, tile, over.y)
+                .vectorize(i, vector)
+                .unroll(i)
+                .never_partition(over.y);
+            scores(chunk, LoopLevel(f, tile));
+            return;
+        }
+        Var kt("kt");
+        f.split(k, kt, k, p.tile_kv).reorder(i, k, kt, c, s).vectorize(i, vector).unroll(i).unroll(k);
+        scores(chunk, LoopLevel(f, kt));
     }
 
     void scores(ChunkStages &chunk, const LoopLevel &at) {
+        // The fallback of the fixed reference, which has partial chunks only, is kept small.
+        const bool is_fallback = stages.wanted.defined() && !stages.full.scores.defined();
+        const int steps = is_fallback ? 1 : p.unroll;
         chunk.scores.compute_at(at)
             .bound_extent(i, strip)
             .bound_extent(c, 1)
@@ -177,7 +207,7 @@ public:
             .vectorize(i, vector)
             .unroll(i)
             .unroll(k);
-        chunk.scores.update().reorder(i, k, chunk.over_d).vectorize(i, vector).unroll(i).unroll(k).unroll(chunk.over_d, p.unroll);
+        chunk.scores.update().reorder(i, k, chunk.over_d).vectorize(i, vector).unroll(i).unroll(k).unroll(chunk.over_d, steps);
     }
 
     void accumulator() {
@@ -198,7 +228,7 @@ public:
             per_row(stages.largest);
             stages.largest.update().vectorize(i, vector);
         }
-        const int dims = std::gcd(task.spec.head_dim_v, transposed_dims);
+        const int dims = std::gcd(task.spec.head_dim_v, output_dims());
         Var dt("dt");
         const RVar rj = stages.output_rows.x, rg = stages.output_rows.y;
         stages.output.bound(d, 0, task.spec.head_dim_v);
@@ -247,12 +277,56 @@ void schedule_cpu_full_row(const AttentionTask &task, AttentionStages &stages, c
     schedule.results();
 }
 
+void schedule_cpu_sigmoid(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters) {
+    schedule_cpu_fixed_reference(task, stages, parameters);
+}
+
+void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages) {
+    const Var v("v"), kv("kv");
+    stages.partial.compute_at(stages.norms, kv).bound_extent(v, task.shape.vector).vectorize(v).update().vectorize(v);
+}
+
 void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages) {
     const Var v("v");
-    const int vector = task.shape.vector;
-    stages.key_partial.compute_at(stages.key_bound, stages.key_scan).bound_extent(v, vector).vectorize(v).update().vectorize(v);
-    stages.row_partial.compute_at(stages.row_class, row).bound_extent(v, vector).vectorize(v).update().vectorize(v);
+    const int vector = task.shape.vector, strip = task.shape.strip, lanes = std::gcd(task.shape.block_kv, vector);
+    // Chunks outside, strips inside: a chunk's norm serves all strips, and states of a visit are beside each other (the other way
+    // round LLVM gathers them: 5 % of the time of a window of 512 keys).
+    stages.chunk_norm.compute_at(stages.full_norm, stages.over_full).bound_extent(v, lanes).bound_extent(c, 1);
+    stages.chunk_norm.vectorize(v).update().vectorize(v);
+    stages.full_norm.compute_root().bound_extent(v, lanes).bound_storage(s, task.strips()).vectorize(v);
+    stages.full_norm.update().reorder(v, s, stages.over_full).vectorize(v);
+    for (Func f : {stages.full_largest, stages.full_last})
+        f.compute_root().bound_storage(s, task.strips());
+    stages.full_last.update().reorder(s, stages.over_full);
+    for (Func f : {stages.row_position, stages.row_head, stages.seen}) {
+        if (!f.defined())
+            continue;
+        f.compute_root().bound_extent(i, strip).bound_storage(s, task.strips()).vectorize(i, vector).never_partition_all();
+        if (f.has_update_definition())
+            f.update()
+                .reorder(i, stages.over_partial.x, stages.over_partial.y, s, stages.over_partial.z)
+                .vectorize(i, vector)
+                .unroll(i)
+                .never_partition(stages.over_partial.y, s, stages.over_partial.z);
+    }
+    stages.own.compute_at(stages.row_class, row);
+    // Unrolled, so that the row's address is worked out once for several steps.
+    stages.row_partial.compute_at(stages.row_class, row)
+        .bound_extent(v, vector)
+        .vectorize(v)
+        .update()
+        .vectorize(v)
+        .unroll(stages.over_d, std::gcd(8, (task.spec.head_dim + vector - 1) / vector));
     stages.reference.compute_with(stages.row_class, row);
+}
+
+void schedule_cpu_block_states(const AttentionTask &task, Func &states) {
+    states.vectorize(Var("n"), task.shape.vector, TailStrategy::GuardWithIf).never_partition_all();
+}
+
+void schedule_cpu_pairs(const AttentionTask &task, PairsStages &stages) {
+    const Var v("v"), kv("kv");
+    stages.dot_partial.compute_at(stages.pairs, kv).bound_extent(v, task.shape.vector).vectorize(v).update().vectorize(v);
 }
 
 }  // namespace attune

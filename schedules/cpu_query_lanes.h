@@ -14,6 +14,7 @@ struct CpuScheduleParameters {
     int block_kv = 64;
     int block_q = 192;
     int unroll = 2;
+    int fold = 1;  ///< query heads a task: of the specification, not tuned
 };
 
 /// One parameter as `attune list` documents it and as overrides name it.
@@ -45,6 +46,12 @@ void schedule_cpu_fixed_reference(const AttentionTask &task, AttentionStages &st
 void schedule_cpu_online(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
 /// Full rows: a strip keeps the logits of all its keys.
 void schedule_cpu_full_row(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
+/// Sigmoid weights: as the fixed reference.
+void schedule_cpu_sigmoid(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
 void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages);
+void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages);
+/// Blocks of keys in lanes.
+void schedule_cpu_block_states(const AttentionTask &task, Halide::Func &states);
+void schedule_cpu_pairs(const AttentionTask &task, PairsStages &stages);
 
 }  // namespace attune

@@ -1,6 +1,9 @@
 #include "generator/algorithm/attention.h"
+#include "attune/kernel.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace attune {
 
@@ -18,56 +21,123 @@ Type halide_type(DType dtype) {
     return Float(32);
 }
 
-AttentionArguments::AttentionArguments(const AttentionSpec &spec)
-    : batch("batch"), head("head"), kv_head("kv_head"), q_begin("q_begin"), seq_len_q("seq_len_q"), seq_len_kv("seq_len_kv"),
-      query(halide_type(spec.dtype), 2, "query"), key(halide_type(spec.dtype), 2, "key"), value(halide_type(spec.dtype), 2, "value"),
-      key_bound(Float(32), 1, "key_bound"), reference(Float(32), 1, "reference"), row_class(Int(32), 1, "row_class") {
-    query.dim(0).set_bounds(0, spec.head_dim);
-    key.dim(0).set_bounds(0, spec.head_dim);
-    value.dim(0).set_bounds(0, spec.head_dim_v);
-    for (ImageParam *tensor : {&query, &key, &value})
-        tensor->dim(1).set_min(0);
-    for (ImageParam *row : {&key_bound, &reference, &row_class})
-        row->dim(0).set_min(0);
-}
+namespace {
 
-std::vector<Argument> AttentionArguments::of_rows_function() const {
-    return {batch, head, kv_head, q_begin, seq_len_q, seq_len_kv, query, key, value, reference, row_class};
-}
-
-std::vector<Argument> AttentionArguments::of_reference_function() const {
-    return {batch, head, kv_head, q_begin, seq_len_q, seq_len_kv, query, key, key_bound};
-}
-
-AttentionTask::AttentionTask(const AttentionSpec &spec, const BlockShape &shape) : spec(spec), shape(shape), args(spec) {}
-
-Expr AttentionTask::visible_keys(const Expr &row) const {
-    const Expr q = args.q_begin + row;
-    switch (spec.mask) {
-    case Mask::causal:
-        return min(args.seq_len_kv, q + args.seq_len_kv - args.seq_len_q + 1);
-    case Mask::causal_top_left:
-        return min(args.seq_len_kv, q + 1);
-    case Mask::none:
+Type element_type(ParamDeclaration::Element element) {
+    switch (element) {
+    case ParamDeclaration::Element::i32:
+        return Int(32);
+    case ParamDeclaration::Element::f16:
+        return Float(16);
+    case ParamDeclaration::Element::bf16:
+        return BFloat(16);
+    case ParamDeclaration::Element::boolean:
+        return UInt(8);
+    case ParamDeclaration::Element::f32:
         break;
     }
-    return args.seq_len_kv;
+    return Float(32);
 }
 
-Expr AttentionTask::full_chunks(const Expr &strip) const {
-    return max(visible_keys(strip * shape.strip), 0) / shape.block_kv;
+/// A bias of -infinity stands in an array that the key indexes, and only there: slopes of heads hide nothing.
+bool reads_reals_by_key(const ExprPtr &root, std::set<const Node *> &seen) {
+    const ExprPtr &node = without_helper(root);
+    if (!seen.insert(node.get()).second)
+        return false;
+    if (node->op == Op::element && node->type == ExprType::real && mentions(node, Variable::kv))
+        return true;
+    return std::any_of(node->operands.begin(), node->operands.end(),
+                       [&](const ExprPtr &operand) { return reads_reals_by_key(operand, seen); });
+}
+bool reads_reals_by_key(const ExprPtr &root) {
+    std::set<const Node *> seen;
+    return root && reads_reals_by_key(root, seen);
 }
 
-Expr AttentionTask::visited_chunks(const Expr &strip) const {
-    return (max(visible_keys(strip * shape.strip + shape.strip - 1), 0) + shape.block_kv - 1) / shape.block_kv;
+}  // namespace
+
+AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockShape &shape)
+    : batch("batch"), head("head"), kv_head("kv_head"), q_begin("q_begin"), seq_len_q("seq_len_q"), seq_len_kv("seq_len_kv"),
+      num_positions("num_positions"), full(Int(32), 2, "full"), partial(Int(32), 2, "partial"), query(halide_type(spec.dtype), 3, "query"),
+      key(halide_type(spec.dtype), 2, "key"), value(halide_type(spec.dtype), 2, "value"), key_norms(Float(32), 1, "key_norms"),
+      reference(Float(32), 1, "reference"), row_class(Int(32), 1, "row_class"), lse(Float(32), 1, "lse"), strip_rows("strip_rows"),
+      block_keys("block_keys"), first_keys(Int(32), 1, "first_keys") {
+    query.dim(0).set_bounds(0, spec.head_dim).dim(1).set_bounds(0, shape.fold).dim(2).set_min(0);
+    key.dim(0).set_bounds(0, spec.head_dim);
+    value.dim(0).set_bounds(0, spec.head_dim_v);
+    for (ImageParam *tensor : {&key, &value})
+        tensor->dim(1).set_min(0);
+    const int strips = shape.block_q / shape.strip;
+    for (ImageParam *list : {&full, &partial})
+        list->dim(0).set_bounds(0, 1 + strips).dim(1).set_min(0).set_stride(1 + strips);
+    for (ImageParam *row : {&key_norms, &reference, &row_class, &lse, &first_keys})
+        row->dim(0).set_min(0);
+    for (const ParamDeclaration &param : spec.params) {
+        const std::string name = "param_" + param.name;  // apart from the names above
+        if (param.is_scalar()) {
+            params.emplace_back(element_type(param.element), false, 0, name);
+            param_arguments_.emplace_back(name, Argument::InputScalar, element_type(param.element), 0, ArgumentEstimates{});
+            continue;
+        }
+        ImageParam tensor(element_type(param.element), static_cast<int>(param.dims.size()), name);
+        for (int d = 0; d < tensor.dimensions(); d++)
+            tensor.dim(d).set_min(0);
+        tensor.dim(0).set_stride(Expr());
+        params.push_back(tensor.parameter());
+        param_arguments_.push_back(tensor);
+    }
 }
 
-Expr AttentionTask::chunks() const {
-    return (args.seq_len_kv + shape.block_kv - 1) / shape.block_kv;
+std::vector<Argument> AttentionArguments::with_block(const std::vector<Argument> &others) const {
+    std::vector<Argument> all = {batch, head, kv_head, q_begin, seq_len_q, seq_len_kv, num_positions};
+    all.insert(all.end(), param_arguments_.begin(), param_arguments_.end());
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+}
+
+AttentionTask::AttentionTask(const AttentionSpec &spec, const BlockShape &shape)
+    : spec(spec), shape(shape), args(spec, shape), score_hides_(reads_reals_by_key(spec.score.root)) {}
+
+ExpressionInputs AttentionTask::inputs(const Expr &q, const Expr &h, const Expr &kv) const {
+    return {{{Variable::b, args.batch},
+             {Variable::hkv, args.kv_head},
+             {Variable::seq_len_q, args.seq_len_q},
+             {Variable::seq_len_kv, args.seq_len_kv},
+             {Variable::q, q},
+             {Variable::h, h},
+             {Variable::kv, kv}},
+            &spec.params,
+            &args.params,
+            tables_.get()};
+}
+
+Expr AttentionTask::visible(const Expr &q, const Expr &h, const Expr &kv) const {
+    if (!spec.mask)
+        return Internal::const_true();
+    return to_halide(spec.mask.root, inputs(q, h, kv));
+}
+
+Expr AttentionTask::logit(const Expr &product, const Expr &q, const Expr &h, const Expr &kv) const {
+    if (!spec.score)
+        return product;
+    ExpressionInputs in = inputs(q, h, kv);
+    in.variables[Variable::s] = product;
+    return to_halide(spec.score.root, in) * static_cast<float>(M_LOG2E);
+}
+
+Expr AttentionTask::sink(const Expr &h) const {
+    if (spec.normalizer == Normalizer::softmax_plus_one)
+        return 0.0f;
+    if (spec.sink.empty())
+        return Expr();
+    const auto node = std::make_shared<Node>(*make_node(Op::element, ExprType::real, {make_variable(Variable::h)}));
+    node->parameter = static_cast<int>(spec.find_param(spec.sink) - spec.params.data());
+    return to_halide(node, inputs(0, h, 0)) * static_cast<float>(M_LOG2E);
 }
 
 Expr AttentionTask::query(const Expr &d, const Expr &row) const {
-    return cast<float>(args.query(d, min(row, args.rows() - 1))) * scale_log2();
+    const Expr existing = existing_row(row);
+    return cast<float>(args.query(d, existing % shape.fold, existing / shape.fold)) * scale();
 }
 
 Expr AttentionTask::key(const Expr &d, const Expr &kv) const {
@@ -81,15 +151,20 @@ Expr AttentionTask::value(const Expr &d, const Expr &kv) const {
 
 Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {
     const Expr last = args.seq_len_kv - 1;
-    return clamped ? min(kv, last) : unsafe_promise_clamped(kv, 0, last);
+    return unsafe_promise_clamped(clamped ? min(kv, last) : kv, 0, last);
 }
 
-float AttentionTask::scale_log2() const {
-    return static_cast<float>(spec.softmax_scale * M_LOG2E);
+float AttentionTask::scale() const {
+    return static_cast<float>(spec.score ? spec.softmax_scale : spec.softmax_scale * M_LOG2E);
 }
 
 Type AttentionTask::type() const {
     return halide_type(spec.dtype);
+}
+
+Expr VisitList::holds_tile(const Expr &tile, const Expr &c, const Expr &s, int parts) const {
+    const Expr visit = state(c, s);
+    return tile >= ((visit >> ATTUNE_VISIT_FIRST_SHIFT) & 255) * parts && tile < (visit >> ATTUNE_VISIT_END_SHIFT) * parts;
 }
 
 }  // namespace attune

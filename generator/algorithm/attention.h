@@ -1,5 +1,6 @@
 #pragma once
 #include "Halide.h"
+#include "generator/algorithm/expression_halide.h"
 #include "generator/spec/spec.h"
 
 #include <functional>
@@ -13,21 +14,32 @@ struct BlockShape {
     int strip;     ///< query rows of one register tile, in vector lanes: a multiple of vector
     int block_q;   ///< query rows of a task: a multiple of strip
     int block_kv;  ///< keys of a chunk
+    int tile_kv;   ///< keys of a tile: what a partial chunk skips by; a multiple of 4 that divides block_kv
     int tile_d;    ///< head dims of a register tile; the accumulator's columns are padded to it
+    int fold;      ///< query heads whose rows a task holds: row r is position r / fold of head r % fold
+
+    int tiles() const { return block_kv / tile_kv; }
 };
 
-/// The inputs of a generated function (attune/kernel.h). Rows are numbered inside the task, keys inside the sequence.
+/// The inputs of the task functions (attune/kernel.h). Rows are numbered inside the task, keys inside the sequence.
 struct AttentionArguments {
-    explicit AttentionArguments(const AttentionSpec &spec);
+    AttentionArguments(const AttentionSpec &spec, const BlockShape &shape);
 
-    Halide::Param<int> batch, head, kv_head, q_begin, seq_len_q, seq_len_kv;
-    Halide::ImageParam query, key, value;     // (d, row), (d, kv), (d, kv)
-    Halide::ImageParam key_bound;             // (kv)
-    Halide::ImageParam reference, row_class;  // (row)
+    Halide::Param<int> batch, head, kv_head, q_begin, seq_len_q, seq_len_kv, num_positions;
+    std::vector<Halide::Parameter> params;      // of the specification's params, in their order
+    Halide::ImageParam full, partial;           // (1 + strips, visit)
+    Halide::ImageParam query, key, value;       // (d, head, position), (d, kv), (d, kv)
+    Halide::ImageParam key_norms;               // (kv)
+    Halide::ImageParam reference, row_class;    // (row)
+    Halide::ImageParam lse;                     // (row)
+    Halide::Param<int> strip_rows, block_keys;  // of block_states
+    Halide::ImageParam first_keys;              // (n)
 
-    Halide::Expr rows() const { return query.dim(1).extent(); }
-    std::vector<Halide::Argument> of_rows_function() const;       ///< attune_rows_fn, without its outputs
-    std::vector<Halide::Argument> of_reference_function() const;  ///< attune_row_reference_fn, likewise
+    /// The block's scalars and the params, then `others`.
+    std::vector<Halide::Argument> with_block(const std::vector<Halide::Argument> &others) const;
+
+private:
+    std::vector<Halide::Argument> param_arguments_;
 };
 
 /// The expressions that the algorithms share: which keys a row sees, and the tensors as f32 with indices kept inside.
@@ -39,32 +51,63 @@ public:
     const BlockShape shape;
     AttentionArguments args;
 
-    /// The number of keys that a row sees: keys 0 … visible_keys(row) - 1. May be 0 or less.
-    Halide::Expr visible_keys(const Halide::Expr &row) const;
-    /// How many chunks every row of a strip sees whole, some row of it sees at all, and the sequence has.
-    Halide::Expr full_chunks(const Halide::Expr &strip) const;
-    Halide::Expr visited_chunks(const Halide::Expr &strip) const;
-    Halide::Expr chunks() const;
-    /// True where all rows see the same keys, so that hiding is a scalar matter.
-    bool same_keys_for_all_rows() const { return spec.mask == Mask::none; }
+    Halide::Expr rows() const { return args.num_positions * shape.fold; }
+    /// Rows after the last repeat it.
+    Halide::Expr existing_row(const Halide::Expr &row) const { return min(row, rows() - 1); }
+    Halide::Expr position(const Halide::Expr &row) const { return args.q_begin + row / shape.fold; }
+    Halide::Expr head(const Halide::Expr &row) const { return args.head + row % shape.fold; }
 
-    Halide::Expr query(const Halide::Expr &d, const Halide::Expr &row) const;  ///< rows after the last repeat it
+    /// The mask of a pair inside the sequence, by position and head of its row; true where the specification has none.
+    Halide::Expr visible(const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
+    /// What the softmax is taken of, in log2 units, from what the sum over d gives (times scale()).
+    Halide::Expr logit(const Halide::Expr &product, const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
+    /// A score expression may hide a pair by a logit below -1e29, as a bias of -infinity does, in full chunks too.
+    bool score_hides() const { return score_hides_; }
+    /// Rows differ in what they see, so that hiding is a matter of each element and not of the sequence's end alone.
+    bool rows_differ() const { return static_cast<bool>(spec.mask) || score_hides_; }
+    /// The logit of the row's sink in log2 units; undefined where it has none.
+    Halide::Expr sink(const Halide::Expr &h) const;
+
+    Halide::Expr query(const Halide::Expr &d, const Halide::Expr &row) const;  ///< times scale(); rows after the last repeat it
     Halide::Expr key(const Halide::Expr &d, const Halide::Expr &kv) const;
     Halide::Expr value(const Halide::Expr &d, const Halide::Expr &kv) const;  ///< columns after the last repeat it
     /// kv, inside the sequence: keys after the last become it, or are promised not to occur.
     Halide::Expr existing_key(const Halide::Expr &kv, bool clamped) const;
 
-    /// The score scale with log2(e) folded in: softmax in base 2.
-    float scale_log2() const;
+    /// The factor on query: the score scale, with log2(e) folded in where the score is the scaled logit itself (softmax in base 2).
+    float scale() const;
     Halide::Type type() const;  ///< of query, key, value and output
     /// Column blocks of the accumulator, tile_d wide: head_dim_v padded to whole blocks, then one with the row sum in column 0 and
     /// what the weights are relative to in column 1.
     int value_blocks() const { return (spec.head_dim_v + shape.tile_d - 1) / shape.tile_d; }
     int strips() const { return shape.block_q / shape.strip; }
+
+    /// What expressions of the specification read; q, h and kv as given.
+    ExpressionInputs inputs(const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
+
+private:
+    bool score_hides_ = false;
+    std::shared_ptr<PatternTables> tables_ = std::make_shared<PatternTables>();
+};
+
+/// One list of chunks that a task visits (attune/kernel.h).
+struct VisitList {
+    const AttentionTask &task;
+    const Halide::ImageParam &entries;
+
+    Halide::Expr count() const { return entries.dim(1).extent(); }
+    /// Position of key k of visit c.
+    Halide::Expr kv(const Halide::Expr &k, const Halide::Expr &c) const { return entries(0, c) * task.shape.block_kv + k; }
+    Halide::Expr state(const Halide::Expr &c, const Halide::Expr &s) const { return entries(1 + s, c); }
+    /// Strip s has a part in visit c.
+    Halide::Expr visits(const Halide::Expr &c, const Halide::Expr &s) const { return state(c, s) != 0; }
+    /// Tiles first … end - 1 of a partial visit hold what it shows. `parts`: of a tile, where those are counted.
+    Halide::Expr holds_tile(const Halide::Expr &tile, const Halide::Expr &c, const Halide::Expr &s, int parts = 1) const;
 };
 
 /// How one chunk of keys becomes its contribution: once for chunks that all rows of a strip see (full), once for the others
-/// (partial). Dimensions, innermost first: i = row in its strip, k = key in its chunk, c = chunk, s = strip.
+/// (partial), of which tiles that no row sees are left out. Dimensions, innermost first: i = row in its strip, k = key in its chunk,
+/// c = visit, s = strip. Weights are -0 where hidden, which no visible weight is.
 struct ChunkStages {
     Halide::Func key, value;  ///< (d, k, c)     as f32; undefined where the tensors are f32 already
     Halide::Func scores;      ///< (i, k, c, s)  log2 units
@@ -74,14 +117,15 @@ struct ChunkStages {
     Halide::Func row_sums;    ///< (i, j, c, s)  sums of weights over keys k = j mod 4
     Halide::Func weighted;    ///< (i, j, b, c, s)  sum over the chunk of weights * value, column b * tile_d + j
     Halide::RDom over_d, over_max, over_sum, over_k;
+    Halide::RDom over_logits, over_weights;  ///< partial: (k in its tile, tile); undefined for full, whose stages are pure
 };
 
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {
-    Halide::Func query_tile;   ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
-    Halide::Func query_strip;  ///< (i, d, s)
-    Halide::Func visible;      ///< (i, s)          number of keys that each row sees; undefined where all see the same
-    Halide::Func reference;    ///< (i, s)          the fixed reference, or the full row's maximum
+    Halide::Func query_tile;              ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
+    Halide::Func query_strip;             ///< (i, d, s)
+    Halide::Func row_position, row_head;  ///< (i, s)  of each row; row_head is undefined where a task has one head
+    Halide::Func reference;               ///< (i, s)          the fixed reference, or the full row's maximum
     Halide::Func wanted;  ///< (s)             1 where a row of the strip takes the exact algorithm, which leaves the others out (online)
     ChunkStages full, partial;
     Halide::Func accumulator;              ///< (i, j, b, s)    column b * tile_d + j; AttentionTask::value_blocks
@@ -91,7 +135,7 @@ struct AttentionStages {
     Halide::Func row_lse;                  ///< (i, s)
     Halide::Func state;                    ///< (i, s)          ATTUNE_ROW_… that row_state takes
     Halide::Func output_tile;              ///< (d, j, g)       normalised and transposed back
-    Halide::Func output, lse, row_state;   ///< (d, row), (row), (row): the function's results
+    Halide::Func output, lse, row_state;   ///< (d, head, position), (row), (row): the function's results
     Halide::RDom output_rows, lse_rows;    ///< (j, g) and row
 };
 
@@ -99,24 +143,45 @@ Halide::Type halide_type(DType dtype);
 
 // ---- pieces that the softmax algorithms are made of (attention_pieces.cpp)
 
-/// 2^x. Relative error 9e-8 (degree 5, minimax on [-1/2, 1/2]); exactly 0 below -126.5, capped at 2^127; x must not be NaN.
-Halide::Expr exp2_bounded(const Halide::Expr &x);
+/// 2^x. Relative error 9e-8 (degree 5, minimax on [-1/2, 1/2]); exactly 0 below -126.5 (-infinity excepted), at most 2^128 above 127;
+/// a NaN gives a NaN or 2^127 … 2^128, which no guard lets pass.
+Halide::Expr exp2_capped(const Halide::Expr &x);
 /// 2^x for x <= 0.5 or NaN. The same polynomial; exactly 0 below -126.5 (-infinity excepted), NaN for NaN.
 Halide::Expr exp2_of_difference(const Halide::Expr &x);
 /// The bits of a float as an int, where comparisons and selections see infinities and NaNs that Halide's float operations may not.
 Halide::Expr float_bits(const Halide::Expr &x);
-constexpr int infinity_bits = 0x7f800000;
+constexpr int infinity_bits = 0x7f800000, minus_infinity_bits = static_cast<int>(0xff800000u);
+constexpr int minus_zero_bits = static_cast<int>(0x80000000u);  ///< of a hidden weight
+/// 2^n for an integer n <= 0; 0 below -126.
+Halide::Expr exp2_integer(const Halide::Expr &n);
 
-/// The query, scaled and transposed into strips.
+/// x as the output's type. A NaN stays one: Halide's emulated conversions to half types make numbers of it.
+Halide::Expr as_output(const Halide::Expr &x, const Halide::Type &type);
+
+/// The query, scaled and transposed into strips; position and head of each row.
 void define_query(const AttentionTask &task, AttentionStages &stages);
+/// The list that a chunk's stages walk.
+VisitList visit_list(const AttentionTask &task, bool partial);
 /// key, value and scores of a chunk; `start` is what the sum over d starts from.
 void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial,
                    const std::function<Halide::Expr(Halide::Expr i, Halide::Expr s)> &start);
-/// -1 where the row sees the key, else 0.
-Halide::Expr visible_bits(const AttentionTask &task, const AttentionStages &stages, const Halide::Expr &i, const Halide::Expr &k,
-                          const Halide::Expr &c, const Halide::Expr &s);
-/// A logit from a score: hidden_score where it is hidden (visible_bits 0) or -infinity, which 2^x could not take.
-Halide::Expr hidden_logit(const Halide::Expr &score, const Halide::Expr &visible_bits);
+/// The logit of an element of a chunk, in log2 units, from its score.
+Halide::Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Halide::Expr &i,
+                         const Halide::Expr &k, const Halide::Expr &c, const Halide::Expr &s);
+/// Whether the row sees the key of a partial chunk: it exists, and the mask shows it.
+Halide::Expr chunk_visible(const AttentionTask &task, const AttentionStages &stages, const Halide::Expr &i, const Halide::Expr &k,
+                           const Halide::Expr &c, const Halide::Expr &s);
+/// `f(i, k, c, s) = value(k)`: pure for full chunks; for partial ones an update over the tiles that are visited, whose domain is returned.
+Halide::RDom define_elements(const AttentionTask &task, Halide::Func &f, bool partial,
+                             const std::function<Halide::Expr(Halide::Expr k)> &value);
+/// A logit that hides: below first_maximum or -infinity; a NaN does not.
+Halide::Expr hides(const Halide::Expr &logit);
+/// The weight where `visible`, else the hidden one.
+Halide::Expr shown_weight(const Halide::Expr &visible, const Halide::Expr &weight);
+/// logits of a chunk, hidden ones at hidden_score; and its weights relative to `reference` (of row i, strip s, maybe of chunk c).
+void define_logits(const AttentionTask &task, AttentionStages &stages, bool partial);
+void define_weights_of_logits(const AttentionTask &task, AttentionStages &stages, bool partial, const Halide::Expr &reference);
+/// hidden_score or below hides, -infinity too, which 2^x could not take.
 constexpr float hidden_score = -1e30f;  ///< below first_maximum, so that a hidden weight is 0 even in a row that sees nothing
 constexpr float first_maximum = -1e29f;
 /// row_sums and weighted of a chunk, from its weights.
@@ -145,15 +210,46 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
 /// Short rows: all logits of a strip are kept, one maximum, no rescaling: always right.
 AttentionStages define_full_row_softmax(const AttentionTask &task);
 
+/// Each weight by itself, sigmoid(logit): no sum, no reference. Ramapuram et al. 2024 (arXiv:2409.04431).
+AttentionStages define_sigmoid_weights(const AttentionTask &task);
+
+/// The matrix of pairs that outputs names (attune_task_fn pairs): a kernel of its own, a pair at a time.
+struct PairsStages {
+    Halide::Func dot_partial;  ///< (v, kv, row)  sums over d = v mod vector
+    Halide::RDom over_d;
+    Halide::Func pairs;  ///< (kv, head, position)
+};
+PairsStages define_pairs(const AttentionTask &task);
+
+/// What a task is told of its blocks before anything is computed (attune_task_fn key_ranges, block_states), from the mask's block plan.
+Halide::Func define_key_ranges(const AttentionTask &task);    ///< (2 * num_ranges)
+Halide::Func define_block_states(const AttentionTask &task);  ///< (n, strip)
+int num_key_ranges(const AttentionSpec &spec);
+
 /// What decides the class of each row before anything is computed (attune_key_bound_fn, attune_row_reference_fn).
 struct RowClassStages {
-    Halide::Func key_partial;  ///< (v, kv)    sums of squares over d = v mod vector
-    Halide::Func key_bound;    ///< (kv)       prefix maximum
-    Halide::RDom key_d, key_scan;
-    Halide::Func row_partial;  ///< (v, row)   Tuple: query · own key, query · query over d = v mod vector
-    Halide::RDom row_d;
+    Halide::Func row_position, row_head;  ///< (i, s)
+    Halide::Func chunk_norm;              ///< (v, c)     bits of the largest norm of a full chunk's keys k = v mod lanes
+    Halide::RDom over_chunk, over_full, over_lanes;
+    Halide::Func full_norm;                ///< (v, s)     over the strip's full chunks: largest norm
+    Halide::Func full_largest, full_last;  ///< (s)        the same over all lanes; the last key
+    Halide::Func seen;                     ///< (i, s)    Tuple: largest norm (bits) and last of the keys that the row sees
+    Halide::RDom over_partial;             ///< (k in its tile, tile, c)
+    Halide::Func own;                      ///< (row)        the key that gives the reference; -1: the row sees nothing
+    Halide::Func row_partial;              ///< (v, row)     Tuple: query · own key, query · query over d = v mod vector
+    Halide::RDom over_d;
     Halide::Func reference, row_class;  ///< (row)
 };
 RowClassStages define_row_classes(const AttentionTask &task);
+/// A reference that no row has: the row sees nothing, so its result is known.
+constexpr float empty_reference = 3e38f;
+
+/// |key|^2 (attune_task_fn key_norms).
+struct KeyNormStages {
+    Halide::Func partial;  ///< (v, kv)  sums of squares over d = v mod vector
+    Halide::RDom over_d;
+    Halide::Func norms;  ///< (kv)
+};
+KeyNormStages define_key_norms(const AttentionTask &task);
 
 }  // namespace attune

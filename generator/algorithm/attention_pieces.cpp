@@ -8,6 +8,7 @@ using namespace Halide;
 namespace {
 
 /// Adding it to a float of magnitude below 2^22 rounds that to an integer, which stands, plus 127, in the low bits of the sum.
+/// Numbers beyond that keep f within their last place, and an exponent of 0 or of the cap.
 constexpr float round_magic = 12583039.0f;    // 1.5 * 2^23 + 127
 constexpr int round_magic_zero = 0x4b400000;  // the bits of 1.5 * 2^23: an exponent field of 0, so 2^n is 0
 
@@ -31,11 +32,9 @@ Expr float_bits(const Expr &x) {
     return reinterpret<int>(x);
 }
 
-Expr exp2_bounded(const Expr &x) {
-    const Expr bounded = clamp(x, -127.0f, 127.0f);  // -127 gives exactly 0; -126 would leave hidden weights at 2^-126
-    const Expr rounded = strict_float(bounded + round_magic);
-    const Expr f = bounded - strict_float(rounded - round_magic);
-    return exp2_polynomial(f) * exponent(float_bits(rounded));
+Expr exp2_capped(const Expr &x) {
+    // As integers: positive floats order like them, and a positive NaN is above all.
+    return exp2_of_difference(reinterpret<float>(min(float_bits(x), float_bits(127.0f))));
 }
 
 Expr exp2_of_difference(const Expr &x) {
@@ -53,23 +52,38 @@ void define_query(const AttentionTask &task, AttentionStages &stages) {
     stages.query_tile(j, d, g) = task.query(d, g * vector + j);
     const int vectors = task.shape.strip / vector;
     stages.query_strip(i, d, s) = stages.query_tile(i % vector, d, s * vectors + i / vector);
-    if (!task.same_keys_for_all_rows()) {
-        stages.visible = Func("visible");
-        stages.visible(i, s) = task.visible_keys(s * task.shape.strip + i);
+    const Expr row = task.existing_row(s * task.shape.strip + i);
+    stages.row_position = Func("row_position");
+    stages.row_position(i, s) = task.position(row);
+    if (task.shape.fold > 1) {
+        stages.row_head = Func("row_head");
+        stages.row_head(i, s) = task.head(row);
     }
 }
+
+VisitList visit_list(const AttentionTask &task, bool partial) {
+    return {task, partial ? task.args.partial : task.args.full};
+}
+
+namespace {
+
+/// The head of a row: one for all rows of a task that folds none.
+Expr row_head(const AttentionTask &task, const AttentionStages &stages, const Expr &i, const Expr &s) {
+    return stages.row_head.defined() ? stages.row_head(i, s) : Expr(task.args.head);
+}
+
+}  // namespace
 
 void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial, const std::function<Expr(Expr, Expr)> &start) {
     ChunkStages &chunk = partial ? stages.partial : stages.full;
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), k("k"), c("c"), s("s"), d("d");
-    const Expr kv = c * task.shape.block_kv + k;
+    const Expr kv = visit_list(task, partial).kv(k, c);
     if (task.spec.dtype != DType::f32) {
-        // Clamped in full chunks too: a chunk is converted before the strips say whether they see it.
         chunk.key = Func("key" + suffix);
         chunk.value = Func("value" + suffix);
-        chunk.key(d, k, c) = task.key(d, task.existing_key(kv, true));
-        chunk.value(d, k, c) = task.value(d, task.existing_key(kv, true));
+        chunk.key(d, k, c) = task.key(d, task.existing_key(kv, partial));
+        chunk.value(d, k, c) = task.value(d, task.existing_key(kv, partial));
     }
     chunk.over_d = RDom(0, task.spec.head_dim, "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
@@ -78,43 +92,111 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
     chunk.scores(i, k, c, s) += stages.query_strip(i, chunk.over_d, s) * key;
 }
 
-Expr visible_bits(const AttentionTask &task, const AttentionStages &stages, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
-    const Expr visible = task.same_keys_for_all_rows() ? Expr(task.args.seq_len_kv) : stages.visible(i, s);
-    // Selected as integers and applied to bits: a select on the score itself would let Halide narrow the scores' bounds,
-    // and a hidden NaN must become 0.
-    return select(c * task.shape.block_kv + k < visible, -1, 0);
+Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Expr &i, const Expr &k, const Expr &c,
+                 const Expr &s) {
+    const ChunkStages &chunk = partial ? stages.partial : stages.full;
+    const Expr kv = task.existing_key(visit_list(task, partial).kv(k, c), partial);
+    return task.logit(chunk.scores(i, k, c, s), stages.row_position(i, s), row_head(task, stages, i, s), kv);
 }
 
-Expr hidden_logit(const Expr &score, const Expr &visible_bits) {
-    const int minus_infinity = static_cast<int>(0xff800000u);
-    const Expr finite = select(float_bits(score) == minus_infinity, float_bits(hidden_score), float_bits(score));
-    return reinterpret<float>((finite & visible_bits) | (float_bits(hidden_score) & ~visible_bits));
+Expr chunk_visible(const AttentionTask &task, const AttentionStages &stages, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
+    const VisitList list = visit_list(task, true);
+    const Expr kv = list.kv(k, c);
+    Expr visible = task.visible(stages.row_position(i, s), row_head(task, stages, i, s), kv);
+    if (task.spec.mask && task.spec.block_mask)
+        visible = visible || (list.state(c, s) & ATTUNE_VISIT_UNMASKED) != 0;
+    return kv < task.args.seq_len_kv && visible;
+}
+
+RDom define_elements(const AttentionTask &task, Func &f, bool partial, const std::function<Expr(Expr)> &value) {
+    Var i("i"), k("k"), c("c"), s("s");
+    if (!partial) {
+        f(i, k, c, s) = value(k);
+        return RDom();
+    }
+    const int tile_kv = task.shape.tile_kv;
+    RDom over(0, tile_kv, 0, task.shape.tiles(), "over_" + f.name());
+    over.where(visit_list(task, true).holds_tile(over.y, c, s));
+    f(i, k, c, s) = undef<float>();
+    const Expr key = over.y * tile_kv + over.x;
+    f(i, key, c, s) = value(key);
+    return over;
+}
+
+Expr hides(const Expr &logit) {
+    constexpr uint32_t first = 0xefa18f08u + 1, last = 0xff800000u;  // the bits after those of first_maximum, -infinity
+    return reinterpret<uint32_t>(logit) - Expr(first) <= Expr(last - first);
+}
+
+Expr shown_weight(const Expr &visible, const Expr &weight) {
+    // Selected as integers: a select on the score itself would let Halide narrow the scores' bounds.
+    return reinterpret<float>(select(visible, float_bits(weight), minus_zero_bits));
+}
+
+void define_logits(const AttentionTask &task, AttentionStages &stages, bool partial) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    Var i("i"), c("c"), s("s");
+    chunk.logits = Func(partial ? "logits_partial" : "logits_full");
+    chunk.over_logits = define_elements(task, chunk.logits, partial, [&](const Expr &k) {
+        const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
+        const Expr shown = partial ? chunk_visible(task, stages, i, k, c, s) && !hides(logit) : !hides(logit);
+        return reinterpret<float>(select(shown, float_bits(logit), float_bits(hidden_score)));
+    });
+}
+
+void define_weights_of_logits(const AttentionTask &task, AttentionStages &stages, bool partial, const Expr &reference) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    Var i("i"), c("c"), s("s");
+    chunk.weights = Func(partial ? "weights_partial" : "weights_full");
+    chunk.over_weights = define_elements(task, chunk.weights, partial, [&](const Expr &k) {
+        const Expr logit = chunk.logits(i, k, c, s), weight = exp2_of_difference(logit - reference);
+        const bool marked = task.rows_differ() && (partial || task.score_hides());
+        return marked ? shown_weight(float_bits(logit) != float_bits(hidden_score), weight) : weight;
+    });
 }
 
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial) {
     ChunkStages &chunk = partial ? stages.partial : stages.full;
+    const VisitList list = visit_list(task, partial);
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), j("j"), b("b"), c("c"), s("s");
-    const int block_kv = task.shape.block_kv;
-    chunk.over_sum = RDom(0, block_kv / 4, "over_sum" + suffix);
+    const int block_kv = task.shape.block_kv, tile_kv = task.shape.tile_kv;
     chunk.row_sums = Func("row_sums" + suffix);
     chunk.row_sums(i, j, c, s) = 0.0f;
-    chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum * 4 + j, c, s);
+    if (partial) {
+        chunk.over_sum = RDom(0, tile_kv / 4, 0, task.shape.tiles(), "over_sum" + suffix);
+        chunk.over_sum.where(list.holds_tile(chunk.over_sum.y, c, s));
+        chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum.y * tile_kv + chunk.over_sum.x * 4 + j, c, s);
+    } else {
+        chunk.over_sum = RDom(0, block_kv / 4, "over_sum" + suffix);
+        chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum * 4 + j, c, s);
+    }
 
-    chunk.over_k = RDom(0, block_kv, "over_k" + suffix);
-    const Expr k = chunk.over_k, kv = c * block_kv + k;
+    Expr k;
+    if (partial && task.rows_differ()) {
+        // Pairs of keys in one loop: with a loop over a tile's keys inside one over tiles, LLVM copies all accumulators at each tile.
+        const int pairs = tile_kv / 2;
+        chunk.over_k = RDom(0, 2, 0, block_kv / 2, "over_k" + suffix);
+        chunk.over_k.where(list.holds_tile(chunk.over_k.y, c, s, pairs));
+        k = chunk.over_k.y * 2 + chunk.over_k.x;
+    } else {
+        chunk.over_k = RDom(0, block_kv, "over_k" + suffix);
+        k = chunk.over_k;
+        if (partial)
+            chunk.over_k.where(list.kv(k, c) < task.args.seq_len_kv);
+    }
     // Halide cannot know that the state block takes no values.
     const Expr d = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
-    if (partial && task.same_keys_for_all_rows())
-        chunk.over_k.where(kv < task.args.seq_len_kv);
-    const Expr existing = task.existing_key(kv, partial);
+    const Expr existing = task.existing_key(list.kv(k, c), partial);
     const Expr value = chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, existing);
     chunk.weighted = Func("weighted" + suffix);
     chunk.weighted(i, j, b, c, s) = 0.0f;
-    const Expr sum = chunk.weighted(i, j, b, c, s), next = sum + chunk.weights(i, k, c, s) * value;
-    // 0 * NaN would leak from a key that only some rows see: their update is masked, which AVX-512 folds into the FMA.
-    const bool masked = partial && !task.same_keys_for_all_rows();
-    chunk.weighted(i, j, b, c, s) = masked ? select(kv < stages.visible(i, s), next, sum) : next;
+    const Expr sum = chunk.weighted(i, j, b, c, s), weight = chunk.weights(i, k, c, s), next = sum + weight * value;
+    // 0 * NaN would leak from a key that only some rows see: their update is masked, which AVX-512 folds into the FMA. Tested so that LLVM 21
+    // does not turn the selection round, as it does for a sign or an inequality: it would copy and blend, and the loop takes 1.4 times
+    // as long.
+    const bool masked = task.rows_differ() && (partial || task.score_hides());
+    chunk.weighted(i, j, b, c, s) = masked ? select(reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum) : next;
 }
 
 Expr chunk_row_sum(const ChunkStages &chunk, const Expr &i, const Expr &c, const Expr &s) {
@@ -140,24 +222,33 @@ void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const 
     stages.accumulator(i, j, b, s) = select(likely(b < task.value_blocks()), old + chunk.weighted(i, j, b, loop, s), state);
 }
 
+/// 2^n for an integer n <= 0; 0 below -126.
+Expr exp2_integer(const Expr &n) {
+    return reinterpret<float>((cast<int>(max(n, -127.0f)) + 127) << 23);
+}
+
 void define_exact_result(const AttentionTask &task, AttentionStages &stages) {
     Var i("i"), s("s");
-    const Expr row = min(s * task.shape.strip + i, task.args.rows() - 1);
-    const Expr sum = row_sum(task, stages, i, s), sum_bits = float_bits(sum);
-    const Expr empty = sum_bits == 0;
+    const Expr row = task.existing_row(s * task.shape.strip + i);
+    Expr sum = row_sum(task, stages, i, s), maximum = stages.accumulator(i, 1, task.value_blocks(), s), rescale = 1.0f;
+    if (const Expr sink = task.sink(task.head(row)); sink.defined()) {
+        const Expr larger = max(maximum, ceil(max(sink, hidden_score)));
+        rescale = exp2_integer(maximum - larger);
+        // Capped, though never above 0: its integer step keeps LLVM from reassociating the difference with the rounding inside.
+        sum = sum * rescale + exp2_capped(sink - larger);
+        maximum = larger;
+    }
+    const Expr sum_bits = float_bits(sum), empty = sum_bits == 0;
     stages.state = Func("state");
     stages.state(i, s) = task.args.row_class(row);
     stages.inverse = Func("inverse");
-    stages.inverse(i, s) = select(empty, 0.0f, 1.0f / sum);
-    const Expr lse = stages.accumulator(i, 1, task.value_blocks(), s) * static_cast<float>(M_LN2) + log(sum);
+    stages.inverse(i, s) = select(empty, 0.0f, rescale / sum);
+    const Expr lse = maximum * static_cast<float>(M_LN2) + log(sum);
     const Expr lse_bits = select((sum_bits & 0x7fffffff) > infinity_bits, 0x7fc00000, float_bits(lse));  // log(NaN) is not one
     stages.row_lse = Func("row_lse");
-    stages.row_lse(i, s) = reinterpret<float>(select(empty, static_cast<int>(0xff800000u), lse_bits));
+    stages.row_lse(i, s) = reinterpret<float>(select(empty, minus_infinity_bits, lse_bits));
 }
 
-namespace {
-
-/// x as the output's type. A NaN stays one: Halide's emulated conversions to half types make numbers of it.
 Expr as_output(const Expr &x, const Type &type) {
     const Expr rounded = cast(type, x);
     if (type == Float(32))
@@ -167,22 +258,23 @@ Expr as_output(const Expr &x, const Type &type) {
     return reinterpret(type, select(is_nan, cast<uint16_t>(nan), reinterpret<uint16_t>(rounded)));
 }
 
-}  // namespace
-
 void define_outputs(const AttentionTask &task, AttentionStages &stages, int stored) {
     Var d("d"), j("j"), g("g"), row("row");
     const int vector = task.shape.vector, strip = task.shape.strip, vectors = strip / vector;
-    const Expr rows = task.args.rows();
+    const Expr rows = task.rows();
     stages.output_tile = Func("output_tile");
     const Expr i = (g % vectors) * vector + j, s = g / vectors;
     stages.output_tile(d, j, g) = stages.accumulator(i, d % task.shape.tile_d, d / task.shape.tile_d, s) * stages.inverse(i, s);
 
     stages.output_rows = RDom(0, vector, 0, (rows + vector - 1) / vector, "output_rows");
+    const int fold = task.shape.fold;
     const Expr rj = stages.output_rows.x, rg = stages.output_rows.y, tile_row = rg * vector + rj;
     stages.output_rows.where(tile_row < rows && stages.state((rg % vectors) * vector + rj, rg / vectors) == stored);
     stages.output = Func("output");
-    stages.output(d, row) = undef(task.type());
-    stages.output(d, clamp(tile_row, 0, rows - 1)) = as_output(stages.output_tile(d, rj, rg), task.type());
+    Var head("head");
+    stages.output(d, head, row) = undef(task.type());
+    const Expr existing = clamp(tile_row, 0, rows - 1);
+    stages.output(d, existing % fold, existing / fold) = as_output(stages.output_tile(d, rj, rg), task.type());
 
     stages.lse_rows = RDom(0, rows, "lse_rows");
     const Expr r = stages.lse_rows;

@@ -1,5 +1,6 @@
 #include "generator/backend/cache.h"
 #include "generator/backend/files.h"
+#include "generator/backend/lowering.h"
 #include "generator/spec/error.h"
 
 #include <nlohmann/json.hpp>
@@ -61,13 +62,9 @@ bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
     try {
         if (head.at("key") != key)
             return false;
-        attune_kernel_variant &sizes = variant.sizes;
-        sizes.block_q = head.at("block_q");
-        sizes.features = head.at("features");
-        sizes.scratch_bytes = head.at("scratch_bytes");
-        sizes.scratch_bytes_per_key = head.at("scratch_bytes_per_key");
-        sizes.scratch_key_block = head.at("scratch_key_block");
-        variant.has_fixed = head.at("has_fixed");
+        variant.sizes = planned_sizes(variant.plan);
+        variant.sizes.scratch_bytes = head.at("scratch_bytes");
+        variant.sizes.scratch_bytes_per_key = head.at("scratch_bytes_per_key");
         size_t at = static_cast<size_t>(end - bytes.begin()) + 1;
         for (const nlohmann::json &object : head.at("objects")) {
             const size_t size = object.at("size");
@@ -85,12 +82,8 @@ bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
 void write_cached_variant(const std::string &key, const CompiledVariant &variant) {
     const attune_kernel_variant &sizes = variant.sizes;
     nlohmann::json head = {{"key", key},
-                           {"block_q", sizes.block_q},
-                           {"features", sizes.features},
                            {"scratch_bytes", sizes.scratch_bytes},
                            {"scratch_bytes_per_key", sizes.scratch_bytes_per_key},
-                           {"scratch_key_block", sizes.scratch_key_block},
-                           {"has_fixed", variant.has_fixed},
                            {"objects", nlohmann::json::array()}};
     std::string objects;
     for (const ObjectFile &object : variant.objects) {

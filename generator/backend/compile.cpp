@@ -37,24 +37,38 @@ private:
 
 }  // namespace
 
+attune_kernel_variant planned_sizes(const KernelPlan &plan) {
+    const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
+    attune_kernel_variant sizes{};
+    sizes.features = plan.target->features;
+    sizes.fold = parameters.fold;
+    sizes.block_q = plan.spec.block_mask ? plan.spec.block_size_q : parameters.block_q / parameters.fold;
+    sizes.strip_rows = parameters.tile_q * plan.target->vector;
+    sizes.strips = parameters.block_q / sizes.strip_rows;
+    sizes.block_kv = parameters.block_kv;
+    sizes.tile_kv = cpu_block_shape(parameters, plan.target->vector).tile_kv;
+    sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
+    // The fallback of the fixed reference has one path for all chunks.
+    sizes.exact_splits = plan.spec.normalizer == Normalizer::sigmoid || plan.spec.algorithm == Algorithm::online;
+    return sizes;
+}
+
 CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &options) {
     const auto start = std::chrono::steady_clock::now();
     CompiledVariant variant;
     variant.plan = plan;
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
-    variant.sizes.block_q = parameters.block_q;
-    variant.sizes.features = plan.target->features;
-    variant.sizes.scratch_key_block = parameters.block_kv;
+    variant.sizes = planned_sizes(plan);
     const TemporaryFolder folder;
     for (TaskFunction function : task_functions(plan)) {
         const std::string symbol = task_symbol(plan, function);
         ScheduledFunction scheduled = schedule_function(plan, function);
-        Halide::Module module =
-            scheduled.pipeline.compile_to_module(scheduled.arguments, symbol, halide_target(plan, options), Halide::LinkageType::External);
+        Halide::Module module = scheduled.pipeline.compile_to_module(scheduled.arguments, symbol, halide_target(plan, options),
+                                                                     Halide::LinkageType::ExternalPlusArgv);
         ScratchBytes scratch;
         for (const auto &lowered : module.functions())
             lowered.body.accept(&scratch);
-        const bool full_row = plan.spec.algorithm == Algorithm::full_row;
+        const bool full_row = plan.spec.algorithm == Algorithm::full_row && function == TaskFunction::exact;
         if (scratch.dynamic != (full_row ? 1 : 0) && !options.asserts) {
             throw internal_error(symbol, std::to_string(scratch.dynamic) + " allocations of variable size");
         }
@@ -67,8 +81,6 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
         ObjectFile object{symbol + ".o", {}};
         read_file(file, object.bytes);
         variant.objects.push_back(options.asserts ? object : rename_symbols(object, "halide_", "attune_"));
-        if (function == TaskFunction::fixed)
-            variant.has_fixed = true;
     }
     variant.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return variant;

@@ -1,5 +1,6 @@
 #include "generator/backend/lowering.h"
 #include "generator/backend/object.h"
+#include "generator/backend/params_struct.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -11,11 +12,13 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 72 && offsetof(attune_kernel_variant, key_bound) == 16 &&
-              offsetof(attune_kernel_variant, scratch_bytes) == 48);
-static_assert(sizeof(attune_kernel_info) == 64 && offsetof(attune_kernel_info, head_dim) == 32 &&
+static_assert(sizeof(attune_kernel_variant) == 120 && offsetof(attune_kernel_variant, key_norms) == 48 &&
+              offsetof(attune_kernel_variant, scratch_bytes) == 104);
+static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
-static_assert(sizeof(attune_kernel) == 104 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, variants) == 80);
+static_assert(sizeof(attune_kernel) == 144 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
+              offsetof(attune_kernel, variants) == 120);
+static_assert(sizeof(attune_param) == 48 && offsetof(attune_param, offset) == 16 && offsetof(attune_param, extent) == 28);
 
 /// A C string as an LLVM constant.
 class Strings {
@@ -49,35 +52,60 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
             const std::vector<TaskFunction> functions = task_functions(variant.plan);
             if (std::find(functions.begin(), functions.end(), function) == functions.end())
                 return std::string("ptr null");
-            const std::string symbol = "@" + task_symbol(variant.plan, function);
-            declarations += "declare i32 " + symbol + "(...)\n";
+            const std::string symbol = "@" + task_symbol(variant.plan, function) + "_argv";
+            declarations += "declare i32 " + symbol + "(ptr)\n";
             return "ptr " + symbol;
         };
         const attune_kernel_variant &sizes = variant.sizes;
-        rows += fmt::format("{}  %variant {{ {}, i32 {}, i32 {}, {}, {}, {}, {}, i64 {}, i64 {}, i64 {} }}", rows.empty() ? "" : ",\n",
-                            strings.add(variant.plan.target->name), sizes.features, sizes.block_q, pointer(TaskFunction::key_bound),
-                            pointer(TaskFunction::row_reference), pointer(TaskFunction::fixed), pointer(TaskFunction::exact),
-                            sizes.scratch_bytes, sizes.scratch_bytes_per_key, sizes.scratch_key_block);
+        rows +=
+            fmt::format("{}  %variant {{ {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name), sizes.features);
+        for (int32_t size : {sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
+                             sizes.exact_splits})
+            rows += fmt::format(", i32 {}", size);
+        for (TaskFunction function : {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states,
+                                      TaskFunction::row_reference, TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs})
+            rows += ", " + pointer(function);
+        rows += fmt::format(", i64 {}, i64 {} }}", sizes.scratch_bytes, sizes.scratch_bytes_per_key);
+    }
+    std::string params;
+    const ParamsStruct layout = params_struct(spec);
+    for (size_t i = 0; i < layout.members.size(); i++) {
+        const attune_param &m = layout.members[i];
+        auto list = [&](const char *type, const auto &values) {
+            std::string text;
+            for (int value : values)
+                text += fmt::format("{}{} {}", text.empty() ? "" : ", ", type, value);
+            return text;
+        };
+        params += fmt::format("{}  %param {{ {}, {}, i32 {}, i8 {}, i8 {}, i8 {}, i8 {}, [{} x i8] [{}], [{} x i32] [{}] }}",
+                              params.empty() ? "" : ",\n", strings.add(spec.params[i].name), strings.add(spec.params[i].text()), m.offset,
+                              m.type_code, m.type_bits, m.dimensions, m.nondecreasing, ATTUNE_MAX_PARAM_DIMS, list("i8", m.dim),
+                              ATTUNE_MAX_PARAM_DIMS, list("i32", m.extent));
     }
     uint64_t scale_bits;
     static_assert(sizeof(scale_bits) == sizeof(spec.softmax_scale));
     std::memcpy(&scale_bits, &spec.softmax_scale, sizeof(scale_bits));
     const std::string info =
-        fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double 0x{:016X}, {} }}", strings.add(spec.name),
-                    strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(mask_name(spec.mask)), spec.head_dim,
-                    spec.head_dim_v, spec.group, spec.lse ? 1 : 0, scale_bits, strings.add(metadata));
+        fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double 0x{:016X}, {}, {}, {} }}", strings.add(spec.name),
+                    strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(spec.mask_text()), spec.head_dim,
+                    spec.head_dim_v, spec.group, spec.lse ? 1 : 0, scale_bits, strings.add(spec.score_text()),
+                    strings.add(pairs_output_name(spec.pairs_output)), strings.add(metadata));
     const std::string text = fmt::format(
         R"(target triple = "x86_64-unknown-linux-gnu"
-%variant = type {{ ptr, i32, i32, ptr, ptr, ptr, ptr, i64, i64, i64 }}
-%info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr }}
-%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, ptr, ptr }}
+%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+%info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
+%param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
+%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, ptr, ptr, ptr }}
 {strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
 declare i64 @attune_kernel_workspace_size(ptr, ptr)
 declare void @attune_register_kernel(ptr)
 @{name}_variants = internal constant [{count} x %variant] [
 {rows}
 ]
-@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 0, {info}, ptr @{name}_variants, ptr null, ptr null }}
+@{name}_param_table = internal constant [{num_params} x %param] [
+{params}
+]
+@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, ptr @{name}_variants, ptr null, ptr null }}
 define i32 @{name}(ptr %args) nounwind {{
   %status = tail call i32 @attune_kernel_run(ptr @{name}_kernel, ptr %args)
   ret i32 %status
@@ -97,7 +125,10 @@ define internal void @{name}_register() nounwind {{
 )",
         fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
         fmt::arg("count", variants.size()), fmt::arg("rows", rows), fmt::arg("abi", ATTUNE_KERNEL_ABI),
-        fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
+        fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params), fmt::arg("num_params", layout.members.size()),
+        fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0), fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0),
+        fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0), fmt::arg("code", type_code(spec.dtype)),
+        fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o");
 }
 

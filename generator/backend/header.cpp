@@ -1,4 +1,5 @@
 #include "generator/backend/kernel.h"
+#include "generator/backend/params_struct.h"
 
 #include <cctype>
 #include <fmt/format.h>
@@ -7,16 +8,38 @@ namespace attune {
 
 namespace {
 
-std::string mask_sentence(Mask mask) {
-    switch (mask) {
-    case Mask::causal:
-        return "row q sees keys kv <= q + seq_len_kv - seq_len_q (causal, aligned at the end)";
-    case Mask::causal_top_left:
-        return "row q sees keys kv <= q (causal, aligned at the start)";
-    case Mask::none:
-        break;
-    }
-    return "every row sees every key of its sequence";
+std::string mask_sentence(const AttentionSpec &spec) {
+    std::string text = spec.mask ? "-inf where not " + spec.mask.text : "every row sees every key of its sequence";
+    if (spec.block_mask)
+        text += ", and where params->block_mask lists no block";
+    return text;
+}
+
+/// What the matrix of weights is, from the logits.
+std::string normalizer_equations(const AttentionSpec &spec) {
+    if (spec.normalizer == Normalizer::sigmoid)
+        return "///   weights(q, kv) = 1 / (1 + exp(-logits(q, kv)))\n";
+    const std::string extra = spec.normalizer == Normalizer::softmax_plus_one ? "1 + "
+                              : spec.sink.empty()                             ? ""
+                                                                              : fmt::format("exp({}[h]) + ", spec.sink);
+    return fmt::format("///   lse(q)        = log({}sum_kv exp(logits(q, kv)))             {}\n"
+                       "///   weights(q, kv) = exp(logits(q, kv) - lse(q))\n",
+                       extra, spec.lse ? "(natural log; null: not wanted)" : "(not written by this kernel: args->lse must be null)");
+}
+
+/// The struct of params, and how to fill it.
+std::string params_declaration(const AttentionSpec &spec) {
+    const std::string members = params_struct_text(spec);
+    if (members.empty())
+        return "";
+    return fmt::format(
+        R"(/// Run-time arguments of the mask and the score: args->params points to one. Tensors: dimensions outermost first, an extent of 1 serves
+/// every index, all strides 0 mean dense.
+typedef struct {0}_params {{
+{1}}} {0}_params;
+
+)",
+        spec.name, members);
 }
 
 }  // namespace
@@ -39,10 +62,10 @@ std::string kernel_header(const AttentionSpec &spec) {
 extern "C" {{
 #endif
 
-/// Scaled dot-product attention:
-///   logits(q, kv) = {scale} * sum_d query(d, q) * key(d, kv);  {mask}
-///   lse(q)        = log(sum_kv exp(logits(q, kv)))             {lse}
-///   output(d, q)  = sum_kv exp(logits(q, kv) - lse(q)) * value(d, kv)
+{params}/// Scaled dot-product attention:
+///   s(q, kv)      = {scale} * sum_d query(d, q) * key(d, kv)
+///   logits(q, kv) = {score};  {mask}
+{normalizer}///   output(d, q)  = sum_kv weights(q, kv) * value(d, kv)
 /// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
 /// key ({head_dim}, seq_len_kv, num_kv_heads, batch), value (head_dim_v = {head_dim_v}, seq_len_kv, num_kv_heads, batch),
 /// output ({head_dim_v}, seq_len_q, num_heads, batch), lse (seq_len_q, num_heads, batch) f32. {group}.
@@ -67,10 +90,10 @@ extern attune_kernel {name}_kernel;
 #endif
 )",
         fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", guard),
-        fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec.mask)),
-        fmt::arg("lse", spec.lse ? "(natural log; null: not wanted)" : "(not written by this kernel: args->lse must be null)"),
-        fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim), fmt::arg("head_dim_v", spec.head_dim_v),
-        fmt::arg("group", group), fmt::arg("name", spec.name));
+        fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec)),
+        fmt::arg("score", spec.score_text()), fmt::arg("normalizer", normalizer_equations(spec)),
+        fmt::arg("params", params_declaration(spec)), fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim),
+        fmt::arg("head_dim_v", spec.head_dim_v), fmt::arg("group", group), fmt::arg("name", spec.name));
 }
 
 }  // namespace attune

@@ -35,6 +35,9 @@ struct CompileOptions {
 
 KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides = {});
 
+/// What the descriptor says of a plan before it is compiled: all but the scratch.
+attune_kernel_variant planned_sizes(const KernelPlan &plan);
+
 /// One object file in memory.
 struct ObjectFile {
     std::string name;  ///< member name in the archive
@@ -46,7 +49,6 @@ struct CompiledVariant {
     KernelPlan plan;
     std::vector<ObjectFile> objects;
     attune_kernel_variant sizes{};  ///< block_q, scratch_…; its pointers are null here
-    bool has_fixed = false;         ///< the functions key_bound, row_reference and fixed exist
     double seconds = 0;             ///< spent generating
 };
 CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &options = {});

@@ -1,6 +1,7 @@
 #include "generator/backend/cache.h"
 #include "generator/backend/files.h"
 #include "generator/backend/lowering.h"
+#include "generator/backend/params_struct.h"
 #include "generator/spec/error.h"
 
 #include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
@@ -8,6 +9,7 @@
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Support/TargetSelect.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace attune {
@@ -76,31 +78,37 @@ public:
     const std::vector<ObjectFile> &objects() const override { return variant_.objects; }
 
 private:
-    template <typename F>
-    void find(F &pointer, TaskFunction function) {
-        pointer = checked(jit_->lookup(task_symbol(variant_.plan, function)), "link the kernel").toPtr<F>();
-    }
-
     void describe() {
         const AttentionSpec &spec = variant_.plan.spec;
         row_ = variant_.sizes;
         row_.target = variant_.plan.target->name;
-        for (TaskFunction function : task_functions(variant_.plan)) {
-            switch (function) {
-            case TaskFunction::key_bound:
-                find(row_.key_bound, function);
-                break;
-            case TaskFunction::row_reference:
-                find(row_.row_reference, function);
-                break;
-            case TaskFunction::fixed:
-                find(row_.fixed, function);
-                break;
-            case TaskFunction::exact:
-                find(row_.exact, function);
-                break;
-            }
+        const std::pair<TaskFunction, attune_task_fn *> functions[] = {{TaskFunction::key_norms, &row_.key_norms},
+                                                                       {TaskFunction::key_ranges, &row_.key_ranges},
+                                                                       {TaskFunction::block_states, &row_.block_states},
+                                                                       {TaskFunction::row_reference, &row_.row_reference},
+                                                                       {TaskFunction::fixed, &row_.fixed},
+                                                                       {TaskFunction::exact, &row_.exact},
+                                                                       {TaskFunction::pairs, &row_.pairs}};
+        const std::vector<TaskFunction> present = task_functions(variant_.plan);
+        for (const auto &[function, pointer] : functions)
+            if (std::find(present.begin(), present.end(), function) != present.end())
+                *pointer = checked(jit_->lookup(task_symbol(variant_.plan, function) + "_argv"), "link the kernel").toPtr<attune_task_fn>();
+        mask_ = spec.mask_text();
+        score_ = spec.score_text();
+        const ParamsStruct layout = params_struct(spec);
+        params_ = layout.members;
+        for (const ParamDeclaration &param : spec.params)
+            declarations_.push_back(param.text());
+        for (size_t i = 0; i < params_.size(); i++) {
+            params_[i].name = variant_.plan.spec.params[i].name.c_str();
+            params_[i].declaration = declarations_[i].c_str();
         }
+        kernel_.params_size = layout.size;
+        kernel_.params = params_.data();
+        kernel_.num_params = static_cast<uint32_t>(params_.size());
+        kernel_.has_sink = has_sink(spec) ? 1 : 0;
+        kernel_.block_size_q = spec.block_mask ? spec.block_size_q : 0;
+        kernel_.block_size_kv = spec.block_mask ? spec.block_size_kv : 0;
         id_ = spec.id();
         metadata_ = kernel_metadata(spec, {variant_});
         kernel_.abi = ATTUNE_KERNEL_ABI;
@@ -110,12 +118,14 @@ private:
         kernel_.info = {variant_.plan.spec.name.c_str(),
                         id_.c_str(),
                         dtype_name(spec.dtype),
-                        mask_name(spec.mask),
+                        mask_.c_str(),
                         spec.head_dim,
                         spec.head_dim_v,
                         spec.group,
                         spec.lse ? 1 : 0,
                         spec.softmax_scale,
+                        score_.c_str(),
+                        pairs_output_name(spec.pairs_output),
                         metadata_.c_str()};
         kernel_.variants = &row_;
         kernel_.chosen = &row_;  // loaded for one target, which the caller has checked: the environment has no say
@@ -126,7 +136,9 @@ private:
     std::unique_ptr<llvm::orc::LLJIT> jit_;
     attune_kernel_variant row_{};
     attune_kernel kernel_{};
-    std::string id_, metadata_;
+    std::vector<attune_param> params_;
+    std::vector<std::string> declarations_;
+    std::string id_, mask_, score_, metadata_;
 };
 
 }  // namespace

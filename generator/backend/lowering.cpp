@@ -20,22 +20,38 @@ void report_errors_as_ours() {
 
 const char *task_function_name(TaskFunction function) {
     switch (function) {
-    case TaskFunction::key_bound:
-        return "key_bound";
+    case TaskFunction::key_norms:
+        return "key_norms";
+    case TaskFunction::key_ranges:
+        return "key_ranges";
+    case TaskFunction::block_states:
+        return "block_states";
     case TaskFunction::row_reference:
         return "row_reference";
     case TaskFunction::fixed:
         return "fixed";
+    case TaskFunction::pairs:
+        return "pairs";
     case TaskFunction::exact:
         break;
     }
     return "exact";
 }
 
+bool has_fixed_reference(const KernelPlan &plan) {
+    return plan.spec.normalizer != Normalizer::sigmoid && plan.spec.algorithm != Algorithm::online &&
+           plan.spec.algorithm != Algorithm::full_row;
+}
+
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
-    if (plan.spec.algorithm == Algorithm::online || plan.spec.algorithm == Algorithm::full_row)
-        return {TaskFunction::exact};
-    return {TaskFunction::key_bound, TaskFunction::row_reference, TaskFunction::fixed, TaskFunction::exact};
+    std::vector<TaskFunction> functions = {TaskFunction::exact};
+    if (has_fixed_reference(plan))
+        functions.insert(functions.begin(), {TaskFunction::key_norms, TaskFunction::row_reference, TaskFunction::fixed});
+    if (plan.spec.mask)
+        functions.insert(functions.begin(), {TaskFunction::key_ranges, TaskFunction::block_states});
+    if (plan.spec.pairs_output != PairsOutput::none)
+        functions.push_back(TaskFunction::pairs);
+    return functions;
 }
 
 std::string task_symbol(const KernelPlan &plan, TaskFunction function) {
@@ -60,19 +76,47 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     report_errors_as_ours();
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     const auto task = std::make_shared<AttentionTask>(plan.spec, cpu_block_shape(parameters, plan.target->vector));
-    if (function == TaskFunction::key_bound || function == TaskFunction::row_reference) {
+    const AttentionArguments &args = task->args;
+    switch (function) {
+    case TaskFunction::key_norms: {
+        KeyNormStages stages = define_key_norms(*task);
+        if (scheduled)
+            schedule_cpu_key_norms(*task, stages);
+        return {task, Halide::Pipeline(stages.norms), {args.key}};
+    }
+    case TaskFunction::key_ranges:
+        return {task, Halide::Pipeline(define_key_ranges(*task)), args.with_block({})};
+    case TaskFunction::block_states: {
+        Halide::Func states = define_block_states(*task);
+        if (scheduled)
+            schedule_cpu_block_states(*task, states);
+        return {task, Halide::Pipeline(states), args.with_block({args.strip_rows, args.block_keys, args.first_keys})};
+    }
+    case TaskFunction::row_reference: {
         RowClassStages stages = define_row_classes(*task);
         if (scheduled)
             schedule_cpu_row_classes(*task, stages);
-        if (function == TaskFunction::key_bound)
-            return {task, Halide::Pipeline(stages.key_bound), {task->args.key}};
-        return {task, Halide::Pipeline({stages.reference, stages.row_class}), task->args.of_reference_function()};
+        return {task, Halide::Pipeline({stages.reference, stages.row_class}),
+                args.with_block({args.full, args.partial, args.query, args.key, args.key_norms})};
+    }
+    case TaskFunction::pairs: {
+        PairsStages stages = define_pairs(*task);
+        if (scheduled)
+            schedule_cpu_pairs(*task, stages);
+        return {task, Halide::Pipeline(stages.pairs), args.with_block({args.query, args.key, args.lse})};
+    }
+    default:
+        break;
     }
     AttentionStages stages;
     if (function == TaskFunction::fixed) {
         stages = define_fixed_reference_softmax(*task);
         if (scheduled)
             schedule_cpu_fixed_reference(*task, stages, parameters);
+    } else if (plan.spec.normalizer == Normalizer::sigmoid) {
+        stages = define_sigmoid_weights(*task);
+        if (scheduled)
+            schedule_cpu_sigmoid(*task, stages, parameters);
     } else if (plan.spec.algorithm == Algorithm::full_row) {
         stages = define_full_row_softmax(*task);
         if (scheduled)
@@ -82,7 +126,8 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         if (scheduled)
             schedule_cpu_online(*task, stages, parameters);
     }
-    return {task, Halide::Pipeline({stages.output, stages.lse, stages.row_state}), task->args.of_rows_function()};
+    return {task, Halide::Pipeline({stages.output, stages.lse, stages.row_state}),
+            args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class})};
 }
 
 }  // namespace attune

@@ -7,9 +7,10 @@
 namespace attune {
 
 /// Names of the task functions, after "<kernel>__<target>_": attune_kernel_variant has a pointer for each.
-enum class TaskFunction { key_bound, row_reference, fixed, exact };
+enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs };
 const char *task_function_name(TaskFunction function);
-/// The functions that a plan's algorithm has.
+bool has_fixed_reference(const KernelPlan &plan);
+/// The functions that a plan's kernel has.
 std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed"
 std::string task_symbol(const KernelPlan &plan, TaskFunction function);

@@ -1,4 +1,5 @@
 #include "generator/backend/kernel.h"
+#include "generator/backend/lowering.h"
 
 #include <nlohmann/json.hpp>
 
@@ -16,7 +17,8 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
                     {"group", spec.group == 0 ? Json("any") : Json(spec.group)},
                     {"scale", spec.scale},
                     {"softmax_scale", spec.softmax_scale},
-                    {"mask", mask_name(spec.mask)},
+                    {"mask", spec.mask_text()},
+                    {"score", spec.score_text()},
                     {"outputs", spec.lse ? Json({"out", "lse"}) : Json::array({"out"})},
                     {"phases", Json::array({"prefill"})},
                     {"algorithm", algorithm_name(spec.algorithm)}};
@@ -30,18 +32,19 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
         Json parameters = Json::object();
         for (const auto &[name, value] : plan.parameters)
             parameters[name] = value;
-        json["variants"].push_back({{"kernel", plan.variant_name()},
-                                    {"target", plan.target->name},
-                                    {"algorithm", plan.algorithm},
-                                    {"schedule", plan.schedule},
-                                    {"parameters", parameters},
-                                    {"reason", plan.reason},
-                                    {"footprint_bytes", plan.footprint_bytes},
-                                    {"footprint", plan.footprint_formula},
-                                    {"workspace",
-                                     {{"per_call_bytes", variant.has_fixed ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
-                                      {"per_thread_bytes", variant.sizes.scratch_bytes},
-                                      {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
+        json["variants"].push_back(
+            {{"kernel", plan.variant_name()},
+             {"target", plan.target->name},
+             {"algorithm", plan.algorithm},
+             {"schedule", plan.schedule},
+             {"parameters", parameters},
+             {"reason", plan.reason},
+             {"footprint_bytes", plan.footprint_bytes},
+             {"footprint", plan.footprint_formula},
+             {"workspace",
+              {{"per_call_bytes", has_fixed_reference(plan) ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
+               {"per_thread_bytes", variant.sizes.scratch_bytes},
+               {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
     }
     json["attune"] = ATTUNE_VERSION;
     json["halide"] = halide_version();

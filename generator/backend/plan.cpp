@@ -5,12 +5,68 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
+#include <set>
 
 namespace attune {
 
 namespace {
 
 constexpr int64_t task_cache_bytes = 256 << 10;  // a quarter of a 1 MB second-level cache: query and accumulator of a task
+
+/// Query heads of a group that share a task's rows: 12 positions a strip of 48 rows instead of 48 waste less at a window's edges. Not
+/// where heads see different keys, nor where the caller lists blocks for each head.
+int folded_heads(const AttentionSpec &spec) {
+    constexpr int largest = 16;
+    const bool heads_differ = spec.block_mask || (spec.mask && mentions(spec.mask.root, Variable::h));
+    return spec.group <= largest && spec.group > 1 && !heads_differ ? spec.group : 1;
+}
+
+/// The largest multiple of `tile` up to `limit` that divides `size`; 0 where there is none.
+int dividing_multiple(int tile, int limit, int size) {
+    for (int n = limit / tile * tile; n > 0; n -= tile)
+        if (size % n == 0)
+            return n;
+    return 0;
+}
+
+/// The greatest common divisor of the blocks of rows that a mask is made of, `q_abs / n` and constant patterns; 0: it has none.
+int64_t row_blocks(const ExprPtr &root, std::set<const Node *> &seen) {
+    const ExprPtr &node = without_helper(root);
+    if (!seen.insert(node.get()).second)
+        return 0;
+    int64_t blocks = 0;
+    if (node->op == Op::divide && node->type == ExprType::integer && mentions(node->operands[0], Variable::q)) {
+        const ExprPtr &divisor = without_helper(node->operands[1]);
+        blocks = divisor->op == Op::integer ? divisor->integer : 1;
+    }
+    for (const ExprPtr &operand : node->operands)
+        blocks = std::gcd(blocks, row_blocks(operand, seen));
+    return blocks;
+}
+
+/// Blocks of 64 or 128 rows are strips of 64, not of 48 that straddle them: 4 x 4 accumulators are 6 % slower than 3 x 8, and a strip
+/// across two blocks visits the keys of both.
+void fit_row_blocks(CpuScheduleParameters &p, int64_t rows, const CpuTarget &target) {
+    if (target.registers < 32 || rows == 0 || rows % (4 * target.vector) != 0)
+        return;
+    p.tile_q = 4;
+    p.tile_kv = p.tile_d = 4;
+}
+
+/// A task is one block of the caller's list, and chunks do not straddle its columns.
+void fit_block_mask(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
+    const int rows = spec.block_size_q;
+    fit_row_blocks(p, rows, target);
+    p.block_kv = dividing_multiple(p.tile_kv, p.block_kv, spec.block_size_kv);
+    if (p.block_kv == 0)
+        throw Error({.argument = "block_size",
+                     .value = std::to_string(spec.block_size_kv),
+                     .expected = fmt::format("a multiple of {} keys", p.tile_kv),
+                     .cure = "choose a multiple of 16"});
+    const int strip = p.tile_q * target.vector;
+    p.block_q = (rows + strip - 1) / strip * strip;
+}
 
 /// The defaults: register tiles that fill the registers without spilling, measured on Zen 5 (bench/README.md).
 CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTarget &target, Algorithm algorithm) {
@@ -25,9 +81,16 @@ CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTar
         p.block_kv = 32;
         p.tile_q = 2;
     }
+    if (spec.mask && algorithm != Algorithm::full_row) {
+        std::set<const Node *> seen;
+        fit_row_blocks(p, row_blocks(spec.mask.root, seen), target);
+    }
     const int strip = p.tile_q * target.vector;
     const int64_t rows = task_cache_bytes / (4 * (spec.head_dim + spec.head_dim_v));
     p.block_q = static_cast<int>(std::clamp<int64_t>(rows, strip, 384) / strip * strip);
+    p.fold = folded_heads(spec);
+    if (spec.block_mask)
+        fit_block_mask(p, spec, target);
     return p;
 }
 
@@ -53,6 +116,7 @@ void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrid
 
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan) {
     CpuScheduleParameters p;
+    p.fold = folded_heads(plan.spec);
     apply_overrides(p, plan.parameters, *plan.target);
     return p;
 }
@@ -83,8 +147,20 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
         plan.schedule = "cpu_query_lanes";
         plan.reason = wish + ": no maximum pass and no rescaling; rows that may leave its range take the online kernel";
     }
+    if (spec.normalizer == Normalizer::sigmoid) {
+        plan.algorithm = "sigmoid_weights";
+        plan.schedule = "cpu_query_lanes";
+        plan.reason = "the normalizer: each weight by itself";
+    }
     CpuScheduleParameters p = default_parameters(spec, target, algorithm);
     apply_overrides(p, overrides, target);
+    if (spec.block_mask && spec.block_size_kv % p.block_kv != 0)
+        throw Error({.argument = "block_kv",
+                     .value = std::to_string(p.block_kv),
+                     .expected = fmt::format("a divisor of the block mask's {} keys", spec.block_size_kv),
+                     .cure = "see attune list"});
+    if (p.fold > 1)
+        plan.reason += fmt::format("; {} query heads share the rows of a task", p.fold);
     for (const CpuParameter &parameter : cpu_parameters())
         plan.parameters.emplace_back(parameter.name, p.*parameter.member);
     plan.reason += fmt::format("; {} x {} accumulators of {} registers, a task of {} rows keeps {} KB of query and accumulator in cache",

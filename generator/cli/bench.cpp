@@ -1,5 +1,6 @@
 #include "generator/cli/command.h"
 #include "generator/cli/cost.h"
+#include "generator/cli/params.h"
 #include "generator/cli/peak.h"
 #include "generator/cli/problem.h"
 #include "generator/cli/run_kernel.h"
@@ -25,14 +26,15 @@ constexpr double cache_ms = 20;        // a longer call fills the caches by itse
 using Clock = std::chrono::steady_clock;
 
 void declare(Flags &flags) {
+    declare_params(flags);
+    declare_block_lists(flags);
     declare_spec_flags(flags);
     flags.list("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [b=1,h=1,hkv=h/group,sq=512,skv=512]");
     declare_target_flag(flags);
     flags.value("--threads", "N", "threads of a call [1]");
     flags.value("--repeat", "R", "measured calls [as many as take 0.5 s, at least 5]");
     flags.value("--inputs", "KIND", "normal, wide or spike: what the numbers look like [normal]");
-    flags.value("--seed", "N", "of the random inputs [1]");
-    flags.later("--param", "leave it out: kernels of this version have no parameters");
+    flags.value("--seed", "N", "of the random inputs, and of the parameters and block lists that are not given [1]");
 }
 
 double median(std::vector<double> values) {
@@ -84,6 +86,10 @@ int run(const Flags &flags, Session &session) {
         shapes.push_back(parse_shape(text, spec.group));
         check_index_range(spec, shapes.back(), ErrorCode::usage);
     }
+    const GivenParams given(flags, spec);
+    std::vector<CallParams> params;
+    for (const Shape &shape : shapes)
+        params.push_back(params_or_random(given, flags, spec, shape, seed));
     const CpuTarget &target = target_to_run(flags, spec);
     const auto kernel = load_kernel(spec, target);
     if (!pin_to_cpus(threads))
@@ -92,16 +98,17 @@ int run(const Flags &flags, Session &session) {
     Json result = Json::array();
     std::vector<std::vector<std::string>> rows = {
         {"kernel", "shape", "threads", "median ms", "min ms", "GFLOP/s", "peak", "share", "GB/s"}};
-    for (const Shape &shape : shapes) {
+    for (size_t i = 0; i < shapes.size(); i++) {
+        const Shape &shape = shapes[i];
         Timing timing;
         for (InputKind kind : input_kinds(inputs)) {  // of several, the slowest counts
             spdlog::info("measuring {} ({})", shape_text(shape), input_kind_name(kind));
-            const Problem problem(spec, shape, kind, seed);
-            KernelCall call(*kernel, problem.call(), threads, spec.lse);
+            const Problem problem(spec, shape, kind, seed, params[i]);
+            KernelCall call(*kernel, problem.call(), threads, {.lse = spec.lse});
             if (const Timing t = measure(call, target, threads, repeats); t.median_ms > timing.median_ms)
                 timing = t;
         }
-        const Cost cost = call_cost(spec, shape);
+        const Cost cost = call_cost(spec, shape, params[i].values(), params[i].lists());
         const double gflops = double(cost.flops) / timing.median_ms * 1e-6, gbs = double(cost.bytes) / timing.median_ms * 1e-6;
         result.push_back({{"kernel", kernel->plan().variant_name()},
                           {"target", target.name},
@@ -131,7 +138,8 @@ int run(const Flags &flags, Session &session) {
 }  // namespace
 
 const Command bench_command = {"bench", "time a kernel, beside the peak of the same machine at the same moment",
-                               "  attune bench --mask causal --shape h=8,sq=2048,skv=2048 --shape h=8,sq=4096,skv=4096 --threads 2",
+                               "  attune bench --mask causal --shape h=8,sq=2048,skv=2048 --shape h=8,sq=4096,skv=4096 --threads 2\n"
+                               "  attune bench --mask \"window(w)\" --params \"w: i32\" --param w=255 --shape h=8,sq=4096,skv=4096",
                                declare, run};
 
 }  // namespace attune::cli

@@ -1,5 +1,6 @@
 #include "generator/backend/kernel.h"
 #include "generator/cli/command.h"
+#include "generator/cli/presets.h"
 #include "generator/cli/spec_flags.h"
 #include "generator/cli/text_file.h"
 
@@ -9,6 +10,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <set>
+#include <unordered_set>
 
 namespace attune::cli {
 namespace {
@@ -40,6 +43,38 @@ std::string archive_of(const std::vector<std::string> &files) {
     return files.front();
 }
 
+/// The specification's file and those of its block patterns, each once.
+std::set<std::string> sources(const Flags &flags, const AttentionSpec &spec) {
+    std::set<std::string> files;
+    if (flags.has("SPEC"))
+        files.insert(spec_file(flags.text("SPEC")));
+    std::vector<const Node *> open;
+    std::unordered_set<const Node *> seen;
+    for (const Expression *expression : {&spec.mask, &spec.score})
+        if (*expression)
+            open.push_back(expression->root.get());
+    while (!open.empty()) {
+        const Node *node = open.back();
+        open.pop_back();
+        if (!seen.insert(node).second)
+            continue;
+        if (node->pattern && !node->pattern->path.empty())
+            files.insert(std::filesystem::absolute(node->pattern->path).string());
+        if (node->body)
+            open.push_back(node->body.get());
+        for (const ExprPtr &operand : node->operands)
+            open.push_back(operand.get());
+    }
+    return files;
+}
+
+std::string depfile_text(const std::vector<std::string> &files, const std::set<std::string> &sources) {
+    std::string text = escape_for_make(archive_of(files)) + ":";
+    for (const auto &source : sources)
+        text += " " + escape_for_make(source);
+    return text + "\n";
+}
+
 int run(const Flags &flags, Session &session) {
     const std::string directory = flags.required("--directory", "the folder for the generated files");
     RawSpec raw = raw_spec(flags);
@@ -63,8 +98,7 @@ int run(const Flags &flags, Session &session) {
     const std::vector<std::string> files = build_kernel(spec, directory);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (flags.has("--depfile"))
-        write_text_file(flags.text("--depfile"), escape_for_make(archive_of(files)) + ":" +
-                                                     (flags.has("SPEC") ? " " + escape_for_make(flags.text("SPEC")) : "") + "\n");
+        write_text_file(flags.text("--depfile"), depfile_text(files, sources(flags, spec)));
 
     Json listed = Json::array();
     std::vector<std::vector<std::string>> rows;

@@ -1,5 +1,6 @@
 #include "generator/cli/awkward_shapes.h"
 #include "generator/cli/command.h"
+#include "generator/cli/params.h"
 #include "generator/cli/problem.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/spec_flags.h"
@@ -16,12 +17,13 @@ namespace attune::cli {
 namespace {
 
 void declare(Flags &flags) {
+    declare_params(flags);
+    declare_block_lists(flags);
     declare_spec_flags(flags);
     flags.list("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [a table of awkward ones]");
-    flags.value("--seed", "N", "of the random inputs [1]");
+    flags.value("--seed", "N", "of the random inputs, and of the parameters and block lists that are not given [1]");
     flags.value("--inputs", "KIND", "normal, wide (times 8, times 20) or spike (huge keys) [normal]");
     declare_target_flag(flags);
-    flags.later("--param", "leave it out: kernels of this version have no parameters");
 }
 
 /// Significant bits and the smallest normal exponent of a type.
@@ -32,29 +34,39 @@ Format format_of(DType dtype) {
     return dtype == DType::f32 ? Format{24, -126} : dtype == DType::f16 ? Format{11, -14} : Format{8, -126};
 }
 
-ErrorShare check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kind, uint64_t seed) {
+struct Shares : ErrorShare {
+    double pairs = 0;
+};
+
+Shares check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kind, uint64_t seed, const CallParams &params) {
     const AttentionSpec &spec = kernel.plan().spec;
-    const Problem problem(spec, shape, kind, seed);
-    KernelCall call(kernel, problem.call(), 0, spec.lse);
+    const Problem problem(spec, shape, kind, seed, params);
+    const bool with_pairs = spec.pairs_output != PairsOutput::none;
+    KernelCall call(kernel, problem.call(), 0, {.lse = spec.lse, .pairs = with_pairs});
     call.run();
     const std::vector<float> lse = spec.lse ? std::vector<float>(call.lse(), call.lse() + call.rows()) : std::vector<float>();
     const Format format = format_of(spec.dtype);
-    return error_share(problem.reference, reference_attention(problem.reference), decode(call.output(), spec.dtype), lse, format.bits,
-                       format.min_exponent);
+    const ReferenceResult expected = reference_attention(problem.reference);
+    Shares shares{error_share(problem.reference, expected, decode(call.output(), spec.dtype), lse, format.bits, format.min_exponent)};
+    if (with_pairs)
+        shares.pairs = pairs_share(expected, decode(call.pairs(), spec.dtype), format.bits, format.min_exponent);
+    return shares;
 }
 
 /// NaN and infinity have no JSON: the largest number stands for "no bound is large enough".
 double finite(double x) {
     return std::isfinite(x) ? x : std::numeric_limits<double>::max();
 }
-double worst(const ErrorShare &share) {
-    return std::max(finite(share.output), finite(share.lse));
+double worst(const Shares &share) {
+    return std::max({finite(share.output), finite(share.lse), finite(share.pairs)});
 }
 
 std::string repeat_command(const Flags &flags, const Shape &shape, uint64_t seed, const std::string &inputs, const char *target) {
     std::vector<std::string> words = {"attune", "check"};
     for (const auto &word : spec_words(flags))
         words.push_back(shell_quote(word));
+    for (const auto &param : flags.all("--param"))
+        words.insert(words.end(), {"--param", shell_quote(param)});
     for (const std::string &word : {std::string("--shape"), shape_text(shape), std::string("--seed"), std::to_string(seed),
                                     std::string("--inputs"), inputs, std::string("--target"), std::string(target)})
         words.push_back(word);
@@ -71,6 +83,11 @@ int run(const Flags &flags, Session &session) {
             shapes.push_back({parse_shape(text, spec.group), ""});
             check_index_range(spec, shapes.back().shape, ErrorCode::usage);
         }
+    const GivenParams given(flags, spec);
+    const double full_share = spec.mask ? 0.25 : 0;  // so that some blocks do not ask the mask
+    const auto params_of = [&](const Shape &shape) { return params_or_random(given, flags, spec, shape, seed, full_share); };
+    for (const auto &row : shapes)
+        params_of(row.shape);  // what does not fit is told before anything is compiled
     const CpuTarget &target = target_to_run(flags, spec);
     const auto kernel = load_kernel(spec, target);
     if (shapes.empty())
@@ -85,14 +102,15 @@ int run(const Flags &flags, Session &session) {
                                   shapes.size() == 1 ? "" : "s", inputs, seed));
     for (const auto &[shape, reason] : shapes) {
         spdlog::debug("checking {}", shape_text(shape));
-        ErrorShare share;
+        const CallParams params = params_of(shape);
+        Shares share;
         InputKind worst_kind = InputKind::normal;
         for (InputKind kind : input_kinds(inputs)) {
-            const ErrorShare found = check_shape(*kernel, shape, kind, seed);
+            const Shares found = check_shape(*kernel, shape, kind, seed, params);
             if (share.worst_index < 0 || worst(found) > worst(share))
                 share = found, worst_kind = kind;
         }
-        const bool ok = share.output <= 1 && share.lse <= 1;  // false for NaN
+        const bool ok = share.output <= 1 && share.lse <= 1 && share.pairs <= 1;  // false for NaN
         failed += !ok;
         if (worst(share) >= largest) {
             largest = worst(share);
@@ -104,15 +122,17 @@ int run(const Flags &flags, Session &session) {
                               {"target", target.name},
                               {"share_output", finite(share.output)},
                               {"share_lse", finite(share.lse)},
+                              {"share_pairs", finite(share.pairs)},
                               {"r", finite(share.r)},
                               {"worst_index", share.worst_index},
                               {"ok", ok}});
             if (!ok)
                 spdlog::error("{} is outside the bound; {}", shape_text(shape), repeat);
         } else {
-            session.print(fmt::format("{}  {:<34} output {:.3f}  lse {:.3f}  r {:.2f}{}{}\n", ok ? "ok  " : session.red("FAIL"),
-                                      shape_text(shape), share.output, share.lse, share.r, reason.empty() ? "" : "  " + reason,
-                                      inputs == "wide" ? fmt::format(" ({})", input_kind_name(worst_kind)) : ""));
+            session.print(fmt::format(
+                "{}  {:<34} output {:.3f}  lse {:.3f}{}  r {:.2f}{}{}\n", ok ? "ok  " : session.red("FAIL"), shape_text(shape),
+                share.output, share.lse, spec.pairs_output == PairsOutput::none ? "" : fmt::format("  pairs {:.3f}", share.pairs), share.r,
+                reason.empty() ? "" : "  " + reason, inputs == "wide" ? fmt::format(" ({})", input_kind_name(worst_kind)) : ""));
             if (!ok)
                 session.print(fmt::format("      worst at output[{}]; {}\n", share.worst_index, repeat));
             session.flush();

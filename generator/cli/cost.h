@@ -1,5 +1,7 @@
 #pragma once
+#include "generator/cli/block_lists.h"
 #include "generator/cli/shape.h"
+#include "generator/spec/evaluate.h"
 #include "generator/spec/spec.h"
 
 #include <cstdint>
@@ -13,7 +15,8 @@ struct Cost {
     int64_t bytes = 0;          ///< query, key and value read once, output and lse written once
     double intensity() const { return bytes > 0 ? double(flops) / double(bytes) : 0; }
 };
-Cost call_cost(const AttentionSpec &spec, const Shape &shape);
+/// params: a value for each of spec.params. lists: of a specification with block_mask; none: all blocks are listed.
+Cost call_cost(const AttentionSpec &spec, const Shape &shape, const std::vector<ParamValue> &params = {}, const BlockLists &lists = {});
 constexpr const char *flops_formula = "2 * visible_pairs * (head_dim + head_dim_v)";
 constexpr const char *bytes_formula =
     "element * (b * h * sq + b * hkv * skv) * (head_dim + head_dim_v) + 4 * b * h * sq where lse is written";

@@ -2,10 +2,12 @@
 #include "generator/cli/command.h"
 #include "generator/cli/cost.h"
 #include "generator/cli/mask_picture.h"
+#include "generator/cli/params.h"
 #include "generator/cli/peak.h"
 #include "generator/cli/schedule_text.h"
 #include "generator/cli/spec_flags.h"
 #include "generator/cli/text_file.h"
+#include "generator/plan/block_plan.h"
 
 #include <fmt/format.h>
 
@@ -21,11 +23,13 @@ constexpr double peak_seconds = 0.02;
 constexpr double assumed_gflops_per_lane = 2.5 * 2 * 2, assumed_gbs = 10;
 
 void declare(Flags &flags) {
+    declare_params(flags);
     declare_spec_flags(flags);
     flags.value("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [b=1,h=1,hkv=h/group,sq=512,skv=512]");
     declare_target_flag(flags);
     flags.value("--stage", "STAGE", "print one stage: plan, algorithm, schedule, llvm or asm");
     flags.value("--picture", "F.svg", "write the picture of the mask as SVG");
+    flags.value("--head", "H", "the head that picture and block counts are of [0]");
     flags.later("--scaling", "compare 'attune bench --threads N' for several N");
 }
 
@@ -48,6 +52,13 @@ Roofline roofline(const CpuTarget &target, const Cost &cost) {
 }
 
 Json spec_json(const AttentionSpec &spec) {
+    Json params = Json::object(), outputs = Json::array({"out"});
+    for (const ParamDeclaration &param : spec.params)
+        params[param.name] = param.text();
+    if (spec.lse)
+        outputs.push_back("lse");
+    if (spec.pairs_output != PairsOutput::none)
+        outputs.push_back(pairs_output_name(spec.pairs_output));
     return {{"id", spec.id()},
             {"name", spec.name},
             {"dtype", dtype_name(spec.dtype)},
@@ -56,30 +67,76 @@ Json spec_json(const AttentionSpec &spec) {
             {"group", spec.group == 0 ? Json("any") : Json(spec.group)},
             {"scale", spec.scale},
             {"softmax_scale", spec.softmax_scale},
-            {"mask", mask_name(spec.mask)},
-            {"outputs", spec.lse ? Json{"out", "lse"} : Json::array({"out"})},
+            {"mask", spec.mask_text()},
+            {"score", spec.score ? Json(spec.score.text) : Json()},
+            {"normalizer", normalizer_name(spec.normalizer)},
+            {"params", params},
+            {"outputs", outputs},
             {"algorithm", algorithm_name(spec.algorithm)},
             {"targets", spec.targets}};
 }
 
-/// The keys that each block of queries visits: full blocks, then partial ones; the rest is skipped.
-std::string block_plan_text(const AttentionSpec &spec, const Shape &shape, int64_t block_q, int64_t block_kv) {
+/// How a mask's blocks look to the kernel: of the queries q_first … q_last that a strip of rows holds.
+struct MaskBlocks {
+    std::vector<ParamValue> values;
+    int64_t block_q, block_kv;
+    HeadPairs pairs;
+
+    BlockMap map(const AttentionSpec &spec, int64_t rows, int64_t columns) const {
+        return map_blocks({spec.mask.root, spec.params, values}, pairs, block_q, block_kv, rows, columns);
+    }
+};
+
+/// What --param says; the rest as `check` draws it. drawn: names, and values of scalars, of that rest.
+std::vector<ParamValue> explained_values(const AttentionSpec &spec, const Flags &flags, const Shape &shape, std::string &drawn) {
+    constexpr uint64_t seed = 1;
+    std::vector<ParamValue> out;
+    const GivenParams given(flags, spec);
+    const std::vector<Argument> arguments = given.arguments(shape, seed);
+    for (size_t i = 0; i < arguments.size(); i++) {
+        const ParamDeclaration &param = spec.params[i];
+        const ParamValue &value = out.emplace_back(argument_value(param, arguments[i]));
+        if (given.texts().contains(param.name))
+            continue;
+        drawn += (drawn.empty() ? "" : ", ") + param.name;
+        if (param.is_scalar())
+            drawn += param.type() == ExprType::integer ? fmt::format(" = {}", value.integer) : fmt::format(" = {:.4g}", value.real);
+    }
+    return out;
+}
+
+std::vector<std::string> range_formulas(const AttentionSpec &spec) {
+    std::vector<std::string> out;
+    for (const KeyRange &range : plan_blocks(spec.mask.root, spec.params).ranges)
+        out.push_back(print_expression(range.first, spec.params) + " … " + print_expression(range.last, spec.params));
+    return out;
+}
+
+/// The derived formulas, and what they come to for each block of queries.
+std::string block_plan_text(const AttentionSpec &spec, const MaskBlocks &blocks) {
     constexpr int64_t shown = 64;
-    std::string text =
-        fmt::format("block plan: {} rows of query by {} keys, for sq={}, skv={}\n", block_q, block_kv, shape.seq_len_q, shape.seq_len_kv);
-    const int64_t blocks = (shape.seq_len_q + block_q - 1) / block_q;
-    for (int64_t i = 0; i < blocks; i++) {
-        if (i == shown / 2 && blocks > shown) {
-            text += fmt::format("  … {} more\n", blocks - shown);
-            i = blocks - shown / 2;
+    const BlockPlan plan = plan_blocks(spec.mask.root, spec.params);
+    std::string text = "block plan of queries q_first … q_last and keys kv_first … kv_last\n";
+    for (const std::string &range : range_formulas(spec))
+        text += "  keys     " + range + "\n";
+    text += "  visited  " + print_expression(plan.some, spec.params) + "\n";
+    text += "  full     " + print_expression(plan.all, spec.params) + "\n";
+    const HeadPairs &pairs = blocks.pairs;
+    text += fmt::format("blocks of {} queries x {} keys, for sq={}, skv={}, head {}\n", blocks.block_q, blocks.block_kv, pairs.seq_len_q,
+                        pairs.seq_len_kv, pairs.h);
+    const int64_t count = (pairs.seq_len_q + blocks.block_q - 1) / blocks.block_q;
+    for (int64_t i = 0; i < count; i++) {
+        if (i == shown / 2 && count > shown) {
+            text += fmt::format("  … {} more\n", count - shown);
+            i = count - shown / 2;
         }
-        const int64_t first = i * block_q, end = std::min(first + block_q, shape.seq_len_q);
-        const int64_t all = visible_keys(spec.mask, first, shape.seq_len_q, shape.seq_len_kv),
-                      any = visible_keys(spec.mask, end - 1, shape.seq_len_q, shape.seq_len_kv);
-        const int64_t full = all == shape.seq_len_kv ? all : all / block_kv * block_kv;
-        const int64_t partial = std::min((any + block_kv - 1) / block_kv * block_kv, shape.seq_len_kv);
-        text += fmt::format("  rows {:>6} … {:<6}  full: keys [0, {})  partial: [{}, {})  skipped: [{}, {})\n", first, end - 1, full, full,
-                            std::max(full, partial), std::max(full, partial), shape.seq_len_kv);
+        const int64_t first = i * blocks.block_q, last = std::min(first + blocks.block_q, pairs.seq_len_q) - 1;
+        const RowBlocks row = map_row_blocks({spec.mask.root, spec.params, blocks.values}, pairs, first, blocks.block_q, blocks.block_kv);
+        std::string keys;
+        for (const auto &[begin, end] : row.keys)
+            keys += fmt::format("{}{} … {}", keys.empty() ? "" : ", ", begin, end);
+        text += fmt::format("  queries {:>6} … {:<6}  full {:<4} partial {:<4} skipped {:<4} keys {}\n", first, last, row.full, row.partial,
+                            row.skipped, keys.empty() ? "none" : keys);
     }
     return text;
 }
@@ -90,19 +147,24 @@ int run(const Flags &flags, Session &session) {
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
     const CpuTarget &target = target_to_explain(flags, spec);
     const KernelPlan plan = plan_kernel(spec, target);
-    // Strips decide what is full, partial or skipped, not tasks.
-    const int64_t block_q = parameter(plan, "tile_q", 1) * target.vector, block_kv = parameter(plan, "block_kv", 64);
+    // Strips of rows and chunks of keys decide what is full, partial or skipped. Heads that share a strip leave it fewer queries.
+    const attune_kernel_variant sizes = planned_sizes(plan);
+    const int64_t head = flags.integer("--head", 0, std::max<int64_t>(shape.num_heads - 1, 0), 0);
+    std::string drawn;
+    const MaskBlocks blocks = {explained_values(spec, flags, shape, drawn),
+                               std::max(sizes.strip_rows / std::max(sizes.fold, 1), 1),
+                               sizes.block_kv,
+                               {0, head, head / std::max<int64_t>(shape.num_heads / std::max<int64_t>(shape.num_kv_heads, 1), 1),
+                                shape.seq_len_q, shape.seq_len_kv}};
 
     if (flags.has("--picture"))
-        write_text_file(flags.text("--picture"), picture_svg(mask_picture(spec.mask, shape.seq_len_q, shape.seq_len_kv, block_q, block_kv,
-                                                                          max_svg_cells, max_svg_cells),
-                                                             fmt::format("{}: mask {}, sq {}, skv {}", plan.variant_name(),
-                                                                         mask_name(spec.mask), shape.seq_len_q, shape.seq_len_kv)));
+        write_text_file(flags.text("--picture"), picture_svg(blocks.map(spec, max_svg_cells, max_svg_cells),
+                                                             fmt::format("{}: mask {}, sq {}, skv {}", spec.name,
+                                                                         spec.mask_text(), shape.seq_len_q, shape.seq_len_kv)));
     if (!stage.empty()) {
-        const std::string text = stage == "plan"
-                                     ? spec_to_toml(spec) + "\nalgorithm: " + plan.algorithm + "\nschedule:  " + schedule_text(plan) +
-                                           "\n\n" + block_plan_text(spec, shape, block_q, block_kv)
-                                     : kernel_stage_text(plan, stage);
+        const std::string text = stage == "plan" ? spec_to_toml(spec) + "\nalgorithm: " + plan.algorithm +
+                                                       "\nschedule:  " + schedule_text(plan) + "\n\n" + block_plan_text(spec, blocks)
+                                                 : kernel_stage_text(plan, stage);
         if (session.json)
             session.print_json({{"kernel", plan.variant_name()}, {"target", target.name}, {"stage", stage}, {"text", text}});
         else
@@ -110,9 +172,10 @@ int run(const Flags &flags, Session &session) {
         return 0;
     }
 
-    const Cost cost = call_cost(spec, shape);
+    const Cost cost = call_cost(spec, shape, blocks.values);
     const Roofline roof = roofline(target, cost);
-    const MaskPicture picture = mask_picture(spec.mask, shape.seq_len_q, shape.seq_len_kv, block_q, block_kv, max_rows, max_columns);
+    const BlockMap picture = blocks.map(spec, max_rows, max_columns);
+    const std::vector<std::string> ranges = range_formulas(spec);
     if (session.json) {
         session.print_json({{"kernel", plan.variant_name()},
                             {"spec", spec_json(spec)},
@@ -136,12 +199,20 @@ int run(const Flags &flags, Session &session) {
                               {"source", roof.measured ? "measured" : "assumed"},
                               {"ms", roof.ms()},
                               {"bound", roof.bound()}}},
+                            {"ranges", ranges},
                             {"blocks",
-                             {{"block_q", block_q},
-                              {"block_kv", block_kv},
+                             {{"block_q", picture.block_q},
+                              {"block_kv", picture.block_kv},
+                              {"head", head},
                               {"full", picture.full},
                               {"partial", picture.partial},
-                              {"empty", picture.empty}}},
+                              {"skipped", picture.skipped},
+                              {"needed", picture.needed},
+                              {"visible_pairs", picture.visible_pairs},
+                              {"computed_pairs", picture.computed_pairs},
+                              {"density", picture.density()},
+                              {"useful_share", picture.useful_share()},
+                              {"tightness", picture.tightness()}}},
                             {"picture", picture_rows(picture)}});
         return 0;
     }
@@ -153,7 +224,13 @@ int run(const Flags &flags, Session &session) {
     row("because", plan.reason);
     row("footprint", fmt::format("{} = {}", human_bytes(double(plan.footprint_bytes)), plan.footprint_formula));
     text += "\n";
+    for (const std::string &range : ranges)
+        row("keys", range + "   (of queries q_first … q_last)");
+    if (spec.block_mask)
+        row("", "and in the call's list of blocks; the picture does not know it");
     row("shape", shape_text(shape));
+    if (!drawn.empty())
+        row("params", fmt::format("not given, drawn at random: {}; give --param NAME=VALUE or NAME=FILE.npy", drawn));
     row("pairs", fmt::format("{} visible of {}", cost.visible_pairs, shape.batch * shape.num_heads * shape.seq_len_q * shape.seq_len_kv));
     row("flops", fmt::format("{:.4g} = {}", double(cost.flops), flops_formula));
     row("bytes", fmt::format("{} = {}", human_bytes(double(cost.bytes)), bytes_formula));
@@ -169,6 +246,7 @@ int run(const Flags &flags, Session &session) {
 
 const Command explain_command = {"explain", "what would be generated for a specification, why, and how fast it could be",
                                  "  attune explain --mask causal --head-dim 128 --shape h=8,sq=2048,skv=2048\n"
+                                 "  attune explain --mask 'causal && (window(255) || kv < 4)' --picture mask.svg\n"
                                  "  attune explain kernel.toml --stage asm --target avx2",
                                  declare, run};
 

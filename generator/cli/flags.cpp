@@ -46,18 +46,20 @@ void Flags::toggle(const std::string &names, const std::string &help) {
 
 void Flags::value(const std::string &names, const std::string &type, const std::string &help) {
     Entry &entry = declare(names);
+    entry.type = type;
     app_.add_option(names, entry.values, help)->option_text(type)->allow_extra_args(false);
 }
 
 void Flags::list(const std::string &names, const std::string &type, const std::string &help) {
     Entry &entry = declare(names);
     entry.is_list = true;
+    entry.type = type;
     app_.add_option(names, entry.values, help + " (several allowed)")->option_text(type)->allow_extra_args(false);
 }
 
 void Flags::positional(const std::string &name, const std::string &help) {
     Entry &entry = declare(name);
-    app_.add_option(name, entry.values, help)->option_text(" ");  // all words that stand alone: a second one is refused in parse()
+    app_.add_option(name, entry.values, help)->option_text(" ")->expected(1)->allow_extra_args(false);  // a word too many is refused in parse()
 }
 
 void Flags::later(const std::string &name, const std::string &cure) {
@@ -143,12 +145,6 @@ void Flags::parse(const std::vector<std::string> &words) {
             continue;
         if (!entry.later.empty())
             throw Error({.argument = name, .value = "not in this version", .expected = "a flag of this version", .cure = entry.later});
-        if (!name.starts_with("-") && entry.values.size() > 1)
-            throw Error({.argument = "argument",
-                         .value = entry.values[1],
-                         .expected = "one " + name,
-                         .cure = help_cure(),
-                         .problem = "unexpected argument \"" + entry.values[1] + "\""});
         if (!entry.is_list && entry.values.size() > 1)
             throw Error({.argument = name,
                          .value = fmt::format("\"{}\"", fmt::join(entry.values, "\" and \"")),

@@ -18,7 +18,7 @@ public:
     void toggle(const std::string &names, const std::string &help);
     void value(const std::string &names, const std::string &type, const std::string &help);
     void list(const std::string &names, const std::string &type, const std::string &help);  ///< may be given several times
-    void positional(const std::string &name, const std::string &help);                      ///< at most one, optional
+    void positional(const std::string &name, const std::string &help);                      ///< optional; in the order of the words
     /// A flag that the design has and this version does not: parsed, so that it is refused by name.
     void later(const std::string &name, const std::string &cure);
     void hidden(const std::string &name);  ///< a value that the help does not show
@@ -27,6 +27,8 @@ public:
     /// Reads the words after the command's name. Throws Error(usage).
     void parse(const std::vector<std::string> &words);
 
+    bool declares(const std::string &name) const { return entries_.contains(name); }
+    const std::string &type(const std::string &name) const { return at(name).type; }  ///< of a value or list: the word in the help
     bool has(const std::string &name) const;
     /// The one value, or `otherwise` where the flag is absent.
     std::string text(const std::string &name, const std::string &otherwise = "") const;
@@ -43,6 +45,7 @@ public:
 private:
     struct Entry {
         bool is_toggle = false, is_list = false;
+        std::string type;
         std::string later;                ///< the cure, where this version does not have the flag
         std::vector<std::string> values;  ///< of a toggle: unused
         bool given = false;

@@ -2,7 +2,9 @@
 #include "generator/backend/cache.h"
 #include "generator/backend/kernel.h"
 #include "generator/cli/command.h"
+#include "generator/cli/presets.h"
 #include "generator/cli/schedule_text.h"
+#include "generator/spec/helpers.h"
 #include "generator/spec/keys.h"
 #include "schedules/cpu_query_lanes.h"
 
@@ -15,12 +17,23 @@
 namespace attune::cli {
 namespace {
 
-void declare(Flags &) {}
+void declare(Flags &flags) {
+    flags.toggle("--presets", "the ready specifications, which every command takes by name");
+}
 
 /// What a key of the specification may be: the table that the validator uses too.
 std::vector<std::string> allowed_words(const char *key) {
     const SpecKey *row = find_spec_key(key);
     return row ? row->allowed : std::vector<std::string>{};
+}
+
+/// Names of the helpers of masks, or of scores.
+std::vector<std::string> helper_names(bool scores) {
+    std::vector<std::string> names;
+    for (const Helper &helper : helpers())
+        if (helper.is_score == scores)
+            names.push_back(helper.usage());
+    return names;
 }
 
 /// Which schedule families there are is the back end's to decide, by specification and target: ask it for each algorithm.
@@ -61,7 +74,28 @@ std::vector<CacheFile> cached_kernels() {
     return files;
 }
 
-int run(const Flags &, Session &session) {
+Json presets_json() {
+    Json out = Json::array();
+    for (const Preset &preset : presets())
+        out.push_back({{"name", preset.name}, {"kind", preset.kind}, {"summary", preset.summary}, {"file", preset.file}});
+    return out;
+}
+
+int print_presets(Session &session) {
+    if (session.json) {
+        session.print_json(presets_json());
+        return 0;
+    }
+    std::vector<std::vector<std::string>> table = {{"preset", "kind", "what it is"}};
+    for (const Preset &preset : presets())
+        table.push_back({preset.name, preset.kind, preset.summary});
+    session.print(align_table(table, {}) + "\nUse one by its name: attune explain longformer\n");
+    return 0;
+}
+
+int run(const Flags &flags, Session &session) {
+    if (flags.has("--presets"))
+        return print_presets(session);
     const auto here = available_targets();
     const auto runs_here = [&](const CpuTarget &target) { return std::find(here.begin(), here.end(), &target) != here.end(); };
     const auto rows = families();
@@ -86,9 +120,12 @@ int run(const Flags &, Session &session) {
             cache.push_back({{"path", entry.path}, {"bytes", entry.bytes}});
         session.print_json({{"targets", targets},
                             {"dtypes", allowed_words("kernel.dtype")},
-                            {"masks", allowed_words("kernel.mask")},
+                            {"masks", helper_names(false)},
+                            {"scores", helper_names(true)},
+                            {"normalizers", allowed_words("kernel.normalizer")},
                             {"algorithms", allowed_words("kernel.algorithm")},
                             {"phases", allowed_words("kernel.phases")},
+                            {"presets", presets_json()},
                             {"schedules", schedules},
                             {"schedule_parameters", documented},
                             {"linked", linked},
@@ -99,8 +136,12 @@ int run(const Flags &, Session &session) {
     for (const CpuTarget &t : cpu_targets())
         table.push_back({t.name, runs_here(t) ? "yes" : "no", std::to_string(t.vector), std::to_string(t.registers), t.needs});
     std::string text = align_table(table, {false, false, true, true}) + "\n";
-    text += fmt::format("dtypes      {}\nmasks       {}\nalgorithms  {}\n\n", fmt::join(allowed_words("kernel.dtype"), ", "),
-                        fmt::join(allowed_words("kernel.mask"), ", "), fmt::join(allowed_words("kernel.algorithm"), ", "));
+    text += fmt::format("dtypes      {}\nalgorithms  {}\nnormalizers {}\n\n", fmt::join(allowed_words("kernel.dtype"), ", "),
+                        fmt::join(allowed_words("kernel.algorithm"), ", "), fmt::join(allowed_words("kernel.normalizer"), ", "));
+    table = {{"helper of mask and score", "meaning"}};
+    for (const Helper &helper : helpers())
+        table.push_back({helper.usage(), helper.meaning});
+    text += align_table(table, {}) + "\n";
     table = {{"target", "algorithm", "schedule of f32, head_dim 64"}};
     for (const auto &row : rows)
         table.push_back({row.target, row.algorithm, schedule_text(row.plan)});
@@ -108,13 +149,14 @@ int run(const Flags &, Session &session) {
     for (const CpuParameter &p : cpu_parameters())
         text += fmt::format("{:<9} {}\n", p.name, p.documentation);
     text += fmt::format("\ncache       {}: {} file{}\n", cache_directory(), cached.size(), cached.size() == 1 ? "" : "s");
-    session.print(text + "\nKeys of a specification: attune explain --help\n");
+    session.print(text + fmt::format("presets     {}: attune list --presets\n", presets().size()) +
+                  "\nKeys of a specification: attune explain --help\n");
     return 0;
 }
 
 }  // namespace
 
-const Command list_command = {"list", "targets, dtypes, masks, algorithms and schedules of this version", "  attune list --json", declare,
-                              run};
+const Command list_command = {"list", "targets, dtypes, masks, algorithms, schedules and presets of this version",
+                              "  attune list --presets\n  attune list --json", declare, run};
 
 }  // namespace attune::cli

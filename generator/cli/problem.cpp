@@ -1,7 +1,7 @@
 #include "generator/cli/problem.h"
 
+#include "generator/reference/expressions.h"
 #include "generator/reference/half.h"
-#include "generator/reference/masks.h"
 
 namespace attune::cli {
 
@@ -26,7 +26,8 @@ std::vector<double> decode(const Bytes &bytes, DType dtype) {
     return values;
 }
 
-Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint64_t seed) : shape(s) {
+Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint64_t seed, CallParams given)
+    : shape(s), params(std::move(given)) {
     reference.batch = s.batch;
     reference.num_heads = s.num_heads;
     reference.num_kv_heads = s.num_kv_heads;
@@ -34,8 +35,8 @@ Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint
     reference.seq_len_kv = s.seq_len_kv;
     reference.head_dim = spec.head_dim;
     reference.head_dim_v = spec.head_dim_v;
-    reference.softmax_scale = spec.softmax_scale;
-    reference.visible = visible_function(spec.mask);
+    set_expressions(reference, spec, params.values());
+    apply_block_lists(reference, params.lists());
     fill_inputs(reference, kind, spec.dtype, seed);
     query = encode(reference.query, spec.dtype);
     key = encode(reference.key, spec.dtype);

@@ -1,6 +1,7 @@
 #include "attune/attention.h"
 #include "generator/cli/command.h"
 #include "generator/cli/npy/npy.h"
+#include "generator/cli/params.h"
 #include "generator/cli/run_inputs.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/spec_flags.h"
@@ -9,34 +10,91 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
 namespace attune::cli {
 namespace {
 
+const char *const result_flags[] = {"--out", "--lse", "--pairs"};
+
 void declare(Flags &flags) {
+    declare_params(flags);
+    declare_block_lists(flags);
     declare_spec_flags(flags);
     declare_run_inputs(flags);
     declare_target_flag(flags);
     flags.value("--threads", "N", "threads of the call [$ATTUNE_NUM_THREADS, else all CPUs]");
     flags.value("--out", "F.npy", "the result, (batch, heads, seq, dim of value), in the encoding of query");
     flags.value("--lse", "F.npy", "log-sum-exp of each row, natural: (batch, heads, seq) float32");
+    flags.value("--pairs", "F.npy", "the matrix of pairs that outputs names: (batch, heads, seq, keys), in the encoding of query");
 }
 
-void check_outputs(const Flags &flags) {
-    const std::string out = flags.required("--out", "a .npy file to write");
-    check_output_path("--out", out);
-    if (!flags.has("--lse"))
-        return;
-    const std::string lse = flags.text("--lse");
-    check_output_path("--lse", lse);
+/// The files can be written, and are different ones.
+void check_output_paths(const Flags &flags) {
+    flags.required("--out", "a .npy file to write");
     std::error_code ignored;
-    const auto absolute = [&](const std::string &path) {
-        return std::filesystem::weakly_canonical(std::filesystem::absolute(path, ignored), ignored);
+    std::vector<std::pair<std::string, std::filesystem::path>> seen;
+    for (const char *flag : result_flags) {
+        if (!flags.has(flag))
+            continue;
+        const std::string path = flags.text(flag);
+        check_output_path(flag, path);
+        if (std::filesystem::is_character_file(path, ignored))
+            continue;
+        const auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(path, ignored), ignored);
+        for (const auto &[other, there] : seen)
+            if (place == there)
+                throw Error({.argument = flag, .value = path, .expected = "another file than " + other, .cure = "choose two names"});
+        seen.emplace_back(flag, place);
+    }
+}
+
+/// What is asked for, and the kernel has.
+CallOutputs wanted_outputs(const Flags &flags, const AttentionSpec &spec) {
+    const auto refuse = [&](const char *flag, const char *expected, const char *cure) {
+        throw Error({.argument = flag, .value = flags.text(flag), .expected = expected, .cure = cure});
     };
-    if (absolute(out) == absolute(lse) && !std::filesystem::is_character_file(out, ignored))
-        throw Error({.argument = "--lse", .value = lse, .expected = "another file than --out", .cure = "choose two names"});
+    const CallOutputs wanted = {.lse = flags.has("--lse"), .pairs = flags.has("--pairs")};
+    if (wanted.lse && !spec.lse)
+        refuse("--lse", "outputs with \"lse\" in the specification", "add lse to outputs, or leave --lse out");
+    if (wanted.pairs && spec.pairs_output == PairsOutput::none)
+        refuse("--pairs", "outputs with \"logits_raw\", \"logits_biased\", \"logits\" or \"weights\" in the specification",
+               "add one of them, as in --outputs out,lse,weights, or leave --pairs out");
+    if (wanted.pairs && flags.has("--cu-seqlens-q"))
+        refuse("--pairs", "no packed sequences", "run the sequences one by one, or leave --pairs out");
+    return wanted;
+}
+
+std::vector<int32_t> lengths_of(const std::vector<int32_t> &cu_seqlens) {
+    std::vector<int32_t> lengths;
+    for (size_t i = 1; i < cu_seqlens.size(); i++)
+        lengths.push_back(cu_seqlens[i] - cu_seqlens[i - 1]);
+    return lengths;
+}
+
+CallParams read_params(const Flags &flags, const GivenParams &given, const AttentionSpec &spec, const RunInputs &in) {
+    // Positions count inside a sequence: where sequences are packed, up to the longest.
+    Shape shape = in.shape;
+    const std::vector<int32_t> lengths_q = lengths_of(in.cu_seqlens_q), lengths_kv = lengths_of(in.cu_seqlens_kv);
+    if (in.packed()) {
+        shape.seq_len_q = lengths_q.empty() ? 0 : *std::max_element(lengths_q.begin(), lengths_q.end());
+        shape.seq_len_kv = lengths_kv.empty() ? 0 : *std::max_element(lengths_kv.begin(), lengths_kv.end());
+    }
+    if (spec.block_mask && (!flags.has("--block-mask") || !is_array_file(flags.text("--block-mask"))))
+        throw Error({.code = ErrorCode::input,
+                     .argument = "--block-mask",
+                     .value = flags.text("--block-mask", "missing"),
+                     .expected = "an .npz of lists or an .npy of bools, as the specification has block_mask = \"csr\"",
+                     .cure = "give --block-mask F.npz",
+                     .problem = flags.has("--block-mask") ? "" : "--block-mask is missing"});
+    BlockLists lists;
+    if (spec.block_mask)
+        lists = read_block_lists(flags, spec, shape);
+    if (spec.block_mask && in.packed())
+        lists = cut_to_lengths(lists, lengths_kv);
+    return {spec, given.arguments(shape), std::move(lists)};
 }
 
 NpyArray lse_array(const KernelCall &call, std::vector<int64_t> shape) {
@@ -44,23 +102,35 @@ NpyArray lse_array(const KernelCall &call, std::vector<int64_t> shape) {
     return {"<f4", std::move(shape), {bytes, bytes + call.rows() * sizeof(float)}};
 }
 
+/// Written, but not there yet.
+std::vector<PendingNpy> pending_results(const Flags &flags, const RunInputs &in, const AttentionSpec &spec, const KernelCall &call,
+                                        const CallOutputs &wanted) {
+    const int64_t batch = in.array_batch, heads = in.shape.num_heads, rows = in.shape.seq_len_q;
+    std::vector<PendingNpy> files;
+    files.emplace_back(flags.text("--out"), decode_array(call.output(), spec.dtype, in.query.dtype, {batch, heads, rows, in.head_dim_v}),
+                       "--out");
+    if (wanted.lse)
+        files.emplace_back(flags.text("--lse"), lse_array(call, {batch, heads, rows}), "--lse");
+    if (wanted.pairs)
+        files.emplace_back(flags.text("--pairs"),
+                           decode_array(call.pairs(), spec.dtype, in.query.dtype, {batch, heads, rows, in.shape.seq_len_kv}), "--pairs");
+    return files;
+}
+
 int run(const Flags &flags, Session &session) {
     // Everything that can be wrong is looked at before anything is compiled, and files appear after the last of it.
     const RawSpec raw = raw_spec(flags);
     validate_spec(raw);
     const int threads = static_cast<int>(flags.integer("--threads", 1, 1024, 0));
-    check_outputs(flags);
+    check_output_paths(flags);
     RunInputs in = read_run_inputs(flags);
     const AttentionSpec spec = spec_for_inputs(raw, in);
-    const bool with_lse = flags.has("--lse");
-    if (with_lse && !spec.lse)
-        throw Error({.argument = "--lse",
-                     .value = flags.text("--lse"),
-                     .expected = "outputs with \"lse\" in the specification",
-                     .cure = "add lse to outputs, or leave --lse out"});
+    const CallOutputs wanted = wanted_outputs(flags, spec);
     Shape extents = in.shape;
     extents.batch = in.array_batch;
     check_index_range(spec, extents, ErrorCode::input);
+    const GivenParams given(flags, spec);
+    const CallParams params = read_params(flags, given, spec, in);
     const CpuTarget &target = target_to_run(flags, spec);
 
     const Bytes query = encode_array(in.query, spec.dtype), key = encode_array(in.key, spec.dtype),
@@ -71,28 +141,24 @@ int run(const Flags &flags, Session &session) {
     if (kernel->compile_seconds() > 0)
         spdlog::info("compiled {} in {:.2f} s", kernel->plan().variant_name(), kernel->compile_seconds());
 
-    const auto given = [](const std::vector<int32_t> &numbers) { return numbers.empty() ? nullptr : numbers.data(); };
+    const auto array = [](const std::vector<int32_t> &numbers) { return numbers.empty() ? nullptr : numbers.data(); };
     KernelCall call(*kernel,
                     {.shape = in.shape,
                      .query = query.data(),
                      .key = key.data(),
                      .value = value.data(),
-                     .lengths_q = given(in.lengths_q),
-                     .lengths_kv = given(in.lengths_kv),
-                     .cu_seqlens_q = given(in.cu_seqlens_q),
-                     .cu_seqlens_kv = given(in.cu_seqlens_kv)},
-                    threads, with_lse);
+                     .lengths_q = array(in.lengths_q),
+                     .lengths_kv = array(in.lengths_kv),
+                     .cu_seqlens_q = array(in.cu_seqlens_q),
+                     .cu_seqlens_kv = array(in.cu_seqlens_kv),
+                     .params = params.data()},
+                    threads, wanted);
     const auto begin = std::chrono::steady_clock::now();
     call.run();
     const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 
-    PendingNpy out(
-        flags.text("--out"),
-        decode_array(call.output(), spec.dtype, in.query.dtype, {in.array_batch, in.shape.num_heads, in.shape.seq_len_q, in.head_dim_v}),
-        "--out");
-    std::vector<PendingNpy> lse;
-    if (with_lse)
-        lse.emplace_back(flags.text("--lse"), lse_array(call, {in.array_batch, in.shape.num_heads, in.shape.seq_len_q}), "--lse");
+    std::vector<PendingNpy> results = pending_results(flags, in, spec, call, wanted);
+    const auto path_or_null = [&](const char *flag) { return flags.has(flag) ? Json(flags.text(flag)) : Json(); };
     if (session.json)
         session.print_json({{"kernel", kernel->plan().variant_name()},
                             {"target", target.name},
@@ -101,14 +167,21 @@ int run(const Flags &flags, Session &session) {
                             {"threads", threads > 0 ? threads : attune_num_threads()},
                             {"ms", ms},
                             {"compile_seconds", kernel->compile_seconds()},
+                            {"params", given.texts()},
+                            {"block_mask", path_or_null("--block-mask")},
                             {"out", flags.text("--out")},
-                            {"lse", with_lse ? Json(flags.text("--lse")) : Json()}});
-    else
-        session.print(fmt::format("{}: {}{} in {:.3f} ms, written to {}{}\n", kernel->plan().variant_name(), shape_text(in.shape),
-                                  in.packed() ? " (packed)" : "", ms, flags.text("--out"), with_lse ? " and " + flags.text("--lse") : ""));
+                            {"lse", path_or_null("--lse")},
+                            {"pairs", path_or_null("--pairs")}});
+    else {
+        std::string files = flags.text("--out");
+        for (const char *flag : {"--lse", "--pairs"})
+            if (flags.has(flag))
+                files += " and " + flags.text(flag);
+        session.print(fmt::format("{}: {}{} in {:.3f} ms, written to {}\n", kernel->plan().variant_name(), shape_text(in.shape),
+                                  in.packed() ? " (packed)" : "", ms, files));
+    }
     session.flush();
-    out.commit();
-    for (auto &file : lse)
+    for (auto &file : results)
         file.commit();
     return 0;
 }
@@ -118,7 +191,8 @@ int run(const Flags &flags, Session &session) {
 const Command run_command = {
     "run", "attention on .npy files",
     "  attune run --query q.npy --key k.npy --value v.npy --mask causal --out out.npy --lse lse.npy\n"
-    "  attune run kernel.toml --query q.npy --key k.npy --value v.npy --lengths-kv n.npy --out out.npy --target avx2 --threads 2",
+    "  attune run kernel.toml --query q.npy --key k.npy --value v.npy --lengths-kv n.npy --out out.npy --target avx2 --threads 2\n"
+    "  attune run --mask \"causal && document(ids)\" --params \"ids: i32[b, kv] nondecreasing\" --param ids=ids.npy --query q.npy ...",
     declare, run};
 
 }  // namespace attune::cli

@@ -127,8 +127,6 @@ void declare_run_inputs(Flags &flags) {
     flags.value("--cu-seqlens-q", "F.npy",
                 "packed sequences: running totals [0, n0, n0+n1, ...], int32; arrays are (1, heads, total, dim)");
     flags.value("--cu-seqlens-kv", "F.npy", "the same for key and value");
-    flags.later("--block-mask", "use --mask and lengths");
-    flags.later("--param", "leave it out: kernels of this version have no parameters");
 }
 
 RunInputs read_run_inputs(const Flags &flags) {

@@ -50,7 +50,8 @@ void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode 
     } tensors[] = {{"query", shape.num_heads, shape.seq_len_q, spec.head_dim},
                    {"key", shape.num_kv_heads, shape.seq_len_kv, spec.head_dim},
                    {"value", shape.num_kv_heads, shape.seq_len_kv, spec.head_dim_v},
-                   {"output", shape.num_heads, shape.seq_len_q, spec.head_dim_v}};
+                   {"output", shape.num_heads, shape.seq_len_q, spec.head_dim_v},
+                   {"pairs", shape.num_heads, shape.seq_len_q, spec.pairs_output == PairsOutput::none ? 0 : shape.seq_len_kv}};
     for (const auto &t : tensors) {
         const __int128 elements = static_cast<__int128>(shape.batch) * t.heads * t.rows * t.dim;
         if (elements > index_limit)
@@ -69,16 +70,19 @@ void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode 
                      .cure = "split the batch over several calls"});
 }
 
-KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int threads, bool with_lse) : kernel_(kernel.kernel()) {
+KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int threads, const CallOutputs &wanted)
+    : kernel_(kernel.kernel()) {
     const AttentionSpec &spec = kernel.plan().spec;
     const Shape &shape = inputs.shape;
     const bool packed = inputs.cu_seqlens_q != nullptr;
     rows_ = (packed ? 1 : shape.batch) * shape.num_heads * shape.seq_len_q;
     output_ = Bytes(rows_ * spec.head_dim_v * dtype_bytes(spec.dtype));
-    if (with_lse) {
+    if (wanted.lse) {
         lse_ = Bytes(rows_ * sizeof(float));
         std::fill_n(lse_.as<float>(), rows_, -std::numeric_limits<float>::infinity());
     }
+    if (wanted.pairs)
+        pairs_ = Bytes(rows_ * shape.seq_len_kv * dtype_bytes(spec.dtype));
 
     exec_.size = sizeof exec_;
     exec_.num_threads = threads;
@@ -89,7 +93,7 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
     a.key = inputs.key;
     a.value = inputs.value;
     a.output = output_.data();
-    a.lse = with_lse ? lse_.as<float>() : nullptr;
+    a.lse = wanted.lse ? lse_.as<float>() : nullptr;
     a.batch = shape.batch;
     a.num_heads = shape.num_heads;
     a.num_kv_heads = shape.num_kv_heads;
@@ -104,6 +108,11 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
     a.lengths_kv = inputs.lengths_kv;
     a.cu_seqlens_q = inputs.cu_seqlens_q;
     a.cu_seqlens_kv = inputs.cu_seqlens_kv;
+    a.params = inputs.params;
+    if (wanted.pairs) {
+        a.pairs = pairs_.data();
+        dense_strides(a.stride_pairs, shape.num_heads, shape.seq_len_q, shape.seq_len_kv);
+    }
     a.exec = &exec_;
 
     workspace_ = Bytes(attune_kernel_workspace_size(kernel_, &a));

@@ -14,13 +14,19 @@ struct CallInputs {
     const void *query = nullptr, *key = nullptr, *value = nullptr;
     const int32_t *lengths_q = nullptr, *lengths_kv = nullptr;        ///< (batch), or null
     const int32_t *cu_seqlens_q = nullptr, *cu_seqlens_kv = nullptr;  ///< (batch + 1), or null
+    const void *params = nullptr;                                     ///< <name>_params, or null where the kernel has none
 };
 
-/// A call made ready: output, lse and workspace are allocated, so that run() is the kernel and nothing else.
+/// What a call writes beside the output; the kernel must have it.
+struct CallOutputs {
+    bool lse = false, pairs = false;
+};
+
+/// A call made ready: what it writes and its workspace are allocated, so that run() is the kernel and nothing else.
 class KernelCall {
 public:
-    /// threads: 0 for attune_num_threads(). with_lse: the kernel must have it.
-    KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int threads, bool with_lse);
+    /// threads: 0 for attune_num_threads().
+    KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int threads, const CallOutputs &wanted);
 
     /// Throws Error: input where the arguments are at fault, target, or internal.
     void run();
@@ -28,7 +34,10 @@ public:
     /// Rows that no sequence holds (after the last of cu_seqlens) stay output 0, lse -inf.
     const Bytes &output() const { return output_; }        ///< (batch, heads, seq_q, head_dim_v) in the kernel's encoding
     const float *lse() const { return lse_.as<float>(); }  ///< (batch, heads, seq_q), or empty
-    size_t rows() const { return rows_; }                  ///< of output, over batch and heads
+    const Bytes &pairs() const {
+        return pairs_;
+    }                                      ///< (batch, heads, seq_q, seq_kv) in the kernel's encoding, or empty; 0 outside the lengths
+    size_t rows() const { return rows_; }  ///< of output, over batch and heads
     size_t workspace_bytes() const { return workspace_.size(); }
 
 private:
@@ -36,7 +45,7 @@ private:
     attune_exec exec_{};
     attune_attention_args args_{};
     size_t rows_ = 0;
-    Bytes output_, lse_, workspace_;
+    Bytes output_, lse_, pairs_, workspace_;
 };
 
 /// Refuses, before anything is compiled, a shape whose tensors the kernel cannot index. Throws Error with `code`.

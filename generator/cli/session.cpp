@@ -77,7 +77,8 @@ Json error_json(const ErrorDetails &details) {
               {"cure", details.cure},
               {"file", details.file},
               {"line", details.line},
-              {"column", details.column}}}};
+              {"column", details.column},
+              {"caret", details.caret}}}};
 }
 
 int report_error(const Error &error, bool json) {
@@ -86,6 +87,11 @@ int report_error(const Error &error, bool json) {
         if (c == '\n' || c == '\r')
             c = ' ';  // a file name may hold them; the message stays one line
     line = colours(STDERR_FILENO) ? "\033[31mattune: " + line + "\033[0m\n" : "attune: " + line + "\n";
+    if (!error.details().caret.empty()) {  // two lines: the source, and ^ under the place
+        std::string below = "  " + error.details().caret + "\n";
+        below.replace(below.find('\n'), 1, "\n  ");
+        line += below;
+    }
     std::fflush(stdout);
     std::fwrite(line.data(), 1, line.size(), stderr);
     if (json) {

@@ -27,9 +27,9 @@ public:
 /// Levels and format of the log. Progress (info) is told where a person watches, that is on a terminal, and with --verbose.
 void start_log(bool verbose, bool quiet);
 
-/// {"error": {code, name, argument, value, expected, cure, file, line, column}}
+/// {"error": {code, name, argument, value, expected, cure, file, line, column, caret}}
 Json error_json(const ErrorDetails &details);
-/// One line on stderr, and with json the object on stdout. Returns the exit code.
+/// One line on stderr (with the place below it for an error inside an expression), and with json the object on stdout. Returns the exit code.
 int report_error(const Error &error, bool json);
 
 /// A table with columns as wide as their widest cell; `numeric` columns are right-aligned. The first row is the head.

@@ -1,9 +1,12 @@
 #include "generator/cli/spec_flags.h"
 
+#include "generator/cli/block_lists.h"
+#include "generator/cli/presets.h"
 #include "generator/spec/error.h"
 #include "generator/spec/keys.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdlib>
 
@@ -26,13 +29,15 @@ const CpuTarget &named_target(const std::string &name, const std::string &origin
 }  // namespace
 
 void declare_spec_flags(Flags &flags) {
-    flags.positional("SPEC", "specification file (TOML); flags override its keys");
+    flags.positional("SPEC", "specification: a TOML file, or a name of 'attune list --presets'; flags override its keys");
     for (const SpecKey &key : spec_keys()) {
         const std::string flag = key.flag_name();
-        if (flag.empty())
+        if (flag.empty() || flags.declares(flag))
             continue;
         if (key.kind == KeyKind::later)
             flags.hidden(flag);  // the validator refuses it by name
+        else if (key.kind == KeyKind::declarations)
+            flags.list(flag, key.type, fmt::format("{} [{}]", key.help, key.otherwise));
         else
             flags.value(flag, key.type, fmt::format("{} [{}]", key.help, key.otherwise));
     }
@@ -41,10 +46,12 @@ void declare_spec_flags(Flags &flags) {
 RawSpec raw_spec(const Flags &flags) {
     RawSpec raw;
     if (flags.has("SPEC"))
-        raw = read_spec_file(flags.text("SPEC"));
+        raw = read_spec_file(spec_file(flags.text("SPEC")));
     for (const SpecKey &key : spec_keys())
-        if (const std::string flag = key.flag_name(); !flag.empty() && flags.has(flag))
-            set_spec_flag(raw, key.key(), flags.text(flag), flag);
+        if (const std::string flag = key.flag_name(); !flag.empty() && flags.has(flag)) {
+            const bool is_file = takes_block_lists(flags) && key.key() == "kernel.block_mask" && is_array_file(flags.text(flag));
+            set_spec_flag(raw, key.key(), is_file ? "csr" : fmt::format("{}", fmt::join(flags.all(flag), "; ")), flag);
+        }
     return raw;
 }
 
@@ -54,7 +61,8 @@ std::vector<std::string> spec_words(const Flags &flags) {
         words.push_back(flags.text("SPEC"));
     for (const SpecKey &key : spec_keys())
         if (const std::string flag = key.flag_name(); !flag.empty() && flags.has(flag))
-            words.insert(words.end(), {flag, flags.text(flag)});
+            for (const std::string &value : flags.all(flag))
+                words.insert(words.end(), {flag, value});
     return words;
 }
 

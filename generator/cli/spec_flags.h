@@ -8,10 +8,11 @@
 
 namespace attune::cli {
 
-/// The specification on a command line: an optional SPEC file and a flag for each key of generator/spec/keys.h.
+/// The specification on a command line: an optional SPEC file and a flag for each key of generator/spec/keys.h, but for those that the
+/// command has declared itself.
 void declare_spec_flags(Flags &flags);
 
-/// File, then flags over it; not yet validated, so that `run` can fill in what the arrays say.
+/// File, then flags over it; not yet validated, so that `run` can fill in what the arrays say. A file for --block-mask is block_mask = "csr".
 RawSpec raw_spec(const Flags &flags);
 
 /// The words that give the same specification again, for "repeat it with" lines.

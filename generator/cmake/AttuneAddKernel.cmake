@@ -1,10 +1,12 @@
-# attune_add_kernel(<target> [SPEC file] [NAME n] [DTYPE f32] [HEAD_DIM n] [HEAD_DIM_V n] [GROUP n|any] [MASK "…"] [SCORE "…"] [SCALE x]
-#                   [OUTPUTS …] [PHASES …] [PARAMS "n: type" …] [ALGORITHM a] [TARGETS …] [TUNED db])
+# attune_add_kernel(<target> [SPEC file|preset] [NAME n] [DTYPE f32] [HEAD_DIM n] [HEAD_DIM_V n] [GROUP n|any] [SCALE x] [MASK "…"] [SCORE "…"]
+#                   [PARAMS "n: type" …] [NORMALIZER n] [SINK param] [OUTPUTS …] [BLOCK_MASK csr] [BLOCK_SIZE q kv] [PHASES …]
+#                   [ALGORITHM a] [TARGETS …] [TUNED db])
 #
 # An attention kernel as a library: compiled when <target> is built, for every instruction set in TARGETS, and chosen by the CPU at run time.
 #   attune_add_kernel(causal_d64 DTYPE f32 HEAD_DIM 64 MASK causal)
 #   target_link_libraries(app PRIVATE causal_d64)            # and #include "causal_d64.h" in a source of app
-# SPEC is a TOML file; the other arguments are its keys in capitals, and win over it. NAME, the function's name, is <target> where not given.
+# SPEC is a TOML file, or a name of `attune list --presets`, such as llama3_8b; the other arguments are its keys in capitals, and win over
+# it. NAME, the function's name, is <target> where not given.
 # The arguments go to `attune build` as they are: its validator says what is wrong, at build time, with the cure.
 # <target> is global, links Attune::runtime, and puts the kernel into the program even where only attune::find() looks for it.
 # Its properties ATTUNE_ARCHIVE, ATTUNE_HEADER and ATTUNE_METADATA name the files, for install(FILES).
@@ -14,8 +16,8 @@ cmake_policy(PUSH)
 cmake_policy(VERSION 3.28)
 
 function(attune_add_kernel target)
-  set(values SPEC NAME DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE ALGORITHM TUNED)
-  set(lists OUTPUTS PHASES PARAMS TARGETS)
+  set(values SPEC NAME DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK ALGORITHM TUNED)
+  set(lists OUTPUTS BLOCK_SIZE PHASES PARAMS TARGETS)
   cmake_parse_arguments(PARSE_ARGV 1 kernel "" "${values}" "${lists}")
   set(where "attune_add_kernel(${target})")
   if(kernel_UNPARSED_ARGUMENTS)
@@ -42,6 +44,10 @@ function(attune_add_kernel target)
   # Arguments to flags: HEAD_DIM 64 -> --head-dim=64. The form with = lets a value start with a minus.
   set(flags "")
   set(depends Attune::attune)
+  if(kernel_SPEC MATCHES "^[A-Za-z0-9_]+$" AND NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${kernel_SPEC})
+    list(APPEND flags ${kernel_SPEC})  # a preset: attune knows where it is, and the depfile tells
+    set(kernel_SPEC)
+  endif()
   foreach(file IN ITEMS SPEC TUNED)
     if(DEFINED kernel_${file})
       cmake_path(ABSOLUTE_PATH kernel_${file} BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} NORMALIZE)
@@ -57,8 +63,10 @@ function(attune_add_kernel target)
     set(kernel_SPEC)
   endif()
   list(JOIN kernel_OUTPUTS "," kernel_OUTPUTS)
+  list(JOIN kernel_BLOCK_SIZE "," kernel_BLOCK_SIZE)
   list(JOIN kernel_PHASES "," kernel_PHASES)
-  foreach(key IN ITEMS NAME DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE ALGORITHM TUNED OUTPUTS PHASES)
+  foreach(key IN ITEMS NAME DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK ALGORITHM TUNED OUTPUTS
+          BLOCK_SIZE PHASES)
     if(NOT "${kernel_${key}}" STREQUAL "")
       string(TOLOWER ${key} flag)
       string(REPLACE "_" "-" flag ${flag})
@@ -84,6 +92,7 @@ function(attune_add_kernel target)
     COMMAND ${CMAKE_COMMAND} -E touch ${file}.stamp
     DEPENDS ${depends}
     DEPFILE ${file}.d
+    WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}  # where MASK looks for blocks("pattern.npy", …); SPEC looks beside itself
     COMMENT "Generating attention kernel ${kernel_NAME}"
     VERBATIM)
   add_custom_target(${target}.generate ALL DEPENDS ${file}.stamp)

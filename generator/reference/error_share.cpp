@@ -38,11 +38,10 @@ ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &e
     ErrorShare worst;
     const double u_out = std::ldexp(1.0, -bits_out);
     for (size_t row = 0; row < rows; row++) {
-        const double score_error = u32 * (problem.head_dim + 8) * expected.score_abs[row];
-        const bool sees_nothing = expected.lse[row] == -infinity;
+        const bool sees_nothing = expected.keys_seen[row] == 0;
         for (size_t i = row * dim; i < (row + 1) * dim; i++) {
             const double sum_abs = expected.value_abs[i];
-            double bound = (8 * u32 + 2 * score_error) * sum_abs + flushed;
+            double bound = 8 * u32 * sum_abs + expected.output_error[i] + flushed;
             if (std::isfinite(expected.output[i])) bound += ulp(expected.output[i], bits_out, min_exponent) / 2;
             if (sees_nothing) bound = 0;  // exactly zero
             const double s = share(output[i], expected.output[i], bound);
@@ -53,8 +52,19 @@ ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &e
             if (error > 0) worst.r = std::max(worst.r, std::isfinite(error) && sum_abs > 0 ? error / (u_out * sum_abs) : infinity);
         }
         if (lse.empty()) continue;
-        const double bound = score_error + 8 * u32 * std::max(1.0, std::abs(expected.lse[row])) + flushed;
+        const double bound = expected.lse_error[row] + 8 * u32 * std::max(1.0, std::abs(expected.lse[row])) + flushed;
         worst.lse = std::max(worst.lse, share(lse[row], expected.lse[row], bound));
+    }
+    return worst;
+}
+
+double pairs_share(const ReferenceResult &expected, const std::vector<double> &pairs, int bits_out, int min_exponent) {
+    if (pairs.size() != expected.pairs.size()) throw std::invalid_argument("pairs_share: another size than the reference");
+    double worst = 0;
+    for (size_t i = 0; i < pairs.size(); i++) {
+        double bound = expected.pairs_error[i] + flushed;
+        if (std::isfinite(expected.pairs[i])) bound += ulp(expected.pairs[i], bits_out, min_exponent) / 2;
+        worst = std::max(worst, share(pairs[i], expected.pairs[i], bound));
     }
     return worst;
 }

@@ -71,6 +71,53 @@ double NormalGenerator::operator()() {
     return a * factor;
 }
 
+std::vector<ParamValue> random_params(const AttentionSpec &spec, int64_t batch, int64_t num_heads, int64_t num_kv_heads, int64_t seq_len_q,
+                                      int64_t seq_len_kv, uint64_t seed, int64_t free_extent) {
+    using Element = ParamDeclaration::Element;
+    using Kind = ParamDeclaration::Dim::Kind;
+    std::mt19937_64 bits(seed);
+    const auto below = [&](int64_t n) { return static_cast<int64_t>(bits() % static_cast<uint64_t>(std::max<int64_t>(n, 1))); };
+    const auto extent_of = [&](const ParamDeclaration::Dim &dim) {
+        switch (dim.kind) {
+        case Kind::one: return int64_t(1);
+        case Kind::b: return batch;
+        case Kind::h: return num_heads;
+        case Kind::hkv: return num_kv_heads;
+        case Kind::q: return seq_len_q;
+        case Kind::kv: return seq_len_kv;
+        case Kind::extent: return dim.extent;
+        case Kind::free: break;
+        }
+        return free_extent;
+    };
+    std::vector<ParamValue> values;
+    for (const ParamDeclaration &param : spec.params) {
+        NormalGenerator normal(bits());
+        const DType dtype = param.element == Element::f16 ? DType::f16 : param.element == Element::bf16 ? DType::bf16 : DType::f32;
+        ParamValue value;
+        int64_t count = 1;
+        for (const ParamDeclaration::Dim &dim : param.dims) value.extents.push_back(extent_of(dim)), count *= value.extents.back();
+        if (param.is_scalar()) {
+            value.integer = below(seq_len_kv);
+            value.real = round_to(dtype, std::abs(normal()) + 0.5);
+            count = 0;
+        }
+        const int64_t row = value.extents.empty() ? 1 : value.extents.back();
+        for (int64_t i = 0; i < count; i++) {
+            if (param.nondecreasing)
+                value.elements.push_back(i % row == 0 ? 0 : value.elements.back() + (below(row) < 8));
+            else if (param.element == Element::i32)
+                value.elements.push_back(static_cast<double>(below(seq_len_kv)));
+            else if (param.element == Element::boolean)
+                value.elements.push_back(static_cast<double>(below(2)));
+            else
+                value.elements.push_back(round_to(dtype, normal()));
+        }
+        values.push_back(std::move(value));
+    }
+    return values;
+}
+
 void fill_inputs(ReferenceProblem &problem, InputKind kind, DType dtype, uint64_t seed) {
     const double factor = kind == InputKind::wide_8 ? 8 : kind == InputKind::wide_20 ? 20 : 1;
     const int64_t rows_q = problem.batch * problem.num_heads * problem.seq_len_q, heads_kv = problem.batch * problem.num_kv_heads;

@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/reference/reference.h"
+#include "generator/spec/evaluate.h"
 #include "generator/spec/spec.h"
 
 #include <cstdint>
@@ -36,6 +37,11 @@ private:
     double spare_ = 0;
     bool has_spare_ = false;
 };
+
+/// A value for each of spec.params, rounded to its type: sorted arrays rise by 1 about eight times, other integers are positions
+/// (0 … seq_len_kv - 1), bools true or false, reals N(0, 1), f32 scalars its magnitude plus 1/2. Free dims have `free_extent` places.
+std::vector<ParamValue> random_params(const AttentionSpec &spec, int64_t batch, int64_t num_heads, int64_t num_kv_heads, int64_t seq_len_q,
+                                      int64_t seq_len_kv, uint64_t seed, int64_t free_extent = 32);
 
 /// Fills query, key and value of `problem` (its shape and lengths are set) with numbers of the type.
 void fill_inputs(ReferenceProblem &problem, InputKind kind, DType dtype, uint64_t seed);

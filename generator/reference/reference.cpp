@@ -9,6 +9,7 @@ namespace attune {
 namespace {
 
 constexpr double hidden_below = -1e29;  // so that the finite minima of other frameworks hide, as in the kernels
+constexpr double u32 = 0x1p-24;         // unit roundoff of the f32 arithmetic in a kernel
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 void check_problem(const ReferenceProblem &p) {
@@ -24,11 +25,136 @@ void check_problem(const ReferenceProblem &p) {
     require(p.value.size() == size(p.batch, p.num_kv_heads, p.seq_len_kv, p.head_dim_v), "reference_attention: value has another size than its shape");
     require(p.lengths_q.empty() || p.lengths_q.size() == static_cast<size_t>(p.batch), "reference_attention: lengths_q needs one length a sequence");
     require(p.lengths_kv.empty() || p.lengths_kv.size() == static_cast<size_t>(p.batch), "reference_attention: lengths_kv needs one length a sequence");
+    require(p.sink.empty() || p.sink.size() == static_cast<size_t>(p.num_heads), "reference_attention: sink needs one logit a head");
+    require(p.sink.empty() || p.normalizer == Normalizer::softmax, "reference_attention: a sink goes with softmax");
 }
 
 int64_t length_of(const std::vector<int32_t> &lengths, int64_t b, int64_t all) {
     return lengths.empty() ? all : std::clamp<int64_t>(lengths[static_cast<size_t>(b)], 0, all);
 }
+
+/// The logit of the sink of a head, -infinity where it has none.
+double sink_of(const ReferenceProblem &p, int64_t h) {
+    if (p.normalizer == Normalizer::softmax_plus_one) return 0;
+    return p.sink.empty() ? -infinity : p.sink[static_cast<size_t>(h)];
+}
+
+/// One row of one head.
+class Row {
+public:
+    Row(const ReferenceProblem &p, ReferenceResult &result, int64_t b, int64_t h, int64_t q, int64_t len_q, int64_t len_kv)
+        : p_(p), result_(result), b_(b), h_(h), q_(q), len_q_(len_q), len_kv_(len_kv), row_((b * p.num_heads + h) * p.seq_len_q + q),
+          kv_head_(b * p.num_kv_heads + h / (p.num_heads / p.num_kv_heads)) {}
+
+    /// The logits of the keys that the row sees.
+    void find_logits() {
+        for (int64_t kv = 0; kv < len_kv_; kv++) {
+            const bool visible = !p_.visible || p_.visible(b_, h_, q_, kv, len_q_, len_kv_);
+            if (!visible && p_.pairs != PairsOutput::logits_raw) {
+                if (p_.pairs == PairsOutput::logits || p_.pairs == PairsOutput::logits_biased) pair(kv) = -infinity;
+                continue;
+            }
+            const auto [s, s_error] = scaled_product(kv);
+            if (p_.pairs == PairsOutput::logits_raw) pair(kv) = s, pair_error(kv) = s_error;
+            if (!visible) continue;
+
+            result_.visible_pairs++;
+            const Logit logit = scored(p_.score, kv, s, s_error);
+            if (p_.pairs == PairsOutput::logits) show_logit(kv, logit);
+            if (p_.pairs == PairsOutput::logits_biased) show_logit(kv, p_.biased_score ? scored(p_.biased_score, kv, s, s_error) : logit);
+            if (logit.hides()) continue;
+            logits.push_back(logit.value);
+            seen.push_back(kv);
+            rounding.push_back(logit.rounding);
+            passed_ = std::max(passed_, logit.passed);
+        }
+        result_.keys_seen[static_cast<size_t>(row_)] = static_cast<int64_t>(seen.size());
+    }
+
+    /// Logits become weights; the row gets its lse.
+    void normalize() {
+        if (p_.normalizer == Normalizer::sigmoid) {
+            for (double &logit : logits) logit = 1 / (1 + std::exp(-logit));
+            return;
+        }
+        const double sink = sink_of(p_, h_);
+        double largest = sink;
+        for (const double logit : logits) largest = std::max(largest, logit);
+        if (largest == -infinity && logits.empty()) return;  // sees nothing: lse stays -infinity
+        double row_sum = sink == -infinity ? 0 : std::exp(sink - largest);
+        for (double &logit : logits) row_sum += logit = std::exp(logit - largest);
+        for (double &logit : logits) logit /= row_sum;
+        result_.lse[static_cast<size_t>(row_)] = largest + std::log(row_sum);
+    }
+
+    void add_values() {
+        double mean_rounding = 0;  // what it does to the sum; sigmoid has none
+        if (p_.normalizer != Normalizer::sigmoid)
+            for (size_t i = 0; i < seen.size(); i++) mean_rounding += logits[i] * rounding[i];
+        result_.lse_error[static_cast<size_t>(row_)] = passed_ + mean_rounding;
+
+        const int64_t at = row_ * p_.head_dim_v;
+        double *output = result_.output.data() + at, *value_abs = result_.value_abs.data() + at, *error = result_.output_error.data() + at;
+        for (size_t i = 0; i < seen.size(); i++) {
+            const double weight = logits[i], *value = p_.value.data() + (kv_head_ * p_.seq_len_kv + seen[i]) * p_.head_dim_v;
+            const double relative_error = 2 * passed_ + rounding[i] + mean_rounding;
+            for (int d = 0; d < p_.head_dim_v; d++) {
+                output[d] += weight * value[d];
+                value_abs[d] += weight * std::abs(value[d]);
+                if (value[d] != 0) error[d] += weight * std::abs(value[d]) * relative_error;  // which may be infinite
+            }
+            if (p_.pairs == PairsOutput::weights) {
+                pair(seen[i]) = weight;
+                pair_error(seen[i]) = weight * (8 * u32 + relative_error);
+            }
+        }
+    }
+
+    std::vector<double> logits;    ///< for the keys it sees; then their weights
+    std::vector<int64_t> seen;     ///< which keys these are
+    std::vector<double> rounding;  ///< r of ReferenceResult::output_error
+
+private:
+    struct Bounded {
+        double value, error;
+    };
+    struct Logit {
+        double value;
+        double passed;    ///< what the error of s becomes
+        double rounding;  ///< of the score itself
+        bool hides() const { return value < hidden_below; }  ///< false for NaN: a visible NaN shows
+    };
+
+    Bounded scaled_product(int64_t kv) const {
+        const double *query = p_.query.data() + row_ * p_.head_dim, *key = p_.key.data() + (kv_head_ * p_.seq_len_kv + kv) * p_.head_dim;
+        double sum = 0, sum_abs = 0;
+        for (int d = 0; d < p_.head_dim; d++) {
+            sum += query[d] * key[d];
+            sum_abs += std::abs(query[d] * key[d]);
+        }
+        return {p_.softmax_scale * sum, u32 * (p_.head_dim + 8) * p_.softmax_scale * sum_abs};
+    }
+
+    Logit scored(const ReferenceProblem::Score &score, int64_t kv, double s, double s_error) const {
+        if (!score) return {s, s_error, 0};
+        const auto at = [&](double x) { return score(b_, h_, q_, kv, len_q_, len_kv_, x); };
+        const double logit = at(s), passed = std::max(std::abs(at(s + s_error) - logit), std::abs(at(s - s_error) - logit));
+        return {logit, std::isnan(passed) ? infinity : passed, 8 * u32 * (std::abs(logit) + std::abs(s))};
+    }
+
+    void show_logit(int64_t kv, const Logit &logit) {
+        pair(kv) = logit.hides() ? -infinity : logit.value;
+        pair_error(kv) = logit.passed + logit.rounding;
+    }
+
+    double &pair(int64_t kv) { return result_.pairs[static_cast<size_t>(row_ * p_.seq_len_kv + kv)]; }
+    double &pair_error(int64_t kv) { return result_.pairs_error[static_cast<size_t>(row_ * p_.seq_len_kv + kv)]; }
+
+    const ReferenceProblem &p_;
+    ReferenceResult &result_;
+    const int64_t b_, h_, q_, len_q_, len_kv_, row_, kv_head_;
+    double passed_ = 0;  ///< the largest of the row: E
+};
 
 }  // namespace
 
@@ -39,54 +165,23 @@ ReferenceResult reference_attention(const ReferenceProblem &p) {
     result.output.assign(static_cast<size_t>(rows * p.head_dim_v), 0.0);
     result.value_abs.assign(static_cast<size_t>(rows * p.head_dim_v), 0.0);
     result.lse.assign(static_cast<size_t>(rows), -infinity);
-    result.score_abs.assign(static_cast<size_t>(rows), 0.0);
+    result.output_error.assign(static_cast<size_t>(rows * p.head_dim_v), 0.0);
+    result.lse_error.assign(static_cast<size_t>(rows), 0.0);
+    result.keys_seen.assign(static_cast<size_t>(rows), 0);
+    if (p.pairs != PairsOutput::none) {
+        result.pairs.assign(static_cast<size_t>(rows * p.seq_len_kv), 0.0);
+        result.pairs_error.assign(static_cast<size_t>(rows * p.seq_len_kv), 0.0);
+    }
 
-    std::vector<double> logits;  // of one row, for the keys it sees
-    std::vector<int64_t> seen;   // which keys these are
     for (int64_t b = 0; b < p.batch; b++) {
         const int64_t len_q = length_of(p.lengths_q, b, p.seq_len_q), len_kv = length_of(p.lengths_kv, b, p.seq_len_kv);
-        for (int64_t h = 0; h < p.num_heads; h++) {
-            const int64_t kv_head = b * p.num_kv_heads + h / (p.num_heads / p.num_kv_heads);
+        for (int64_t h = 0; h < p.num_heads; h++)
             for (int64_t q = 0; q < len_q; q++) {
-                const int64_t row = (b * p.num_heads + h) * p.seq_len_q + q;
-                const double *query = p.query.data() + row * p.head_dim;
-
-                logits.clear();
-                seen.clear();
-                double largest = -infinity, score_abs = 0;
-                for (int64_t kv = 0; kv < len_kv; kv++) {
-                    if (p.visible && !p.visible(b, h, q, kv, len_q, len_kv)) continue;
-                    result.visible_pairs++;
-                    const double *key = p.key.data() + (kv_head * p.seq_len_kv + kv) * p.head_dim;
-                    double sum = 0, sum_abs = 0;
-                    for (int d = 0; d < p.head_dim; d++) {
-                        sum += query[d] * key[d];
-                        sum_abs += std::abs(query[d] * key[d]);
-                    }
-                    const double logit = p.softmax_scale * sum;
-                    if (logit < hidden_below) continue;  // false for NaN: a visible NaN shows
-                    logits.push_back(logit);
-                    seen.push_back(kv);
-                    largest = std::max(largest, logit);
-                    score_abs = std::max(score_abs, p.softmax_scale * sum_abs);
-                }
-                if (seen.empty()) continue;
-
-                double row_sum = 0;
-                for (double &logit : logits) row_sum += logit = std::exp(logit - largest);
-                double *output = result.output.data() + row * p.head_dim_v, *value_abs = result.value_abs.data() + row * p.head_dim_v;
-                for (size_t i = 0; i < seen.size(); i++) {
-                    const double prob = logits[i] / row_sum;
-                    const double *value = p.value.data() + (kv_head * p.seq_len_kv + seen[i]) * p.head_dim_v;
-                    for (int d = 0; d < p.head_dim_v; d++) {
-                        output[d] += prob * value[d];
-                        value_abs[d] += prob * std::abs(value[d]);
-                    }
-                }
-                result.lse[static_cast<size_t>(row)] = largest + std::log(row_sum);
-                result.score_abs[static_cast<size_t>(row)] = score_abs;
+                Row row(p, result, b, h, q, len_q, len_kv);
+                row.find_logits();
+                row.normalize();
+                row.add_values();
             }
-        }
     }
     return result;
 }

@@ -1,4 +1,6 @@
 #pragma once
+#include "generator/spec/spec.h"
+
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -14,23 +16,43 @@ struct ReferenceProblem {
     std::vector<int32_t> lengths_q, lengths_kv;   ///< per sequence, or empty: all
     /// true: key kv is visible to row q. Lengths are the sequence's own. Empty function: all are visible.
     std::function<bool(int64_t batch, int64_t head, int64_t q, int64_t kv, int64_t seq_len_q, int64_t seq_len_kv)> visible;
+    using Score =
+        std::function<double(int64_t batch, int64_t head, int64_t q, int64_t kv, int64_t seq_len_q, int64_t seq_len_kv, double s)>;
+    Score score;         ///< the logit, from the scaled product s. Empty: s itself
+    Score biased_score;  ///< the same without its soft caps, for logits_biased. Empty: as score
+    Normalizer normalizer = Normalizer::softmax;
+    std::vector<double> sink;  ///< with softmax: a logit of each head that takes weight and has no value; or empty
+    PairsOutput pairs = PairsOutput::none;
 };
 
 /// The result in double, and per row and element what the error bound needs (reliability: the derived bound).
 struct ReferenceResult {
     std::vector<double> output;       ///< (batch, heads, seq_q, head_dim_v)
-    std::vector<double> lse;          ///< (batch, heads, seq_q); -inf for a row that sees nothing
-    std::vector<double> score_abs;    ///< (batch, heads, seq_q): S_abs = max over visible kv of scale * sum_d |q_d k_d|
+    std::vector<double> lse;          ///< (batch, heads, seq_q); of a row that sees nothing: -inf, or its sink. Sigmoid has none: -inf
+    std::vector<int64_t> keys_seen;   ///< (batch, heads, seq_q)
+    /// What f32 may do to lse (batch, heads, seq_q), and to output (as output), through the logits. u = 2^-24.
+    ///   without a score  E and 2 E sum p |v|, with E the largest E_s = u (head_dim + 8) scale sum_d |q_d k_d| of the keys it sees
+    ///   with a score     E + sum p r and 2 E sum p |v| + sum p r |v| + (sum p r) sum p |v|, with
+    ///                    E = the largest max(|score(s + E_s) - score(s)|, |score(s - E_s) - score(s)|): the score's slope, and
+    ///                    r = 8 u (|score(s)| + |s|) of each key: the score's own few operations, whose terms are taken to be no larger
+    ///                    than what goes in and comes out. Right for sums such as ALiBi's and for soft caps, not where large terms cancel.
+    std::vector<double> lse_error, output_error;
     std::vector<double> value_abs;    ///< as output: sum_kv p |v|
+    std::vector<double> pairs;        ///< (batch, heads, seq_q, seq_kv), or empty; 0 outside the lengths, hidden logits are -inf
+    std::vector<double> pairs_error;  ///< as pairs: how far a kernel may be, before its result is rounded
     int64_t visible_pairs = 0;        ///< summed over batch and heads
 };
 
-/// Attention by its definition. Rows at or after lengths_q: output 0, lse -inf. A logit below -1e29 is hidden.
+/// Attention by its definition.
+///   softmax           p = exp(logit) / (sum exp(logit) + exp(sink)),  lse = log of the denominator
+///   softmax_plus_one  the same with a sink of 0
+///   sigmoid           p = 1 / (1 + exp(-logit))
+/// Rows at or after lengths_q: output 0, lse -inf. A logit below -1e29 is hidden.
 ReferenceResult reference_attention(const ReferenceProblem &problem);
 
 /// How far a kernel may be from the reference.
-///   |O - O64| <= ulp_out(O64) / 2 + (8 u + 2 E_s) sum p|v| + 2^-120,  E_s = u (head_dim + 8) S_abs,  u = 2^-24
-///   |lse - lse64| <= E_s + 8 u max(1, |lse64|) + 2^-120
+///   |O - O64| <= ulp_out(O64) / 2 + 8 u sum p|v| + output_error + 2^-120,  u = 2^-24
+///   |lse - lse64| <= lse_error + 8 u max(1, |lse64|) + 2^-120
 /// bits_out: significant bits of the output type (24, 11, 8), min_exponent its smallest normal exponent (-126, -14, -126).
 struct ErrorShare {
     double output = 0;        ///< largest |O - O64| / bound; infinity where one is NaN or infinite and the other is not
@@ -40,5 +62,8 @@ struct ErrorShare {
 };
 ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &expected, const std::vector<double> &output,
                        const std::vector<float> &lse, int bits_out, int min_exponent);
+
+/// Largest |pairs - pairs64| / (ulp_out / 2 + pairs_error + 2^-120).
+double pairs_share(const ReferenceResult &expected, const std::vector<double> &pairs, int bits_out, int min_exponent);
 
 }  // namespace attune

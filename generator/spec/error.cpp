@@ -59,6 +59,8 @@ std::string sentence(const ErrorDetails &d) {
         if (d.line > 0) out.append(":").append(std::to_string(d.line));
         if (d.line > 0 && d.column > 0) out.append(":").append(std::to_string(d.column));
         out += ": ";
+    } else if (!d.caret.empty()) {
+        out += d.argument + ":" + std::to_string(d.column) + ": ";
     }
     if (!d.problem.empty())
         out += d.problem;

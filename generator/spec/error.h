@@ -26,10 +26,12 @@ struct ErrorDetails {
     std::string file = {};      ///< specification or array that the error is in
     int line = 0, column = 0;   ///< 1-based; 0: unknown
     std::string problem = {};   ///< takes the place of "head_dim is 513" in what(), where that is no sentence: "unknown key head_dmi"
+    std::string caret = {};     ///< of an error inside a text, not in what(): its line, a newline, and ^ under the place; printable ASCII
 };
 
 /// The one error of the generator. what() is one line, lower case, no full stop:
 /// "spec.toml:3:12: head_dim is 513, expected an integer from 1 to 512; give the number of elements of one head, such as 64"
+/// Without a file, an error inside a text begins with its argument and column: "--mask:8: …".
 /// The details are made fit to print, in a terminal and in JSON: control characters and bytes that are not UTF-8 become escapes,
 /// long texts are cut.
 class Error : public std::runtime_error {

@@ -23,34 +23,43 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "kernel", .name = "group", .kind = integer_or_word, .allowed = {"any"}, .low = 1, .high = 1024, .flag = true,
          .type = "N|any", .otherwise = "1", .help = "query heads per key/value head; any: a ratio known at run time",
          .cure = "give num_heads / num_kv_heads, or \"any\" where it is known at run time only"},
-        {.table = "kernel", .name = "scale", .kind = scale, .allowed = {"rsqrt(head_dim)"}, .flag = true, .type = "X",
-         .otherwise = "rsqrt(head_dim)", .help = "factor on query·key before the softmax",
+        {.table = "kernel", .name = "scale", .kind = scale, .flag = true, .type = "X", .otherwise = "rsqrt(head_dim)",
+         .help = "factor on query·key before score: a number, or an expression of head_dim",
          .cure = "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"},
-        {.table = "kernel", .name = "mask", .kind = word, .allowed = {"none", "causal", "causal_top_left"}, .flag = true,
-         .type = "MASK", .otherwise = "none", .help = "which keys a query sees; causal is aligned at the last key",
-         .cure = "other masks are expressions, which are not in this version"},
-        {.table = "kernel", .name = "outputs", .kind = words, .allowed = {"out", "lse"}, .flag = true, .type = "LIST",
-         .otherwise = "out,lse", .help = "what the kernel computes", .cure = "use [\"out\"] or [\"out\", \"lse\"]"},
+        {.table = "kernel", .name = "mask", .kind = expression, .allowed = {"none"}, .flag = true, .type = "EXPR", .otherwise = "none",
+         .help = "which keys a query sees: an expression such as causal && window(255)",
+         .cure = "write an expression in quotes, such as \"causal && window(255)\""},
+        {.table = "kernel", .name = "score", .kind = expression, .allowed = {"none"}, .flag = true, .type = "EXPR", .otherwise = "s",
+         .help = "the logit, an expression of the scaled product s such as softcap(s, 50)",
+         .cure = "write an expression in quotes, such as \"softcap(s, 50)\""},
+        {.table = "kernel", .name = "normalizer", .kind = word, .allowed = {"softmax", "softmax_plus_one", "sigmoid"}, .flag = true,
+         .type = "NAME", .otherwise = "softmax", .help = "how logits become weights", .cure = "leave it out for softmax"},
+        {.table = "kernel", .name = "sink", .kind = parameter, .flag = true, .type = "NAME", .otherwise = "none",
+         .help = "parameter f32[h]: a logit of each head that takes weight and has no value",
+         .cure = "give the parameter's name, such as \"sinks\""},
+        {.table = "kernel", .name = "outputs", .kind = words, .allowed = {"out", "lse", "logits_raw", "logits_biased", "logits", "weights"},
+         .flag = true, .type = "LIST", .otherwise = "out,lse", .help = "what the kernel computes; one of the last four is a matrix of all pairs",
+         .cure = "use [\"out\"] or [\"out\", \"lse\"]"},
+        {.table = "kernel", .name = "block_mask", .kind = word, .allowed = {"csr"}, .flag = true, .type = "csr", .otherwise = "none",
+         .help = "the call lists the key blocks that each block of rows sees", .cure = "write \"csr\", or leave it out"},
+        {.table = "kernel", .name = "block_size", .kind = sizes, .low = 16, .high = 1024, .flag = true, .type = "Q,KV",
+         .otherwise = "128,128", .help = "rows and keys of a block of block_mask", .cure = "use [128, 128]"},
         {.table = "kernel", .name = "phases", .kind = words, .allowed = {"prefill"}, .later = {"decode"}, .flag = true,
          .type = "LIST", .otherwise = "prefill", .help = "many query rows (prefill) or few (decode)", .cure = "use [\"prefill\"]"},
         {.table = "kernel", .name = "algorithm", .kind = word, .allowed = {"auto", "fixed_reference", "online", "full_row"},
          .flag = true, .type = "NAME", .otherwise = "auto", .help = "which softmax; auto: fixed_reference, guarded by online",
          .cure = "leave it out for the fastest that is right"},
 
-        {.table = "kernel", .name = "score", .kind = later, .flag = true, .help = "expression on the scaled logit"},
-        {.table = "kernel", .name = "params", .kind = later},
         {.table = "kernel", .name = "kv_dtype", .kind = later, .flag = true},
         {.table = "kernel", .name = "output_dtype", .kind = later, .flag = true},
         {.table = "kernel", .name = "compute_dtype", .kind = later, .flag = true},
-        {.table = "kernel", .name = "normalizer", .kind = later, .flag = true},
-        {.table = "kernel", .name = "sink", .kind = later, .flag = true},
-        {.table = "kernel", .name = "block_mask", .kind = later},  // no flag: --block-mask is an array of `run`
-        {.table = "kernel", .name = "block_size", .kind = later, .flag = true},
         {.table = "kernel", .name = "kv_layout", .kind = later, .flag = true},
         {.table = "kernel", .name = "page_size", .kind = later, .flag = true},
         {.table = "kernel", .name = "rope", .kind = later, .flag = true},
         {.table = "kernel", .name = "value", .kind = later},  // no flag: --value is an array of `run`
-        {.table = "params", .name = "", .kind = later, .flag = true, .help = "run-time arguments of score and mask"},
+        {.table = "params", .name = "", .kind = declarations, .flag = true, .type = "NAME:TYPE", .otherwise = "none",
+         .help = "run-time arguments of mask and score, such as \"ids: i32[b, kv] nondecreasing; w: i32\"",
+         .cure = "write NAME = \"TYPE\" in a table [params], such as slopes = \"f32[h]\""},
         {.table = "layer", .name = "", .kind = later},
 
         {.table = "targets", .name = "cpu", .kind = words, .allowed = {"auto", "sse41", "avx2", "avx512"},
@@ -72,7 +81,7 @@ const SpecKey *find_spec_key(const std::string &key) {
 std::vector<std::string> spec_key_names(const std::string &table) {
     std::vector<std::string> names;
     for (const SpecKey &k : spec_keys())
-        if (k.table == table && k.kind != KeyKind::later) names.emplace_back(k.name);
+        if (k.table == table && k.name[0] && k.kind != KeyKind::later) names.emplace_back(k.name);
     return names;
 }
 
@@ -104,7 +113,11 @@ std::string SpecKey::expected() const {
         return fmt::format("a list of some of {}", fmt::join(allowed, ", "));
     case KeyKind::integer: return fmt::format("an integer from {} to {}", low, high);
     case KeyKind::integer_or_word: return fmt::format("an integer from {} to {} or \"{}\"", low, high, fmt::join(allowed, "\" or \""));
-    case KeyKind::scale: return fmt::format("\"{}\" or a positive number from 1e-30 to 1e30", fmt::join(allowed, "\" or \""));
+    case KeyKind::scale: return "a positive number from 1e-30 to 1e30, or an expression of head_dim";
+    case KeyKind::expression: return "an expression in quotes, or none";
+    case KeyKind::parameter: return "the name of a parameter f32[h]";
+    case KeyKind::sizes: return fmt::format("a list of two multiples of {} up to {}", low, high);
+    case KeyKind::declarations: return "parameters as NAME: TYPE";
     case KeyKind::later: return "a later version";
     }
     return "";

@@ -12,7 +12,11 @@ enum class KeyKind {
     words,            ///< a list of them, each once
     integer,          ///< from low to high
     integer_or_word,  ///< that, or one of allowed
-    scale,            ///< one of allowed, or a positive number
+    scale,            ///< a positive number, or an expression over head_dim
+    expression,       ///< one of allowed, or an expression
+    parameter,        ///< the name of a parameter
+    sizes,            ///< a list of two multiples of `low`, up to high
+    declarations,     ///< "NAME: TYPE; …", or a table
     later,            ///< the design has it, this version does not
 };
 

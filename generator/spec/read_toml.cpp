@@ -153,7 +153,7 @@ public:
     RawSpec read(const toml::table &root) {
         for (const auto &[key, node] : root) {
             const std::string table(key.str());
-            if (const auto *inner = node.as_table(); inner && !spec_key_names(table).empty()) {
+            if (const auto *inner = node.as_table(); inner && (table == "params" || !spec_key_names(table).empty())) {
                 for (const auto &[name, value] : *inner) add(table + "." + std::string(name.str()), name, value);
             } else {
                 // A quoted "kernel.head_dim" at the top is not the key head_dim of [kernel].
@@ -174,6 +174,26 @@ private:
         value.line = static_cast<int>(node.source().begin.line);
         value.column = static_cast<int>(node.source().begin.column);
         value.key_column = static_cast<int>(key.source().begin.column);
+        find_text(value);
+    }
+
+    /// Where a string's characters begin: after one quote, or three, which also swallow a line's end.
+    void find_text(RawValue &value) const {
+        value.text_line = value.line;
+        value.text_column = value.column;
+        if (value.type != RawValue::Type::string) return;
+        value.text_column++;
+        std::string_view rest = source_;
+        for (int line = 1; line < value.line; line++) rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
+        for (int column = 1; column < value.column && !rest.empty(); column++) {
+            rest.remove_prefix(1);
+            while (!rest.empty() && (static_cast<unsigned char>(rest[0]) & 0xc0) == 0x80) rest.remove_prefix(1);
+        }
+        if (!rest.starts_with("\"\"\"") && !rest.starts_with("'''")) return;
+        rest.remove_prefix(3);
+        value.text_column += 2;
+        if (rest.starts_with("\r")) rest.remove_prefix(1);
+        if (rest.starts_with("\n")) value.text_line++, value.text_column = 1;
     }
 
     const std::string &source_, &path_;
@@ -221,7 +241,7 @@ void set_spec_flag(RawSpec &raw, const std::string &key, const std::string &text
     value.text = text;
     const SpecKey *known = find_spec_key(key);
     const KeyKind kind = known ? known->kind : KeyKind::word;
-    if (kind == KeyKind::words) {
+    if (kind == KeyKind::words || kind == KeyKind::sizes) {
         value.type = RawValue::Type::array;
         for (size_t begin = 0; !text.empty() && begin <= text.size();) {
             const size_t end = std::min(text.find(',', begin), text.size());

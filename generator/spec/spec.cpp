@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <unordered_set>
+
 namespace attune {
 namespace {
 
@@ -12,11 +14,52 @@ uint64_t hash_text(const std::string &text) {
     return hash;
 }
 
+/// Of the constant patterns, in the order of the expression: a file's name does not say what it holds.
+std::vector<uint64_t> pattern_hashes(const ExprPtr &root) {
+    std::vector<uint64_t> out;
+    std::unordered_set<const Node *> seen;
+    std::vector<const Node *> open;
+    if (root) open.push_back(root.get());
+    while (!open.empty()) {
+        const Node *node = open.back();
+        open.pop_back();
+        if (!seen.insert(node).second) continue;
+        if (node->op == Op::helper) {
+            open.push_back(node->body.get());
+            continue;
+        }
+        if (node->op == Op::pattern) out.push_back(node->pattern->hash);
+        for (auto operand = node->operands.rbegin(); operand != node->operands.rend(); ++operand) open.push_back(operand->get());
+    }
+    return out;
+}
+
 }  // namespace
+
+std::string outputs_text(const AttentionSpec &spec, const char *separator) {
+    std::string out = "out";
+    if (spec.lse) out.append(separator).append("lse");
+    if (spec.pairs_output != PairsOutput::none) out.append(separator).append(pairs_output_name(spec.pairs_output));
+    return out;
+}
 
 const char *dtype_name(DType dtype) { return dtype == DType::f32 ? "f32" : dtype == DType::f16 ? "f16" : "bf16"; }
 int dtype_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
-const char *mask_name(Mask mask) { return mask == Mask::none ? "none" : mask == Mask::causal ? "causal" : "causal_top_left"; }
+
+const char *normalizer_name(Normalizer normalizer) {
+    return normalizer == Normalizer::softmax ? "softmax" : normalizer == Normalizer::softmax_plus_one ? "softmax_plus_one" : "sigmoid";
+}
+
+const char *pairs_output_name(PairsOutput output) {
+    switch (output) {
+    case PairsOutput::none: return "";
+    case PairsOutput::logits_raw: return "logits_raw";
+    case PairsOutput::logits_biased: return "logits_biased";
+    case PairsOutput::logits: return "logits";
+    case PairsOutput::weights: return "weights";
+    }
+    return "";
+}
 
 const char *algorithm_name(Algorithm algorithm) {
     switch (algorithm) {
@@ -28,11 +71,27 @@ const char *algorithm_name(Algorithm algorithm) {
     return "auto";
 }
 
+const ParamDeclaration *AttentionSpec::find_param(const std::string &param) const {
+    for (const ParamDeclaration &p : params)
+        if (p.name == param) return &p;
+    return nullptr;
+}
+
 std::string AttentionSpec::canonical() const {
     // The scale by its value: 0.125 and rsqrt(head_dim) of 64 are one kernel.
-    return fmt::format("attention 1 prefill dtype={} head_dim={} head_dim_v={} group={} scale={} mask={} outputs={} algorithm={}",
-                       dtype_name(dtype), head_dim, head_dim_v, group == 0 ? "any" : std::to_string(group), softmax_scale,
-                       mask_name(mask), lse ? "out,lse" : "out", algorithm_name(algorithm));
+    std::string out = fmt::format(
+        "attention 1 prefill dtype={} head_dim={} head_dim_v={} group={} scale={} mask={} outputs={} algorithm={}", dtype_name(dtype),
+        head_dim, head_dim_v, group == 0 ? "any" : std::to_string(group), softmax_scale, mask_text(), outputs_text(*this, ","),
+        algorithm_name(algorithm));
+    // What most kernels do not have.
+    if (score) out += fmt::format(" score={}", score.text);
+    if (normalizer != Normalizer::softmax) out += fmt::format(" normalizer={}", normalizer_name(normalizer));
+    if (!sink.empty()) out += fmt::format(" sink={}", sink);
+    if (block_mask) out += fmt::format(" block_mask=csr:{}x{}", block_size_q, block_size_kv);
+    for (const ParamDeclaration &p : params) out += fmt::format(" {}:{}", p.name, p.text());
+    for (const Expression *e : {&mask, &score})
+        for (const uint64_t hash : pattern_hashes(e->root)) out += fmt::format(" pattern={:016x}", hash);
+    return out;
 }
 
 std::string AttentionSpec::id() const {

@@ -1,4 +1,6 @@
 #pragma once
+#include "generator/spec/expression.h"
+
 #include <map>
 #include <string>
 #include <vector>
@@ -6,15 +8,22 @@
 namespace attune {
 
 enum class DType { f32, f16, bf16 };
-enum class Mask { none, causal, causal_top_left };
+
+/// What weights are: exp(logit) over their sum, over 1 + their sum, or 1 / (1 + exp(-logit)) each for itself.
+enum class Normalizer { softmax, softmax_plus_one, sigmoid };
+/// The pairs' matrix that a kernel of its own writes: the scaled product, the score without its soft caps and with the mask, the score
+/// with the mask, the softmax.
+enum class PairsOutput { none, logits_raw, logits_biased, logits, weights };
 
 /// Which softmax a kernel runs; automatic: fixed_reference, with online for the rows that leave its range.
 enum class Algorithm { automatic, fixed_reference, online, full_row };
 
 const char *dtype_name(DType);           ///< "f32"
 int dtype_bytes(DType);                  ///< 4
-const char *mask_name(Mask);             ///< "causal"
+const char *normalizer_name(Normalizer);     ///< "softmax"
+const char *pairs_output_name(PairsOutput);  ///< "logits_raw"; "" for none
 const char *algorithm_name(Algorithm);   ///< "fixed_reference"; "auto" for automatic
+std::string outputs_text(const struct AttentionSpec &spec, const char *separator);  ///< "out,lse,weights"
 
 /// A kernel as the user asks for it: validated, every default filled in. Keys and names: design of the specification file.
 struct AttentionSpec {
@@ -23,12 +32,23 @@ struct AttentionSpec {
     int head_dim = 64;            ///< of query and key, 1 … 512
     int head_dim_v = 64;          ///< of value and output, 1 … 512
     int group = 1;                ///< query heads per key/value head; 0: any ratio, at run time
-    std::string scale = "rsqrt(head_dim)";  ///< that, or a positive number in its shortest form: "0.1"
+    std::string scale = "rsqrt(head_dim)";  ///< an expression of head_dim, or a positive number in its shortest form: "0.1"
     double softmax_scale = 0.125; ///< its value
-    Mask mask = Mask::none;
+    std::vector<ParamDeclaration> params;  ///< run-time arguments of mask, score and sink, in the order of the file
+    Expression mask;              ///< empty: every key is visible
+    Expression score;             ///< empty: the scaled logit
+    Normalizer normalizer = Normalizer::softmax;
+    std::string sink;             ///< the f32[h] parameter that holds a logit of each head without a value; "": none
+    bool block_mask = false;      ///< block_mask = "csr": the call gives the key blocks of each block of rows
+    int block_size_q = 128, block_size_kv = 128;  ///< of its blocks
     bool lse = true;              ///< outputs contains "lse"
+    PairsOutput pairs_output = PairsOutput::none;  ///< the one of outputs that is a matrix of pairs
     Algorithm algorithm = Algorithm::automatic;
     std::vector<std::string> targets = {"sse41", "avx2", "avx512"};  ///< of [targets] cpu, in this order; "auto" is all of them
+
+    std::string mask_text() const { return mask ? mask.text : "none"; }
+    std::string score_text() const { return score ? score.text : "s"; }
+    const ParamDeclaration *find_param(const std::string &name) const;  ///< or null
 
     /// One line that is equal for equal kernels on every machine; the name and the targets are not part of it.
     std::string canonical() const;
@@ -47,6 +67,7 @@ struct RawValue {
     std::string file;
     int line = 0, column = 0;         ///< where the value stands
     int key_column = 0;               ///< where its key stands, on the same line
+    int text_line = 0, text_column = 0;  ///< where the characters of a string begin
     std::string flag;                 ///< "--head-dim" where it comes from the command line
 };
 /// Keys as in the file, with their table: "kernel.head_dim", "targets.cpu". The keys that exist: keys.h.
@@ -56,7 +77,8 @@ using RawSpec = std::map<std::string, RawValue>;
 RawSpec read_spec_file(const std::string &path);
 /// The same for a text; file: its name in messages.
 RawSpec read_spec_text(const std::string &text, const std::string &file);
-/// Puts a flag's value ("--head-dim 64", argument name "--head-dim") under its key; it overrides what stands there.
+/// Puts a flag's value ("--head-dim 64", argument name "--head-dim") under its key; it overrides what stands there (declarations of
+/// params: those of the same name).
 /// The text is typed as TOML would type it where the key wants a number; lists are separated by commas.
 void set_spec_flag(RawSpec &raw, const std::string &key, const std::string &text, const std::string &flag);
 /// Checks every key and value and fills in the defaults. Throws Error(usage) that names key, value, expectation and cure.

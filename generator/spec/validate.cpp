@@ -1,7 +1,8 @@
-#include "generator/spec/error.h"
-#include "generator/spec/keys.h"
+#include "generator/spec/evaluate.h"
+#include "generator/spec/field.h"
 #include "generator/spec/nearest.h"
-#include "generator/spec/spec.h"
+#include "generator/spec/reserved.h"
+#include "generator/spec/validate_params.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -17,23 +19,6 @@ namespace attune {
 namespace {
 
 using Type = RawValue::Type;
-
-/// Words that cannot name a function in a header for C and C++: keywords of both, macros and functions that every program has.
-const std::set<std::string> &reserved_names() {
-    static const std::set<std::string> names = {
-        "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
-        "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const", "const_cast", "consteval",
-        "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum",
-        "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable",
-        "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public",
-        "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "sizeof", "static", "static_assert",
-        "static_cast", "struct", "switch", "template", "this", "thread_local", "throw", "true", "try", "typedef", "typeid", "typename",
-        "typeof", "typeof_unqual", "union", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
-        "NULL", "EOF", "assert", "errno", "linux", "unix", "i386", "main", "abort", "abs", "calloc", "cos", "exit", "exp", "exp2", "expf",
-        "fabs", "floor", "fprintf", "free", "getenv", "log", "log2", "logf", "malloc", "memcmp", "memcpy", "memmove", "memset", "pow",
-        "printf", "read", "realloc", "sin", "sqrt", "sqrtf", "strcmp", "strlen", "tanh", "write"};
-    return names;
-}
 
 /// What people write for our names of types.
 const char *type_alias(const std::string &word) {
@@ -49,32 +34,6 @@ const char *type_alias(const std::string &word) {
 bool contains(const std::vector<std::string> &words, const std::string &word) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
-
-/// The value in a message: strings are quoted where they look like something else or are empty.
-std::string shown(const RawValue &value, bool quoted = false) {
-    return value.text.empty() || (value.type == Type::string && quoted) ? fmt::format("\"{}\"", value.text) : value.text;
-}
-
-/// A key with its value: where an error points to.
-struct Field {
-    const SpecKey &key;
-    const RawValue &value;
-
-    std::string argument() const { return value.flag.empty() ? key.shown() : value.flag; }
-
-    [[noreturn]] void fail(const std::string &found, const std::string &cure = "", const std::string &problem = "",
-                           const std::string &expected = "", ErrorCode code = ErrorCode::usage) const {
-        throw Error({.code = code,
-                     .argument = argument(),
-                     .value = found,
-                     .expected = expected.empty() ? key.expected() : expected,
-                     .cure = cure.empty() ? key.cure : cure,
-                     .file = value.file,
-                     .line = value.line,
-                     .column = value.column,
-                     .problem = problem});
-    }
-};
 
 // ---- one function a kind of key --------------------------------------------------------------------------------------------
 
@@ -108,7 +67,7 @@ std::string check_identifier(const Field &field) {
         field.fail(shown(value, true));
     if (name[0] == '_' || name.find("__") != std::string::npos)
         field.fail(name, "", "", "a C identifier without leading or double underscores, which are reserved");
-    if (reserved_names().contains(name)) field.fail(name, "choose another name", "", "a C identifier that is no word of C or C++ or its library");
+    if (is_reserved_in_c(name)) field.fail(name, "choose another name", "", "a C identifier that is no word of C or C++ or its library");
     return name;
 }
 
@@ -132,22 +91,49 @@ std::optional<int64_t> check_integer_or_word(const Field &field) {
     return check_integer(field);
 }
 
-/// The number, or nothing for the word.
-std::optional<double> check_scale(const Field &field) {
-    const auto &[key, value] = field;
-    std::string text = value.text;
-    text.erase(std::remove_if(text.begin(), text.end(), [](char c) { return c == ' ' || c == '\t'; }), text.end());
-    if (value.type == Type::string && contains(key.allowed, text)) return std::nullopt;
-    if (value.type == Type::string && text == "1/sqrt(head_dim)") field.fail(text, "write rsqrt(head_dim)");
-    if (value.type != Type::string && value.type != Type::integer && value.type != Type::real) field.fail(shown(value));
-    if (value.type == Type::real) text.erase(std::remove(text.begin(), text.end(), '_'), text.end());  // 1_000.5
-    if (text.starts_with('+')) text.erase(0, 1);
-    double number = 0;
-    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool is_number = status == std::errc() && end == text.data() + text.size();
+struct Scale {
+    double value;
+    std::string text;  ///< the expression, or the number in its shortest form
+};
+
+Scale check_scale(const Field &field, int head_dim) {
+    const RawValue &value = field.value;
+    Scale scale;
+    if (value.type == Type::string) {
+        ExpressionContext context = field.expression_context(ExprType::real, nullptr);
+        context.allow_head_dim = true;
+        const Expression expression = parse_expression(value.text, context);
+        Bindings bindings;
+        bindings[Variable::head_dim] = head_dim;
+        scale.value = evaluate(expression.root, bindings, {}).real;
+        scale.text = mentions(expression.root, Variable::head_dim) ? expression.text : fmt::format("{}", scale.value);
+    } else if (value.type == Type::integer || value.type == Type::real) {
+        std::string text = value.text;
+        text.erase(std::remove(text.begin(), text.end(), '_'), text.end());  // 1_000.5
+        if (text.starts_with('+')) text.erase(0, 1);
+        const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), scale.value);
+        if (status != std::errc() || end != text.data() + text.size()) scale.value = std::numeric_limits<double>::quiet_NaN();
+        scale.text = fmt::format("{}", scale.value);
+    } else {
+        field.fail(shown(value));
+    }
     // Kernels hold it, times log2(e), in f32; written so that NaN fails.
-    if (!is_number || !(number >= 1e-30 && number <= 1e30)) field.fail(shown(value, !is_number && value.flag.empty()));
-    return number;
+    if (!(scale.value >= 1e-30 && scale.value <= 1e30)) field.fail(shown(value));
+    return scale;
+}
+
+/// Nothing for "none", "true" and "s" (`nothing`): the kernel is then the same as without the key.
+Expression check_expression(const Field &field, const std::vector<ParamDeclaration> &params, ExprType wanted, const char *nothing) {
+    const RawValue &value = field.value;
+    if (value.type == Type::boolean && wanted == ExprType::boolean)
+        return value.text == "true" ? Expression() : Expression{make_boolean(false), "false"};
+    if (value.type != Type::string) field.fail(shown(value));
+    const size_t first = value.text.find_first_not_of(" \t\r\n"), last = value.text.find_last_not_of(" \t\r\n");
+    if (first != std::string::npos && value.text.substr(first, last + 1 - first) == "none") return {};
+    ExpressionContext context = field.expression_context(wanted, &params);
+    context.allow_s = wanted == ExprType::real;
+    Expression expression = parse_expression(value.text, context);
+    return expression.text == nothing ? Expression() : expression;
 }
 
 std::vector<std::string> check_words(const Field &field, ErrorCode later_code = ErrorCode::usage) {
@@ -160,6 +146,21 @@ std::vector<std::string> check_words(const Field &field, ErrorCode later_code = 
             field.fail(shown(value), fmt::format("write {} once", item), fmt::format("{} has {} twice", field.argument(), item));
     }
     return value.items;
+}
+
+/// [q, kv]
+std::pair<int, int> check_sizes(const Field &field) {
+    const auto &[key, value] = field;
+    if (value.type != Type::array || value.items.size() != 2) field.fail(shown(value, true));
+    int sizes[2] = {};
+    for (size_t i = 0; i < 2; i++) {
+        const std::string &item = value.items[i];
+        const auto [end, status] = std::from_chars(item.data(), item.data() + item.size(), sizes[i]);
+        if (status != std::errc() || end != item.data() + item.size() || sizes[i] < key.low || sizes[i] > key.high ||
+            sizes[i] % key.low != 0)
+            field.fail(shown(value), "", fmt::format("{} has {}", field.argument(), item.empty() ? "\"\"" : item));
+    }
+    return {sizes[0], sizes[1]};
 }
 
 // ---- keys that are not in the table, or not in this version ----------------------------------------------------------------
@@ -181,9 +182,12 @@ void check_key(const std::string &key, const RawValue &value) {
     const size_t dot = key.find('.');
     const std::string table = dot == std::string::npos || key[0] == '"' ? "" : key.substr(0, dot);
     const std::string name = table.empty() ? key : key.substr(dot + 1);
-    const std::vector<std::string> tables = {"kernel", "targets"};
+    const std::vector<std::string> tables = {"kernel", "params", "targets"};
+    if (table == "params" || (key == "params" && !value.flag.empty())) return;
+    if (key == "kernel.params")
+        fail_key(name, value, "key params stands in [kernel]", "a table [params]", "write [params], and NAME = \"TYPE\" below it");
 
-    if (const SpecKey *known = find_spec_key(key)) {
+    if (const SpecKey *known = find_spec_key(key); known && known->kind != KeyKind::declarations) {
         if (known->kind != KeyKind::later) return;
         const std::string what = value.flag.empty() ? (known->name[0] ? "key " + name : "table [" + name + "]") : "flag " + value.flag;
         const std::string where = known->name[0] ? table : "kernel";
@@ -199,8 +203,8 @@ void check_key(const std::string &key, const RawValue &value) {
                 fail_key(name, value, fmt::format("key {} stands outside a table", name), fmt::format("it in [{}]", t),
                          fmt::format("put it under [{}]", t));
         const std::string guess = nearest(name, tables);
-        fail_key(name, value, fmt::format("unknown {} {}", value.type == Type::table ? "table" : "key", name), "[kernel] or [targets]",
-                 guess.empty() ? "remove it" : fmt::format("did you mean [{}]", guess));
+        fail_key(name, value, fmt::format("unknown {} {}", value.type == Type::table ? "table" : "key", name),
+                 "[kernel], [params] or [targets]", guess.empty() ? "remove it" : fmt::format("did you mean [{}]", guess));
     }
     std::vector<std::string> candidates;
     for (const SpecKey &k : spec_keys())
@@ -209,6 +213,25 @@ void check_key(const std::string &key, const RawValue &value) {
     fail_key(name, value, fmt::format("unknown key {} in [{}]", name.empty() ? "\"\"" : name, table),
              fmt::format("one of {}", fmt::join(spec_key_names(table), ", ")),
              guess.empty() ? "remove it" : fmt::format("did you mean {}", guess));
+}
+
+// ---- keys that depend on others --------------------------------------------------------------------------------------------
+
+void check_outputs(const Field &field, AttentionSpec &spec) {
+    const auto outputs = check_words(field);
+    if (!contains(outputs, "out")) field.fail(shown(field.value), "", "", "a list with \"out\", and \"lse\" where it is wanted");
+    spec.lse = contains(outputs, "lse");
+    for (const PairsOutput p : {PairsOutput::logits_raw, PairsOutput::logits_biased, PairsOutput::logits, PairsOutput::weights}) {
+        if (!contains(outputs, pairs_output_name(p))) continue;
+        if (spec.pairs_output != PairsOutput::none)
+            field.fail(shown(field.value), "keep one of them, and make another kernel for the other",
+                       fmt::format("{} has {} and {}", field.argument(), pairs_output_name(spec.pairs_output), pairs_output_name(p)),
+                       "one matrix of all pairs");
+        spec.pairs_output = p;
+    }
+    if (spec.lse && spec.normalizer == Normalizer::sigmoid)
+        field.fail(shown(field.value), "remove lse", fmt::format("{} has lse with normalizer sigmoid", field.argument()),
+                   "no lse, as sigmoid weights have no sum");
 }
 
 }  // namespace
@@ -244,24 +267,39 @@ AttentionSpec validate_spec(const RawSpec &raw) {
     if (const auto field = find("kernel.group")) spec.group = static_cast<int>(check_integer_or_word(*field).value_or(0));
 
     spec.softmax_scale = 1 / std::sqrt(static_cast<double>(spec.head_dim));
-    if (const auto field = find("kernel.scale"))
-        if (const auto number = check_scale(*field)) {
-            spec.softmax_scale = *number;
-            spec.scale = fmt::format("{}", *number);
-        }
+    if (const auto field = find("kernel.scale")) {
+        const Scale scale = check_scale(*field, spec.head_dim);
+        spec.softmax_scale = scale.value;
+        spec.scale = scale.text;
+    }
 
-    if (const auto field = find("kernel.mask")) {
-        const RawValue &value = field->value;
-        const bool everything = value.text == "true" && (value.type == Type::string || value.type == Type::boolean);
-        const std::string name = everything ? "none" : word(*field);
-        for (const Mask mask : {Mask::none, Mask::causal, Mask::causal_top_left})
-            if (name == mask_name(mask)) spec.mask = mask;
+    const std::vector<DeclaredParam> declared = declared_params(raw);
+    spec.params = check_params(declared);
+    if (const auto field = find("kernel.mask")) spec.mask = check_expression(*field, spec.params, ExprType::boolean, "true");
+    if (const auto field = find("kernel.score")) spec.score = check_expression(*field, spec.params, ExprType::real, "s");
+    if (const auto field = find("kernel.normalizer")) {
+        const std::string name = word(*field);
+        for (const Normalizer n : {Normalizer::softmax, Normalizer::softmax_plus_one, Normalizer::sigmoid})
+            if (name == normalizer_name(n)) spec.normalizer = n;
     }
-    if (const auto field = find("kernel.outputs")) {
-        const auto outputs = check_words(*field);
-        if (!contains(outputs, "out")) field->fail(shown(field->value), "", "", "a list with \"out\", and \"lse\" where it is wanted");
-        spec.lse = contains(outputs, "lse");
+    if (const auto field = find("kernel.sink")) check_sink(*field, spec);
+    refuse_unused(spec, declared);
+
+    if (const auto field = find("kernel.outputs"))
+        check_outputs(*field, spec);
+    else
+        spec.lse = spec.normalizer != Normalizer::sigmoid;
+    if (const auto field = find("kernel.block_mask")) spec.block_mask = word(*field) == "csr";
+    if (const auto field = find("kernel.block_size")) {
+        std::tie(spec.block_size_q, spec.block_size_kv) = check_sizes(*field);
+        if (!spec.block_mask)
+            field->fail(shown(field->value), "remove it, or write block_mask = \"csr\"",
+                        fmt::format("{} is given without a block mask", field->argument()), "it beside block_mask");
     }
+    if (spec.block_mask && spec.pairs_output != PairsOutput::none && spec.pairs_output != PairsOutput::logits_raw)
+        find("kernel.outputs")->fail(pairs_output_name(spec.pairs_output), "remove it, or the block mask",
+                                     fmt::format("outputs has {} with a block mask", pairs_output_name(spec.pairs_output)),
+                                     "logits_raw beside block_mask, as the lists are not looked at there");
     if (const auto field = find("kernel.phases"))
         if (check_words(*field).empty()) field->fail(shown(field->value));
     if (const auto field = find("kernel.algorithm")) {

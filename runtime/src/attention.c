@@ -26,9 +26,11 @@ attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attent
     attune_call call;
     attune_status status = prepare(kernel, args, &call);
     if (!status)
+        status = attune_check_params(kernel, args);
+    if (!status)
         status = attune_check_memory(kernel, args, call.workspace_bytes);
     if (!status)
-        status = attune_run_phase(&call, call.bound_tasks, attune_bound_task);
+        status = attune_run_phase(&call, call.norm_tasks, attune_norm_task);
     if (!status)
         status = attune_run_phase(&call, call.row_tasks, attune_rows_task);
     return status;

@@ -20,8 +20,8 @@ static int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/// Floats in a cache line: key bounds of heads and sequences start on one, and are padded to one.
-enum { bound_pad = 16 };
+/// Floats in a cache line: key norms of heads and sequences start on one, and are padded to one.
+enum { norm_pad = 16 };
 
 int64_t attune_first_row(const attune_call *call, const int32_t *cu_seqlens, int64_t batch) {
     return call->is_packed ? cu_seqlens[batch] : 0;
@@ -54,7 +54,7 @@ static int64_t first_block(const attune_call *call, int64_t batch) {
 
 attune_block attune_find_block(const attune_call *call, int64_t task) {
     // Order: sequence, head, block. Neighbouring tasks share keys and values, which are then still in the cache.
-    int64_t heads = call->args->num_heads, low = 0, high = call->args->batch;
+    int64_t heads = call->head_blocks, low = 0, high = call->args->batch;
     if (!call->is_packed)
         low = task / (call->blocks_per_sequence * heads);
     else
@@ -67,7 +67,7 @@ attune_block attune_find_block(const attune_call *call, int64_t task) {
         }
     int64_t blocks = first_block(call, low + 1) - first_block(call, low);
     int64_t rest = task - first_block(call, low) * heads;
-    attune_block found = {low, rest / blocks, rest % blocks};
+    attune_block found = {low, rest / blocks * call->variant->fold, rest % blocks};
     // The last rows see the most keys. Heaviest first leaves the light blocks to fill the gaps at the end of the call.
     if (call->is_causal)
         found.block = blocks - 1 - found.block;
@@ -88,8 +88,10 @@ static void plan_work(attune_call *call) {
     const attune_attention_args *a = call->args;
     call->blocks_per_sequence = divide_up(a->seq_len_q, call->variant->block_q);
     // Both factors are below 2^31 (attune_check_shape), so nothing here overflows.
-    call->row_tasks = first_block(call, a->batch) * a->num_heads;
-    call->bound_tasks = call->variant->fixed ? a->batch * a->num_kv_heads : 0;
+    call->head_blocks = a->num_heads / call->variant->fold;
+    call->row_tasks = first_block(call, a->batch) * call->head_blocks;
+    call->norm_blocks = divide_up(longest_keys(call), ATTUNE_NORM_BLOCK);
+    call->norm_tasks = call->variant->fixed ? a->batch * a->num_kv_heads * call->norm_blocks : 0;
 
     const attune_exec *exec = a->exec;
     int64_t num_threads = exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads();
@@ -103,30 +105,90 @@ static bool plan_workspace(attune_call *call) {
     const attune_attention_args *a = call->args;
     const attune_kernel_variant *v = call->variant;
     // Packed sequences: sequence b starts at 16 * (ceil(row / 16) + b), with room for ceil(length / 16) * 16, as above.
-    call->bound_head_stride =
-        call->is_packed ? bound_pad * (divide_up(a->seq_len_kv, bound_pad) + a->batch) : round_up(a->seq_len_kv, bound_pad);
-    call->bound_batch_stride = call->bound_head_stride * a->num_kv_heads;
-    call->row_array_bytes = (size_t)round_up((int64_t)v->block_q * 4, 64);
+    call->norm_head_stride =
+        call->is_packed ? norm_pad * (divide_up(a->seq_len_kv, norm_pad) + a->batch) : round_up(a->seq_len_kv, norm_pad);
+    call->norm_batch_stride = call->norm_head_stride * a->num_kv_heads;
+    call->row_array_bytes = (size_t)round_up((int64_t)v->block_q * v->fold * 4, 64);
 
     // 2^31 keys * 2^31 bytes a key fit into 128 bits together with all that is added and multiplied here.
     typedef unsigned __int128 wide;
-    wide key_block = (wide)max(v->scratch_key_block, 1);
-    wide keys = ((wide)longest_keys(call) + key_block - 1) / key_block * key_block;
-    wide scratch = ((wide)v->scratch_bytes + (wide)v->scratch_bytes_per_key * keys + 63) / 64 * 64;
-    wide slot = 4 * (wide)call->row_array_bytes + scratch;
-    wide bounds = v->fixed ? (wide)call->bound_batch_stride * (call->is_packed ? 1 : (wide)a->batch) * sizeof(float) : 0;
-    wide limit = SIZE_MAX / 2;
-    if (keys > limit || scratch > limit || slot * (wide)call->num_workers > limit || bounds > limit)
+    const wide limit = SIZE_MAX / 2;
+    wide chunks = ((wide)longest_keys(call) + (wide)v->block_kv - 1) / (wide)v->block_kv, tiles = (wide)(v->block_kv / v->tile_kv);
+    wide visits = chunks * (wide)(1 + v->strips) * 4, first_keys = chunks * tiles * 4, states = chunks * tiles * (wide)v->strips;
+    visits = (visits + 63) / 64 * 64, first_keys = (first_keys + 63) / 64 * 64, states = (states + 63) / 64 * 64;
+    wide chunk_list = (chunks * 4 + 63) / 64 * 64;  // flags take less
+    wide scratch = ((wide)v->scratch_bytes + (wide)v->scratch_bytes_per_key * chunks * (wide)v->block_kv + 63) / 64 * 64;
+    wide slot = 4 * (wide)call->row_array_bytes + 2 * visits + 2 * chunk_list + first_keys + states + scratch;
+    wide norms = v->fixed ? (wide)call->norm_batch_stride * (call->is_packed ? 1 : (wide)a->batch) * sizeof(float) : 0;
+    if (slot > limit || slot * (wide)call->num_workers > limit || norms > limit)
         return false;
-    wide workspace = bounds + slot * (wide)call->num_workers;
+    wide workspace = norms + slot * (wide)call->num_workers;
     if (workspace > limit)
         return false;
 
-    call->bound_bytes = (size_t)bounds;
+    call->max_chunks = (int64_t)chunks;
+    call->visit_bytes = (size_t)visits;
+    call->first_key_bytes = (size_t)first_keys;
+    call->chunk_bytes = (size_t)chunk_list;
+    call->state_bytes = (size_t)states;
+    call->norm_bytes = (size_t)norms;
     call->scratch_bytes = (size_t)scratch;
     call->slot_bytes = (size_t)slot;
     call->workspace_bytes = (size_t)workspace;
     return true;
+}
+
+/// Params as task functions take them: a pointer to each scalar, a buffer for each tensor, innermost dimension first.
+static void bind_params(attune_call *call) {
+    const attune_kernel *kernel = call->kernel;
+    for (uint32_t i = 0; i < kernel->num_params; i++) {
+        const attune_param *param = &kernel->params[i];
+        const uint8_t *member = (const uint8_t *)call->args->params + param->offset;
+        if (param->dimensions == 0) {
+            call->param_argument[i] = (void *)member;
+            continue;
+        }
+        const attune_tensor *tensor = (const attune_tensor *)member;
+        int64_t strides[ATTUNE_MAX_PARAM_DIMS];
+        attune_tensor_strides(param, tensor, strides);
+        attune_dimension *dim = call->param_dim[i];
+        for (int d = 0; d < param->dimensions; d++) {
+            const int64_t extent = param->dim[d] == ATTUNE_DIM_ONE ? 1 : tensor->extent[d];
+            dim[param->dimensions - 1 - d] = (attune_dimension){.extent = (int32_t)extent, .stride = extent > 1 ? (int32_t)strides[d] : 0};
+        }
+        call->param_buffer[i] = (attune_buffer){.host = (uint8_t *)tensor->data,
+                                                .type_code = param->type_code,
+                                                .type_bits = param->type_bits,
+                                                .type_lanes = 1,
+                                                .dimensions = param->dimensions,
+                                                .dim = dim};
+        call->param_argument[i] = &call->param_buffer[i];
+    }
+}
+
+void attune_tensor_strides(const attune_param *param, const attune_tensor *tensor, int64_t strides[ATTUNE_MAX_PARAM_DIMS]) {
+    bool is_dense = true;
+    for (int d = 0; d < param->dimensions; d++) {
+        is_dense = is_dense && (tensor->stride[d] == 0 || param->dim[d] == ATTUNE_DIM_ONE);
+        strides[d] = tensor->stride[d];
+    }
+    int64_t dense = 1;
+    for (int d = param->dimensions - 1; is_dense && d >= 0; d--) {
+        strides[d] = dense;
+        // Extents are bounded by attune_check_params where they are used; here an absurd one must only not overflow.
+        const int64_t extent = param->dim[d] == ATTUNE_DIM_ONE ? 1 : tensor->extent[d];
+        dense = extent > 0 && dense <= INT32_MAX ? dense * (extent <= INT32_MAX ? extent : INT32_MAX) : dense;
+    }
+}
+
+__int128 attune_tensor_span(const attune_param *param, const attune_tensor *tensor) {
+    int64_t strides[ATTUNE_MAX_PARAM_DIMS];
+    attune_tensor_strides(param, tensor, strides);
+    __int128 span = 1;
+    for (int d = 0; d < param->dimensions; d++)
+        if (param->dim[d] != ATTUNE_DIM_ONE)
+            span += (__int128)(tensor->extent[d] - 1) * strides[d];
+    return span;
 }
 
 attune_status attune_plan_call(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call) {
@@ -135,10 +197,11 @@ attune_status attune_plan_call(const attune_kernel *kernel, const attune_attenti
     if (status)
         return status;
     call->is_packed = args->cu_seqlens_q != NULL;
-    call->is_causal = kernel->info.mask && strncmp(kernel->info.mask, "causal", 6) == 0;
+    call->is_causal = kernel->info.mask && strstr(kernel->info.mask, "causal");
     call->group = args->num_heads / args->num_kv_heads;
     if (args->batch == 0 || args->seq_len_q == 0)
         return ATTUNE_OK;  // no work, no workspace
+    bind_params(call);
     plan_work(call);
     if (!plan_workspace(call))
         return attune_fail(ATTUNE_INDEX_RANGE, "workspace would exceed the address space; use fewer threads than %d or shorter sequences",
@@ -146,19 +209,33 @@ attune_status attune_plan_call(const attune_kernel *kernel, const attune_attenti
     return ATTUNE_OK;
 }
 
-attune_slot attune_find_slot(const attune_call *call, int32_t index) {
-    uint8_t *base = (uint8_t *)call->args->workspace + call->bound_bytes + (size_t)index * call->slot_bytes;
-    size_t array = call->row_array_bytes;
-    return (attune_slot){(float *)base,
-                         (int32_t *)(base + array),
-                         (int32_t *)(base + 2 * array),
-                         (float *)(base + 3 * array),
-                         {.base = base + 4 * array, .size = call->scratch_bytes}};
+/// The next `bytes` of a slot.
+static void *take(uint8_t **at, size_t bytes) {
+    void *taken = *at;
+    *at += bytes;
+    return taken;
 }
 
-float *attune_key_bounds(const attune_call *call, int64_t batch, int64_t kv_head) {
+attune_slot attune_find_slot(const attune_call *call, int32_t index) {
+    uint8_t *at = (uint8_t *)call->args->workspace + call->norm_bytes + (size_t)index * call->slot_bytes;
+    attune_slot slot = {0};
+    slot.reference = take(&at, call->row_array_bytes);
+    slot.row_class = take(&at, call->row_array_bytes);
+    slot.row_state = take(&at, call->row_array_bytes);
+    slot.lse = take(&at, call->row_array_bytes);
+    slot.full.entries = take(&at, call->visit_bytes);
+    slot.partial.entries = take(&at, call->visit_bytes);
+    slot.chunks = take(&at, call->chunk_bytes);
+    slot.chunk_full = take(&at, call->chunk_bytes);
+    slot.first_keys = take(&at, call->first_key_bytes);
+    slot.states = take(&at, call->state_bytes);
+    slot.scratch = (attune_scratch){.base = at, .size = call->scratch_bytes};
+    return slot;
+}
+
+float *attune_key_norms(const attune_call *call, int64_t batch, int64_t kv_head) {
     float *all = call->args->workspace;
     if (!call->is_packed)
-        return all + batch * call->bound_batch_stride + kv_head * call->bound_head_stride;
-    return all + kv_head * call->bound_head_stride + bound_pad * (divide_up(call->args->cu_seqlens_kv[batch], bound_pad) + batch);
+        return all + batch * call->norm_batch_stride + kv_head * call->norm_head_stride;
+    return all + kv_head * call->norm_head_stride + norm_pad * (divide_up(call->args->cu_seqlens_kv[batch], norm_pad) + batch);
 }

@@ -6,11 +6,21 @@
 
 #include <stdbool.h>
 
+/// Chunks of keys to visit: `count` columns of (chunk, state of each strip), see attune/kernel.h.
+typedef struct attune_visit_list {
+    int32_t *entries;
+    int64_t count;
+} attune_visit_list;
+
 /// A worker's part of the workspace.
 typedef struct attune_slot {
     float *reference;
     int32_t *row_class, *row_state;
     float *lse;
+    // The visits of a block, and what they are made from. Their size goes with the chunks of a sequence.
+    attune_visit_list full, partial;
+    int32_t *chunks, *first_keys;
+    uint8_t *chunk_full, *states;
     attune_scratch scratch;
 } attune_slot;
 
@@ -22,27 +32,42 @@ typedef struct attune_call {
     bool is_causal;  ///< later rows are heavier
     int64_t group;   ///< query heads a key/value head
 
-    // Work: task t is a block of block_q rows of one head; see attune_find_block.
+    // The kernel's params as task functions take them: buffers of the tensors, and the argument of each.
+    attune_buffer param_buffer[ATTUNE_MAX_PARAMS];
+    attune_dimension param_dim[ATTUNE_MAX_PARAMS][ATTUNE_MAX_PARAM_DIMS];
+    void *param_argument[ATTUNE_MAX_PARAMS];
+
+    // Work: task t is a block of block_q positions of `fold` heads; see attune_find_block.
+    int64_t head_blocks;          ///< num_heads / fold
     int64_t blocks_per_sequence;  ///< when not packed
-    int64_t row_tasks, bound_tasks;
+    int64_t row_tasks, norm_tasks;
+    int64_t norm_blocks;  ///< of a sequence's keys
     int32_t num_workers;
     attune_parallel_for parallel_for;
     void *parallel_context;
 
-    // Workspace: key bounds, then a slot a worker. Bytes, except the strides of the key bounds (floats).
-    int64_t bound_head_stride, bound_batch_stride;
-    size_t bound_bytes, row_array_bytes, scratch_bytes, slot_bytes, workspace_bytes;
+    // Workspace: key norms, then a slot a worker. Bytes, except the strides of the key norms (floats) and max_chunks.
+    int64_t norm_head_stride, norm_batch_stride, max_chunks;
+    size_t norm_bytes, row_array_bytes, visit_bytes, first_key_bytes, chunk_bytes, state_bytes, scratch_bytes, slot_bytes, workspace_bytes;
 } attune_call;
 
-/// Fills `call` from args whose shapes passed attune_check_shape; looks at no tensor and no workspace.
+/// Keys of one norm task.
+enum { ATTUNE_NORM_BLOCK = 4096 };
+
+/// Fills `call` from args whose shapes passed attune_check_shape; looks at no tensor and no workspace. `call` points into itself.
 attune_status attune_plan_call(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call);
+
+/// The strides of a tensor parameter, those of dense C order where it has none.
+void attune_tensor_strides(const attune_param *param, const attune_tensor *tensor, int64_t strides[ATTUNE_MAX_PARAM_DIMS]);
+/// Elements from the first to the last one of a tensor parameter, both included; its strides must not be negative.
+__int128 attune_tensor_span(const attune_param *param, const attune_tensor *tensor);
 
 /// The part of the workspace of worker `index`.
 attune_slot attune_find_slot(const attune_call *call, int32_t index);
-/// Where the key bounds of a sequence and a key/value head start, 64-byte aligned.
-float *attune_key_bounds(const attune_call *call, int64_t batch, int64_t kv_head);
+/// Where the key norms of a sequence and a key/value head start, 64-byte aligned.
+float *attune_key_norms(const attune_call *call, int64_t batch, int64_t kv_head);
 
-/// A block of query rows. `block` may be past the sequence's last one (packed sequences: a task more than needed).
+/// A block of query rows; `head` is its first. `block` may be past the sequence's last one (packed sequences: a task more than needed).
 typedef struct attune_block {
     int64_t batch, head, block;
 } attune_block;

@@ -2,6 +2,7 @@
 
 #include "cpu.h"
 #include "status.h"
+#include "visits.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,10 +28,26 @@ static uint32_t missing_feature(const attune_kernel_variant *variant) {
     return missing & (0u - missing);
 }
 
+static bool params_are_bounded(const attune_kernel *kernel) {
+    for (uint32_t i = 0; kernel->num_params <= ATTUNE_MAX_PARAMS && i < kernel->num_params; i++)
+        if (kernel->params[i].dimensions > ATTUNE_MAX_PARAM_DIMS || kernel->params[i].offset >= kernel->params_size)
+            return false;
+    return kernel->num_params <= ATTUNE_MAX_PARAMS;
+}
+
 /// What a generator never writes, but a damaged or hand-made table may hold.
-static bool is_well_formed(const attune_kernel_variant *v) {
-    bool fixed_is_whole = v->fixed ? v->key_bound && v->row_reference : true;
-    return v->exact && fixed_is_whole && v->block_q > 0 && v->scratch_bytes >= 0 && v->scratch_bytes_per_key >= 0;
+static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_variant *v) {
+    const bool writes_pairs = kernel->info.pairs && *kernel->info.pairs;
+    bool functions_are_there = v->exact && (!v->fixed || (v->key_norms && v->row_reference)) && (!writes_pairs || v->pairs);
+    bool tiles_are_whole = v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->block_kv / v->tile_kv <= 256;
+    bool strips_are_whole =
+        v->strip_rows > 0 && v->block_q > 0 && v->fold > 0 && (int64_t)v->strip_rows * v->strips >= (int64_t)v->block_q * v->fold;
+    bool heads_are_whole = v->fold == 1 || v->fold == kernel->info.group;
+    bool ranges_are_few = !v->key_ranges || (v->num_ranges >= 0 && v->num_ranges <= ATTUNE_MAX_RANGES);
+    bool lists_fit = !kernel->block_size_kv || (kernel->block_size_q == v->block_q && kernel->block_size_kv % v->block_kv == 0 &&
+                                                v->fold == 1 && kernel->params_size >= sizeof(attune_block_mask));
+    return functions_are_there && tiles_are_whole && strips_are_whole && heads_are_whole && ranges_are_few && lists_fit &&
+           params_are_bounded(kernel) && v->scratch_bytes >= 0 && v->scratch_bytes_per_key >= 0;
 }
 
 attune_status attune_check_kernel(const attune_kernel *kernel) {
@@ -98,7 +115,7 @@ attune_status attune_choose_variant(const attune_kernel *kernel, const attune_ke
     attune_status status = is_forced ? find_forced(kernel, forced, variant) : find_best(kernel, variant);
     if (status)
         return status;
-    if (!is_well_formed(*variant))
+    if (!is_well_formed(kernel, *variant))
         return attune_fail(ATTUNE_INTERNAL, "kernel %s has a damaged table for %s; generate it again", kernel->info.name,
                            (*variant)->target);
 

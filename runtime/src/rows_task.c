@@ -1,128 +1,154 @@
 #include "rows_task.h"
 
+#include "arguments.h"
+#include "visits.h"
+
 #include <math.h>
 #include <string.h>
 
-/// A buffer and its dimensions in one piece of stack, innermost first.
-typedef struct slice {
-    attune_buffer buffer;
-    attune_dimension dim[2];
-} slice;
-
-enum { type_int = 0, type_float = 2 };
-
-/// `count` elements without gaps.
-static attune_buffer *row_array(slice *s, uint8_t type_code, void *data, int64_t count) {
-    s->dim[0] = (attune_dimension){.extent = (int32_t)count, .stride = 1};
-    s->buffer = (attune_buffer){.host = data, .type_code = type_code, .type_bits = 32, .type_lanes = 1, .dimensions = 1, .dim = s->dim};
-    return &s->buffer;
-}
-
-/// Rows first .. first + count - 1 of one head of one sequence.
-static attune_buffer *head_rows(slice *s, const attune_call *call, const void *tensor, const int64_t stride[3], int64_t row_elements,
-                                int64_t batch, int64_t head, int64_t first, int64_t count) {
-    int64_t offset = (call->is_packed ? 0 : batch * stride[0]) + head * stride[1] + first * stride[2];
-    // One row has no neighbour to step to, and its unused stride may be anything.
-    int32_t row_stride = (int32_t)(count > 1 ? stride[2] : row_elements);
-    s->dim[0] = (attune_dimension){.extent = (int32_t)row_elements, .stride = 1};
-    s->dim[1] = (attune_dimension){.extent = (int32_t)count, .stride = row_stride};
+/// The keys or values first .. first + count - 1 of a head of a sequence.
+static attune_buffer *key_rows(attune_slice *s, const attune_call *call, const void *tensor, const int64_t stride[3], int64_t row_elements,
+                               int64_t batch, int64_t kv_head, int64_t first, int64_t count) {
+    first += attune_first_row(call, call->args->cu_seqlens_kv, batch);
+    int64_t offset = (call->is_packed ? 0 : batch * stride[0]) + kv_head * stride[1] + first * stride[2];
     const attune_kernel *k = call->kernel;
-    s->buffer = (attune_buffer){.host = (uint8_t *)tensor + offset * (k->type_bits / 8),
-                                .type_code = k->type_code,
-                                .type_bits = k->type_bits,
-                                .type_lanes = 1,
-                                .dimensions = 2,
-                                .dim = s->dim};
+    attune_matrix(s, k->type_code, k->type_bits, (uint8_t *)tensor + offset * (k->type_bits / 8), row_elements, count);
+    // One row has no neighbour to step to, and its unused stride may be anything.
+    s->dim[1].stride = (int32_t)(count > 1 ? stride[2] : row_elements);
     return &s->buffer;
 }
 
-static attune_buffer *key_rows(slice *s, const attune_call *call, int64_t batch, int64_t kv_head) {
-    const attune_attention_args *a = call->args;
-    return head_rows(s, call, a->key, a->stride_key, call->kernel->info.head_dim, batch, kv_head,
-                     attune_first_row(call, a->cu_seqlens_kv, batch), attune_keys_used(call, batch));
+/// The rows of a block: (elements, fold, positions).
+static attune_buffer *block_rows(attune_slice *s, const attune_call *call, const void *tensor, const int64_t stride[3],
+                                 int64_t row_elements, attune_block at, int64_t first, int64_t positions) {
+    int64_t offset = (call->is_packed ? 0 : at.batch * stride[0]) + at.head * stride[1] +
+                     (attune_first_row(call, call->args->cu_seqlens_q, at.batch) + first) * stride[2];
+    const attune_kernel *k = call->kernel;
+    const int64_t fold = call->variant->fold;
+    attune_matrix(s, k->type_code, k->type_bits, (uint8_t *)tensor + offset * (k->type_bits / 8), row_elements, fold);
+    s->dim[1].stride = (int32_t)(fold > 1 ? stride[1] : row_elements);
+    s->dim[2] = (attune_dimension){.extent = (int32_t)positions, .stride = (int32_t)(positions > 1 ? stride[2] : row_elements)};
+    s->buffer.dimensions = 3;
+    return &s->buffer;
 }
 
-int attune_bound_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
-    int64_t batch = index / call->args->num_kv_heads, kv_head = index % call->args->num_kv_heads;
-    int64_t keys = attune_keys_used(call, batch);
-    if (keys == 0 || attune_rows_used(call, batch) == 0)
+int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
+    const attune_attention_args *a = call->args;
+    int64_t block = index % call->norm_blocks, head = index / call->norm_blocks;
+    int64_t batch = head / a->num_kv_heads, kv_head = head % a->num_kv_heads;
+    int64_t first = block * ATTUNE_NORM_BLOCK, keys = attune_keys_used(call, batch) - first;
+    if (keys > ATTUNE_NORM_BLOCK)
+        keys = ATTUNE_NORM_BLOCK;
+    if (keys <= 0 || attune_rows_used(call, batch) == 0)
         return 0;
-    slice key, bound;
-    *stage = "key_bound";
+    attune_slice key, norms;
+    *stage = "key_norms";
     slot->scratch.used = 0;
-    return call->variant->key_bound(&slot->scratch, key_rows(&key, call, batch, kv_head),
-                                    row_array(&bound, type_float, attune_key_bounds(call, batch, kv_head), keys));
+    attune_scratch *scratch = &slot->scratch;
+    void *arguments[] = {&scratch, key_rows(&key, call, a->key, a->stride_key, call->kernel->info.head_dim, batch, kv_head, first, keys),
+                         attune_array(&norms, ATTUNE_TYPE_FLOAT, 32, attune_key_norms(call, batch, kv_head) + first, keys)};
+    return call->variant->key_norms(arguments);
 }
 
-/// Where row `row` of a head starts in output, and in lse.
-static uint8_t *output_row(const attune_call *call, attune_block at, int64_t row) {
+/// Where row `row` of the block starts in output, and in lse: row r is position `begin` + r / fold of head at.head + r % fold.
+static uint8_t *output_row(const attune_call *call, attune_block at, int64_t head, int64_t position) {
     const attune_attention_args *a = call->args;
-    int64_t offset = (call->is_packed ? 0 : at.batch * a->stride_output[0]) + at.head * a->stride_output[1] +
-                     (attune_first_row(call, a->cu_seqlens_q, at.batch) + row) * a->stride_output[2];
+    int64_t offset = (call->is_packed ? 0 : at.batch * a->stride_output[0]) + head * a->stride_output[1] +
+                     (attune_first_row(call, a->cu_seqlens_q, at.batch) + position) * a->stride_output[2];
     return (uint8_t *)a->output + offset * (call->kernel->type_bits / 8);
 }
-static float *lse_row(const attune_call *call, attune_block at, int64_t row) {
+static float *lse_row(const attune_call *call, attune_block at, int64_t head, int64_t position) {
     const attune_attention_args *a = call->args;
-    return a->lse + (call->is_packed ? 0 : at.batch * a->stride_lse[0]) + at.head * a->stride_lse[1] +
-           (attune_first_row(call, a->cu_seqlens_q, at.batch) + row) * a->stride_lse[2];
+    return a->lse + (call->is_packed ? 0 : at.batch * a->stride_lse[0]) + head * a->stride_lse[1] +
+           (attune_first_row(call, a->cu_seqlens_q, at.batch) + position) * a->stride_lse[2];
 }
 
-/// Rows that see no key or are not in use: all bits zero is +0 in every type.
+/// Rows of positions begin .. end - 1 that see no key or are not in use: all bits zero is +0 in every type.
 static void write_empty_rows(const attune_call *call, attune_block at, int64_t begin, int64_t end) {
     size_t bytes = (size_t)call->kernel->info.head_dim_v * (call->kernel->type_bits / 8);
-    for (int64_t row = begin; row < end; row++) {
-        memset(output_row(call, at, row), 0, bytes);
-        if (call->args->lse)
-            *lse_row(call, at, row) = -INFINITY;
-    }
+    for (int64_t position = begin; position < end; position++)
+        for (int64_t head = at.head; head < at.head + call->variant->fold; head++) {
+            memset(output_row(call, at, head, position), 0, bytes);
+            if (call->args->lse)
+                *lse_row(call, at, head, position) = -INFINITY;
+        }
 }
 
-static int count_class(const int32_t *classes, int64_t rows, int32_t wanted) {
-    int count = 0;
+static bool has_class(const int32_t *classes, int64_t rows, int32_t wanted) {
     for (int64_t i = 0; i < rows; i++)
-        count += classes[i] == wanted;
-    return count;
+        if (classes[i] == wanted)
+            return true;
+    return false;
 }
 
-/// The block's rows begin .. begin + rows - 1 by the kernel, rows and keys >= 1.
-static int run_kernel(const attune_call *call, attune_slot *slot, attune_block at, int64_t begin, int64_t rows, const char **stage) {
+static attune_buffer *visit_buffer(attune_slice *s, const attune_call *call, attune_visit_list list) {
+    return attune_matrix(s, ATTUNE_TYPE_INT, 32, list.entries, 1 + call->variant->strips, list.count);
+}
+
+/// Asks for the block's query rows while its visits are listed: they are touched once, row by row, and rows of several heads are more
+/// streams than hardware foresees (window of 256 keys, head_dim 128: 8 % of the time were misses).
+static void prefetch_rows(const attune_buffer *rows) {
+    enum { line = 64 };
+    const int64_t element = rows->type_bits / 8, row_bytes = rows->dim[0].extent * element;
+    for (int64_t position = 0; position < rows->dim[2].extent; position++)
+        for (int64_t head = 0; head < rows->dim[1].extent; head++) {
+            const uint8_t *row = rows->host + (position * rows->dim[2].stride + head * rows->dim[1].stride) * element;
+            for (int64_t byte = 0; byte < row_bytes; byte += line)
+                __builtin_prefetch(row + byte, 0, 2);
+        }
+}
+
+/// The block's positions begin .. begin + positions - 1 by the kernel, positions >= 1.
+static int run_kernel(const attune_call *call, attune_slot *slot, attune_block at, int64_t begin, int64_t positions, const char **stage) {
     const attune_attention_args *a = call->args;
     const attune_kernel_variant *v = call->variant;
     const attune_kernel_info *info = &call->kernel->info;
-    int64_t kv_head = at.head / call->group, keys = attune_keys_used(call, at.batch);
-    int32_t b = (int32_t)at.batch, h = (int32_t)at.head, hkv = (int32_t)kv_head, q_begin = (int32_t)begin;
-    int32_t seq_len_q = (int32_t)attune_rows_used(call, at.batch), seq_len_kv = (int32_t)keys;
-    int64_t first_q = attune_first_row(call, a->cu_seqlens_q, at.batch), first_kv = attune_first_row(call, a->cu_seqlens_kv, at.batch);
+    int64_t kv_head = at.head / call->group, keys = attune_keys_used(call, at.batch), rows = positions * v->fold;
+    attune_block_arguments block = {.scratch = &slot->scratch,
+                                    .batch = (int32_t)at.batch,
+                                    .head = (int32_t)at.head,
+                                    .kv_head = (int32_t)kv_head,
+                                    .q_begin = (int32_t)begin,
+                                    .seq_len_q = (int32_t)attune_rows_used(call, at.batch),
+                                    .seq_len_kv = (int32_t)keys,
+                                    .num_positions = (int32_t)positions};
+    attune_slice s[10], norms;
+    attune_buffer *query = block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, at, begin, positions);
+    prefetch_rows(query);
+    int64_t num_chunks = 0;
+    int code = keys > 0 ? attune_find_chunks(call, slot, &block, &num_chunks, stage) : 0;
+    if (!code)
+        code = attune_list_visits(call, slot, &block, num_chunks, v->fixed || v->exact_splits, stage);
+    if (code)
+        return code;
 
-    slice s[8];
-    attune_buffer *query = head_rows(&s[0], call, a->query, a->stride_query, info->head_dim, at.batch, at.head, first_q + begin, rows);
-    attune_buffer *key = key_rows(&s[1], call, at.batch, kv_head);
-    attune_buffer *value = head_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, kv_head, first_kv, keys);
-    attune_buffer *output = head_rows(&s[3], call, a->output, a->stride_output, info->head_dim_v, at.batch, at.head, first_q + begin, rows);
-    attune_buffer *reference = row_array(&s[4], type_float, slot->reference, rows);
-    attune_buffer *row_class = row_array(&s[5], type_int, slot->row_class, rows);
-    attune_buffer *row_state = row_array(&s[6], type_int, slot->row_state, rows);
+    attune_buffer *key = key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, kv_head, 0, keys);
+    attune_buffer *value = key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, kv_head, 0, keys);
+    attune_buffer *output = block_rows(&s[3], call, a->output, a->stride_output, info->head_dim_v, at, begin, positions);
+    attune_buffer *reference = attune_array(&s[4], ATTUNE_TYPE_FLOAT, 32, slot->reference, rows);
+    attune_buffer *row_class = attune_array(&s[5], ATTUNE_TYPE_INT, 32, slot->row_class, rows);
+    attune_buffer *row_state = attune_array(&s[6], ATTUNE_TYPE_INT, 32, slot->row_state, rows);
     // Kernels may assume that lse has stride 1, and always write it.
-    attune_buffer *lse = row_array(&s[7], type_float, slot->lse, rows);
+    attune_buffer *lse = attune_array(&s[7], ATTUNE_TYPE_FLOAT, 32, slot->lse, rows);
+    attune_buffer *full = visit_buffer(&s[8], call, slot->full), *partial = visit_buffer(&s[9], call, slot->partial);
 
-    if (!v->fixed) {
+    if (!v->fixed || keys == 0) {
         for (int64_t i = 0; i < rows; i++) {
             slot->reference[i] = 0;
             slot->row_class[i] = ATTUNE_ROW_ONLINE;
         }
     } else {
-        slice bound;
         *stage = "row_reference";
-        slot->scratch.used = 0;
-        int code = v->row_reference(&slot->scratch, b, h, hkv, q_begin, seq_len_q, seq_len_kv, query, key,
-                                    row_array(&bound, type_float, attune_key_bounds(call, at.batch, kv_head), keys), reference, row_class);
+        void *of_reference[] = {
+            full,      partial,  query, key, attune_array(&norms, ATTUNE_TYPE_FLOAT, 32, attune_key_norms(call, at.batch, kv_head), keys),
+            reference, row_class};
+        code = attune_run_task(call, v->row_reference, &block, of_reference, 7);
         if (code)
             return code;
-        if (count_class(slot->row_class, rows, ATTUNE_ROW_FIXED) > 0) {
+        if (has_class(slot->row_class, rows, ATTUNE_ROW_FIXED)) {
             *stage = "fixed";
-            slot->scratch.used = 0;
-            code = v->fixed(&slot->scratch, b, h, hkv, q_begin, seq_len_q, seq_len_kv, query, key, value, reference, row_class, output, lse,
-                            row_state);
+            void *of_fixed[] = {full, partial, query, key, value, reference, row_class, output, lse, row_state};
+            code = attune_run_task(call, v->fixed, &block, of_fixed, 10);
             if (code)
                 return code;
             // What is left to do is the class of the next stage; swapping keeps its input and its output apart.
@@ -131,17 +157,29 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
             row_class = left;
         }
     }
-    if (count_class((const int32_t *)row_class->host, rows, ATTUNE_ROW_ONLINE) > 0) {
+    if (has_class((const int32_t *)row_class->host, rows, ATTUNE_ROW_ONLINE)) {
+        if (v->fixed && !v->exact_splits) {  // the lists are still those of `fixed`
+            code = attune_list_visits(call, slot, &block, num_chunks, false, stage);
+            if (code)
+                return code;
+            full = visit_buffer(&s[8], call, slot->full);
+            partial = visit_buffer(&s[9], call, slot->partial);
+        }
         *stage = "exact";
-        slot->scratch.used = 0;
-        int code = v->exact(&slot->scratch, b, h, hkv, q_begin, seq_len_q, seq_len_kv, query, key, value, reference, row_class, output, lse,
-                            row_state);
+        void *of_exact[] = {full, partial, query, key, value, reference, row_class, output, lse, row_state};
+        code = attune_run_task(call, v->exact, &block, of_exact, 10);
         if (code)
             return code;
     }
     for (int64_t i = 0; a->lse && i < rows; i++)
-        *lse_row(call, at, begin + i) = slot->lse[i];
-    return 0;
+        *lse_row(call, at, at.head + i % v->fold, begin + i / v->fold) = slot->lse[i];
+    if (a->pairs) {
+        *stage = "pairs";
+        attune_slice pairs;
+        void *of_pairs[] = {query, key, lse, block_rows(&pairs, call, a->pairs, a->stride_pairs, keys, at, begin, positions)};
+        code = attune_run_task(call, v->pairs, &block, of_pairs, 4);
+    }
+    return code;
 }
 
 int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
@@ -150,7 +188,9 @@ int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, 
     int64_t begin = at.block * call->variant->block_q, end = begin + call->variant->block_q;
     if (end > held)
         end = held;
-    int64_t used_end = attune_keys_used(call, at.batch) == 0 ? begin : attune_rows_used(call, at.batch);
+    // Without keys a row's result is known, but for the lse of a sink.
+    const bool is_empty = attune_keys_used(call, at.batch) == 0 && !call->kernel->has_sink;
+    int64_t used_end = is_empty ? begin : attune_rows_used(call, at.batch);
     if (used_end > end)
         used_end = end;
     if (used_end < begin)

@@ -4,9 +4,9 @@
 
 #include "phase.h"
 
-/// Norm bounds of the keys of one sequence and key/value head; for kernels with a fixed-reference algorithm.
-int attune_bound_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage);
-/// Output, and lse where asked for, of one block of query rows of one head.
+/// |key|^2 of a block of keys of one sequence and key/value head; for kernels with a fixed-reference algorithm.
+int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage);
+/// Output, and lse where asked for, of one block of query rows.
 int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage);
 
 #endif

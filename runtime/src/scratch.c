@@ -9,7 +9,9 @@ typedef struct footer {
     size_t freed;
 } footer;
 
-static footer *footer_before(const attune_scratch *s, size_t end) { return (footer *)(void *)(s->base + end - alignment); }
+static footer *footer_before(const attune_scratch *s, size_t end) {
+    return (footer *)(void *)(s->base + end - alignment);
+}
 
 void *attune_malloc(void *scratch, size_t bytes) {
     attune_scratch *s = scratch;

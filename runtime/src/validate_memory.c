@@ -1,6 +1,7 @@
 /// Checks that look at addresses. Nothing behind an address is read.
 #include "validate.h"
 
+#include "call.h"
 #include "status.h"
 
 #include <inttypes.h>
@@ -19,18 +20,23 @@ static range make_range(const char *name, const void *data, uintptr_t bytes) {
     return (range){name, first, bytes > UINTPTR_MAX - first ? UINTPTR_MAX : first + bytes};
 }
 
-static range tensor_range(const attune_tensor *t) {
+static range tensor_range(const attune_operand *t) {
     if (!t->data)
         return (range){t->name, 0, 0};
-    return make_range(t->name, t->data, (uintptr_t)attune_tensor_span(t) * (uintptr_t)t->element_bytes);
+    return make_range(t->name, t->data, (uintptr_t)attune_operand_span(t) * (uintptr_t)t->element_bytes);
+}
+
+static range param_range(const attune_attention_args *a, const attune_param *param) {
+    const attune_tensor *tensor = (const attune_tensor *)((const uint8_t *)a->params + param->offset);
+    return make_range(param->name, tensor->data, (uintptr_t)attune_tensor_span(param, tensor) * (param->type_bits / 8u));
 }
 
 static bool overlap(range a, range b) {
     return a.first < b.end && b.first < a.end;
 }
 
-static attune_status check_pointer(const attune_tensor *t, bool is_optional) {
-    if (attune_tensor_span(t) == 0)
+static attune_status check_pointer(const attune_operand *t, bool is_optional) {
+    if (attune_operand_span(t) == 0)
         return ATTUNE_OK;  // never touched
     if (!t->data)
         return is_optional ? ATTUNE_OK
@@ -61,21 +67,29 @@ static attune_status check_workspace(const attune_attention_args *a, size_t need
 attune_status attune_check_memory(const attune_kernel *kernel, const attune_attention_args *a, size_t workspace_bytes) {
     if (a->batch == 0 || a->seq_len_q == 0)
         return ATTUNE_OK;  // nothing is touched
-    attune_tensor tensors[ATTUNE_NUM_TENSORS];
-    attune_list_tensors(kernel, a, tensors);
+    attune_operand tensors[ATTUNE_NUM_OPERANDS];
+    attune_list_operands(kernel, a, tensors);
     attune_status status = ATTUNE_OK;
-    for (int i = 0; i < ATTUNE_NUM_TENSORS && !status; i++)
-        status = check_pointer(&tensors[i], i == ATTUNE_LSE);
+    for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
+        status = check_pointer(&tensors[i], tensors[i].is_optional);
     if (!status)
         status = check_workspace(a, workspace_bytes);
     if (status)
         return status;
 
-    range ranges[ATTUNE_NUM_TENSORS + 1];
-    for (int i = 0; i < ATTUNE_NUM_TENSORS; i++)
-        ranges[i] = tensor_range(&tensors[i]);
-    ranges[ATTUNE_NUM_TENSORS] = make_range("workspace", a->workspace, workspace_bytes);
-    for (int written = ATTUNE_OUTPUT; written <= ATTUNE_NUM_TENSORS; written++)
+    // What is read, then what is written: query, key, value and the params; output, lse, pairs and the workspace.
+    range ranges[ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 1];
+    int n = 0;
+    for (int i = 0; i < ATTUNE_OUTPUT; i++)
+        ranges[n++] = tensor_range(&tensors[i]);
+    for (uint32_t i = 0; a->seq_len_kv > 0 && i < kernel->num_params; i++)
+        if (kernel->params[i].dimensions)
+            ranges[n++] = param_range(a, &kernel->params[i]);
+    const int first_written = n;
+    for (int i = ATTUNE_OUTPUT; i < ATTUNE_NUM_OPERANDS; i++)
+        ranges[n++] = tensor_range(&tensors[i]);
+    ranges[n++] = make_range("workspace", a->workspace, workspace_bytes);
+    for (int written = first_written; written < n; written++)
         for (int other = 0; other < written; other++)
             if (overlap(ranges[written], ranges[other]))
                 return attune_fail(ATTUNE_INVALID_ARGUMENT,

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <string.h>
 
 static const char *const dimension_names[3] = {"batch", "head", "sequence"};
 
@@ -32,23 +33,34 @@ attune_status attune_check_structs(const attune_attention_args *a) {
     return ATTUNE_OK;
 }
 
-static attune_status check_counts(const attune_attention_args *a) {
+/// Positions of keys, up to the end of a chunk, and all that masks and scores make of positions fit into 32 bits below these limits:
+/// generated code relies on it.
+static const int64_t largest_length = (int64_t)1 << 28, largest_count_of_expressions = (int64_t)1 << 20;
+
+static bool has_expressions(const attune_kernel *kernel) {
+    const char *score = kernel->info.score;
+    return kernel->num_params || kernel->variants[0].block_states || (score && strcmp(score, "s") != 0);
+}
+
+static attune_status check_counts(const attune_kernel *kernel, const attune_attention_args *a) {
+    const int64_t largest_count = has_expressions(kernel) ? largest_count_of_expressions : INT32_MAX;
     const struct {
         const char *name;
-        int64_t value, minimum;
-    } counts[] = {{"batch", a->batch, 0},
-                  {"num_heads", a->num_heads, 1},
-                  {"num_kv_heads", a->num_kv_heads, 1},
-                  {"seq_len_q", a->seq_len_q, 0},
-                  {"seq_len_kv", a->seq_len_kv, 0}};
+        int64_t value, minimum, maximum;
+    } counts[] = {{"batch", a->batch, 0, largest_count},
+                  {"num_heads", a->num_heads, 1, largest_count},
+                  {"num_kv_heads", a->num_kv_heads, 1, largest_count},
+                  {"seq_len_q", a->seq_len_q, 0, largest_length},
+                  {"seq_len_kv", a->seq_len_kv, 0, largest_length}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (counts[i].value < counts[i].minimum)
             return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s is %" PRId64 " but must be at least %" PRId64, counts[i].name, counts[i].value,
                                counts[i].minimum);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        if (counts[i].value > INT32_MAX)
-            return attune_fail(ATTUNE_INDEX_RANGE, "%s is %" PRId64 " but must be at most %d; split it over several calls", counts[i].name,
-                               counts[i].value, INT32_MAX);
+        if (counts[i].value > counts[i].maximum)
+            return attune_fail(ATTUNE_INDEX_RANGE,
+                               "%s is %" PRId64 " but must be at most %" PRId64 " for kernel %s; split it over several calls",
+                               counts[i].name, counts[i].value, counts[i].maximum, kernel->info.name);
     if (a->batch * a->num_heads > INT32_MAX)
         return attune_fail(ATTUNE_INDEX_RANGE,
                            "batch * num_heads is %" PRId64 " but must be at most %d; split the batch over several calls",
@@ -74,6 +86,11 @@ static attune_status check_outputs_and_params(const attune_kernel *kernel, const
     if (a->lse && !kernel->info.has_lse)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "lse is given but kernel %s writes none; pass null or add lse to OUTPUTS",
                            kernel->info.name);
+    if (a->pairs && !*kernel->info.pairs)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT,
+                           "pairs is given but kernel %s writes none; pass null or add logits or weights to OUTPUTS", kernel->info.name);
+    if (a->pairs && a->cu_seqlens_q)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "pairs is given together with cu_seqlens; run packed sequences one by one for it");
     if (a->params && !kernel->params_size)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "params is given but kernel %s has none; pass null", kernel->info.name);
     if (!a->params && kernel->params_size)
@@ -84,7 +101,7 @@ static attune_status check_outputs_and_params(const attune_kernel *kernel, const
 
 /// Rows of an output that share elements would be written by several threads. Sorted by stride, each dimension must step over all
 /// that the smaller ones reach; layouts that interleave without touching otherwise are refused too, and nobody has them.
-static attune_status check_rows_are_apart(const attune_tensor *t) {
+static attune_status check_rows_are_apart(const attune_operand *t) {
     int order[3] = {2, 1, 0};
     for (int i = 0; i < 3; i++)
         for (int j = i + 1; j < 3; j++)
@@ -107,13 +124,13 @@ static attune_status check_rows_are_apart(const attune_tensor *t) {
     return ATTUNE_OK;
 }
 
-static attune_status check_strides(const attune_tensor *t, bool is_written, bool is_packed) {
+static attune_status check_strides(const attune_operand *t, bool is_written, bool is_packed) {
     for (int d = is_packed ? 1 : 0; d < 3; d++)
         if (t->stride[d] < 0)
             return attune_fail(ATTUNE_INVALID_ARGUMENT,
                                "stride_%s[%d] (%s) is %" PRId64 " but must not be negative; copy the tensor in forward order", t->name, d,
                                dimension_names[d], t->stride[d]);
-    __int128 span = attune_tensor_span(t);
+    __int128 span = attune_operand_span(t);
     if (span > INT32_MAX)
         return attune_fail(ATTUNE_INDEX_RANGE,
                            "%s spans %" PRId64 "%s elements but must span at most %d; split the batch or the heads over several calls",
@@ -161,19 +178,20 @@ static attune_status check_sequences(const attune_attention_args *a) {
     return status;
 }
 
-void attune_list_tensors(const attune_kernel *kernel, const attune_attention_args *a, attune_tensor tensors[ATTUNE_NUM_TENSORS]) {
+void attune_list_operands(const attune_kernel *kernel, const attune_attention_args *a, attune_operand tensors[ATTUNE_NUM_OPERANDS]) {
     // Packed sequences are one long one whose batch stride means nothing.
     int64_t batch = a->cu_seqlens_q && a->batch > 0 ? 1 : a->batch;
     int64_t bytes = kernel->type_bits / 8, dim = kernel->info.head_dim, dim_v = kernel->info.head_dim_v;
     int64_t heads = a->num_heads, kv_heads = a->num_kv_heads, rows = a->seq_len_q, keys = a->seq_len_kv;
-    tensors[ATTUNE_QUERY] = (attune_tensor){"query", a->query, bytes, dim, {batch, heads, rows}, a->stride_query};
-    tensors[ATTUNE_KEY] = (attune_tensor){"key", a->key, bytes, dim, {batch, kv_heads, keys}, a->stride_key};
-    tensors[ATTUNE_VALUE] = (attune_tensor){"value", a->value, bytes, dim_v, {batch, kv_heads, keys}, a->stride_value};
-    tensors[ATTUNE_OUTPUT] = (attune_tensor){"output", a->output, bytes, dim_v, {batch, heads, rows}, a->stride_output};
-    tensors[ATTUNE_LSE] = (attune_tensor){"lse", a->lse, sizeof(float), 1, {batch, heads, rows}, a->stride_lse};
+    tensors[ATTUNE_QUERY] = (attune_operand){"query", a->query, bytes, dim, {batch, heads, rows}, a->stride_query, false};
+    tensors[ATTUNE_KEY] = (attune_operand){"key", a->key, bytes, dim, {batch, kv_heads, keys}, a->stride_key, false};
+    tensors[ATTUNE_VALUE] = (attune_operand){"value", a->value, bytes, dim_v, {batch, kv_heads, keys}, a->stride_value, false};
+    tensors[ATTUNE_OUTPUT] = (attune_operand){"output", a->output, bytes, dim_v, {batch, heads, rows}, a->stride_output, false};
+    tensors[ATTUNE_LSE] = (attune_operand){"lse", a->lse, sizeof(float), 1, {batch, heads, rows}, a->stride_lse, true};
+    tensors[ATTUNE_PAIRS] = (attune_operand){"pairs", a->pairs, bytes, keys, {batch, heads, rows}, a->stride_pairs, true};
 }
 
-__int128 attune_tensor_span(const attune_tensor *t) {
+__int128 attune_operand_span(const attune_operand *t) {
     __int128 span = t->row_elements;
     for (int d = 0; d < 3; d++) {
         if (t->extent[d] == 0)
@@ -184,17 +202,17 @@ __int128 attune_tensor_span(const attune_tensor *t) {
 }
 
 attune_status attune_check_shape(const attune_kernel *kernel, const attune_attention_args *a) {
-    attune_status status = check_counts(a);
+    attune_status status = check_counts(kernel, a);
     if (!status)
         status = check_heads(kernel, a);
     if (!status)
         status = check_outputs_and_params(kernel, a);
     if (!status)
         status = check_sequences(a);
-    attune_tensor tensors[ATTUNE_NUM_TENSORS];
-    attune_list_tensors(kernel, a, tensors);
-    for (int i = 0; i < ATTUNE_NUM_TENSORS && !status; i++)
-        if (i != ATTUNE_LSE || a->lse)
+    attune_operand tensors[ATTUNE_NUM_OPERANDS];
+    attune_list_operands(kernel, a, tensors);
+    for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
+        if (!tensors[i].is_optional || tensors[i].data)
             status = check_strides(&tensors[i], i >= ATTUNE_OUTPUT, a->cu_seqlens_q != NULL);
     return status;
 }

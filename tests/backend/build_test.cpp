@@ -15,7 +15,7 @@ class BuiltKernel : public testing::Test {
 protected:
     static void SetUpTestSuite() {
         folder = new TemporaryFolder;
-        spec = make_spec(DType::f32, 64, 64, Mask::causal, Algorithm::automatic, 2);
+        spec = make_spec(DType::f32, 64, 64, "causal", Algorithm::automatic, 2);
         spec.name = "test_attention";
         paths = build_kernel(spec, folder->path.string());
     }
@@ -44,13 +44,13 @@ TEST_F(BuiltKernel, IsThreeFilesOfItsName) {
         EXPECT_TRUE(std::filesystem::exists(path)) << path;
 }
 
-TEST_F(BuiltKernel, HoldsADescriptorAndFourFunctionsATarget) {
+TEST_F(BuiltKernel, HoldsADescriptorAndSixFunctionsATarget) {
     std::set<std::string> members;
     for (const ArchiveMember &member : read_archive(paths[0]))
         members.insert(member.name);
     std::set<std::string> expected = {"test_attention.o"};
     for (const CpuTarget &target : cpu_targets()) {
-        for (const char *function : {"key_bound", "row_reference", "fixed", "exact"})
+        for (const char *function : {"key_norms", "key_ranges", "block_states", "row_reference", "fixed", "exact"})
             expected.insert("test_attention__" + std::string(target.name) + "_" + function + ".o");
     }
     EXPECT_EQ(members, expected);
@@ -147,8 +147,8 @@ TEST_F(BuiltKernel, HasAHeaderForCAndCxx) {
 TEST(ObjectSize, IsAtMost40KilobytesForEveryTypeAndMask) {
     const CpuTarget &target = cpu_target("avx512");
     for (const AttentionSpec &spec :
-         {make_spec(DType::f32, 64), make_spec(DType::f32, 128), make_spec(DType::f16, 64, 64, Mask::causal),
-          make_spec(DType::bf16, 128, 128, Mask::causal), make_spec(DType::f32, 77, 77, Mask::causal_top_left)}) {
+         {make_spec(DType::f32, 64), make_spec(DType::f32, 128), make_spec(DType::f16, 64, 64, "causal"),
+          make_spec(DType::bf16, 128, 128, "causal"), make_spec(DType::f32, 77, 77, "causal_top_left")}) {
         TemporaryFolder folder;
         AttentionSpec one = spec;
         one.targets = {target.name};

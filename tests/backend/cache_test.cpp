@@ -13,7 +13,7 @@ class Cache : public testing::Test {
 protected:
     const TemporaryFolder folder;
     const ScopedVariable variable{"ATTUNE_CACHE_DIR", (folder.path / "new" / "cache").string()};
-    const AttentionSpec spec = make_spec(DType::f32, 4, 4, Mask::none, Algorithm::online);  // one function: quick
+    const AttentionSpec spec = make_spec(DType::f32, 4, 4, "none", Algorithm::online);  // one function: quick
     const CpuTarget &target = *available_targets().front();
 
     std::filesystem::path entry() const {
@@ -55,7 +55,7 @@ TEST_F(Cache, TellsSpecificationsAndOptionsApart) {
     const auto renamed = load_kernel(other, target);
     EXPECT_GT(renamed->compile_seconds(), 0);
     EXPECT_STREQ(renamed->kernel()->info.name, "other_name");
-    other = make_spec(DType::f32, 4, 4, Mask::causal, Algorithm::online);
+    other = make_spec(DType::f32, 4, 4, "causal", Algorithm::online);
     EXPECT_GT(load_kernel(other, target)->compile_seconds(), 0);
     for (const CpuTarget *another : available_targets()) {
         if (another == &target)
@@ -116,7 +116,7 @@ TEST_F(Cache, FolderComesFromTheEnvironment) {
 
 /// What SeveralProcessesMayShareIt starts; on its own it checks one kernel.
 TEST(CacheChild, Works) {
-    const AttentionSpec spec = make_spec(DType::f32, 4, 4, Mask::none, Algorithm::online);
+    const AttentionSpec spec = make_spec(DType::f32, 4, 4, "none", Algorithm::online);
     check_shape(*load_kernel(spec, *available_targets().front()), {"tails", 2, 2, 1, 21, 43});
 }
 

@@ -5,7 +5,7 @@ namespace attune::test {
 namespace {
 
 TEST(LoadedKernels, DescribeThemselves) {
-    const AttentionSpec spec = make_spec(DType::f16, 16, 8, Mask::causal, Algorithm::automatic, 3);
+    const AttentionSpec spec = make_spec(DType::f16, 16, 8, "causal", Algorithm::automatic, 3);
     for (const CpuTarget *target : available_targets()) {
         const LoadedKernel &kernel = kernel_for(spec, *target);
         const attune_kernel_info *info = attune_kernel_describe(kernel.kernel());
@@ -30,7 +30,7 @@ TEST(SanitizedKernels, TouchOnlyWhatIsTheirs) {
     for (const CpuTarget *target : available_targets()) {
         for (Algorithm algorithm : {Algorithm::automatic, Algorithm::online, Algorithm::full_row}) {
             const LoadedKernel &kernel =
-                kernel_for(make_spec(DType::f16, 20, 12, Mask::causal, algorithm), *target, {.overrides = {}, .asan = true});
+                kernel_for(make_spec(DType::f16, 20, 12, "causal", algorithm), *target, {.overrides = {}, .asan = true});
             check_shape(kernel, {"tails", 2, 2, 1, 61, 93});
             check_shape(kernel, {"long_rows", 1, 1, 1, 9, 700}, InputKind::wide_8);
         }
@@ -49,9 +49,9 @@ TEST(Workspace, IsEnoughAndNotExceeded) {
     };
     for (const CpuTarget *target : available_targets()) {
         for (const AttentionSpec &spec :
-             {make_spec(DType::f32, 16, 0, Mask::causal, Algorithm::full_row),
-              make_spec(DType::f16, 16, 0, Mask::none, Algorithm::full_row), make_spec(DType::bf16, 136, 0, Mask::causal),
-              make_spec(DType::f16, 128, 72, Mask::none, Algorithm::online)}) {
+             {make_spec(DType::f32, 16, 0, "causal", Algorithm::full_row),
+              make_spec(DType::f16, 16, 0, "none", Algorithm::full_row), make_spec(DType::bf16, 136, 0, "causal"),
+              make_spec(DType::f16, 128, 72, "none", Algorithm::online)}) {
             const LoadedKernel &kernel = kernel_for(spec, *target);
             for (const ShapeCase &shape : shapes) {
                 SCOPED_TRACE(shape.name);
@@ -63,7 +63,7 @@ TEST(Workspace, IsEnoughAndNotExceeded) {
 }
 
 TEST(Workspace, OneByteLessIsRefusedAndNothingIsWritten) {
-    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 16, 0, Mask::causal), *available_targets().front());
+    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 16, 0, "causal"), *available_targets().front());
     std::vector<float> input(40 * 16, 0.5f), output(40 * 16, -7);
     attune_attention_args args{};
     args.size = sizeof(args);

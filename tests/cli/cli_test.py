@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The attune command as other people's scripts see it: exit codes, the one line on stderr, JSON fields, arrays.
 
-    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays run commands; none: all
+    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params commands; none: all
 
 A group is a function. Exits 77, which CTest takes for "skipped", where NumPy is missing.
 """
@@ -41,14 +41,13 @@ def attune(words, env=None, stdout=subprocess.PIPE, **more):
 
 
 def expect_error(words, code, *parts, has_value=True, env=None):
-    """Exact exit code; one line on stderr with each of the parts; nothing on stdout and no new file; the same as JSON."""
+    """Exact exit code; one line on stderr with each of the parts, and below it the place in an expression; nothing on stdout and no new
+    file; the same as JSON."""
     name = {1: "check_failed", 2: "usage", 3: "input", 4: "target", 5: "internal"}[code]
     before = sorted(os.listdir(FOLDER))
     r = attune(words, env)
     if r.returncode != code:
         return fail(words, f"exit code {r.returncode}, expected {code}: {r.stderr}{r.stdout}")
-    if not (r.stderr.startswith("attune: ") and r.stderr.endswith("\n") and r.stderr.count("\n") == 1):
-        fail(words, f"not one line on stderr: {r.stderr!r}")
     for part in (*parts, "expected ", "; "):
         if part not in r.stderr:
             fail(words, f"no {part!r} in: {r.stderr}")
@@ -60,8 +59,11 @@ def expect_error(words, code, *parts, has_value=True, env=None):
     if j.returncode != code or j.stderr != r.stderr:
         fail(words, f"--json changes the error: {j.returncode} {j.stderr}")
     error = json.loads(j.stdout)["error"]
-    if list(error) != ["code", "name", "argument", "value", "expected", "cure", "file", "line", "column"]:
+    if list(error) != ["code", "name", "argument", "value", "expected", "cure", "file", "line", "column", "caret"]:
         fail(words, f"fields {list(error)}")
+    below = "".join(f"  {line}\n" for line in error["caret"].split("\n")) if error["caret"] else ""
+    if not (r.stderr.startswith("attune: ") and r.stderr.endswith("\n" + below) and r.stderr.count("\n") == 1 + below.count("\n")):
+        fail(words, f"not one line on stderr, with the caret below it: {r.stderr!r}")
     if error["code"] != code or error["name"] != name:
         fail(words, f"JSON says {error['code']} {error['name']}")
     for field in ["argument", "expected", "cure"] + (["value"] if has_value else []):
@@ -118,14 +120,17 @@ def from_bf16(bits):
     return (np.asarray(bits, np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
-def attention(q, k, v, mask="none", scale=None, lengths_q=None, lengths_kv=None):
-    """float64, by the definition. Returns [output, lse, bound of output without its last rounding, bound of lse] (reliability: the derived bound)."""
+def attention(q, k, v, mask="none", scale=None, lengths_q=None, lengths_kv=None, visible=None, bias=None):
+    """float64, by the definition. visible, bias: (batch, heads, seq_q, seq_kv), or what broadcasts to it. Returns [output, lse, bound of output without its last rounding, bound of lse] (reliability: the derived bound)."""
     q, k, v = (np.asarray(a, np.float64) for a in (q, k, v))
     batch, heads, sq, dim = q.shape
     scale = 1 / np.sqrt(dim) if scale is None else scale
     group, u = heads // k.shape[1], 2.0**-24
     out, lse = np.zeros((batch, heads, sq, v.shape[3])), np.full((batch, heads, sq), -np.inf)
     bound, lse_bound = np.full(out.shape, 2.0**-120), np.full(lse.shape, 2.0**-120)
+    shape = (batch, heads, sq, k.shape[2])
+    visible = None if visible is None else np.broadcast_to(visible, shape)
+    bias = None if bias is None else np.broadcast_to(bias, shape)
     for b in range(batch):
         nq = sq if lengths_q is None else int(lengths_q[b])
         nk = k.shape[2] if lengths_kv is None else int(lengths_kv[b])
@@ -133,15 +138,20 @@ def attention(q, k, v, mask="none", scale=None, lengths_q=None, lengths_kv=None)
             kk, vv = k[b, h // group, :nk], v[b, h // group, :nk]
             for i in range(nq):
                 seen = {"none": nk, "causal": i + nk - nq + 1, "causal_top_left": i + 1}[mask]
-                seen = max(0, min(nk, seen))
-                if seen == 0:
+                seen = np.arange(max(0, min(nk, seen)))
+                if visible is not None:
+                    seen = seen[visible[b, h, i, seen]]
+                if len(seen) == 0:
                     continue
-                s = kk[:seen] @ q[b, h, i] * scale
-                e = u * (dim + 8) * (np.abs(kk[:seen]) @ np.abs(q[b, h, i]) * scale).max()
+                s = kk[seen] @ q[b, h, i] * scale
+                e = u * (dim + 8) * (np.abs(kk[seen]) @ np.abs(q[b, h, i]) * scale).max()
+                if bias is not None:
+                    s = s + bias[b, h, i, seen]
+                    e += 8 * u * np.abs(s).max() + 8 * u * np.abs(bias[b, h, i, seen]).max()
                 w = np.exp(s - s.max())
                 lse[b, h, i] = s.max() + np.log(w.sum())
-                out[b, h, i] = w @ vv[:seen] / w.sum()
-                bound[b, h, i] += (8 * u + 2 * e) * (w @ np.abs(vv[:seen]) / w.sum())
+                out[b, h, i] = w @ vv[seen] / w.sum()
+                bound[b, h, i] += (8 * u + 2 * e) * (w @ np.abs(vv[seen]) / w.sum())
                 lse_bound[b, h, i] += e + 8 * u * max(1, abs(lse[b, h, i]))
     return [out, lse, bound, lse_bound]
 
@@ -170,7 +180,7 @@ def expect_close(words, found, expected, bound):
 # ---- groups
 
 def usage():
-    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "list", "doctor"))):
+    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "import", "list", "doctor"))):
         text = expect_success(words)
         expect(words == ["--version"] or "Example" in text or "example" in text, words, "no example")
         if words[0] != "--help" and words[0] != "--version":
@@ -178,7 +188,7 @@ def usage():
     expect(re.match(r"attune \d+\.\d+\.\d+ ", expect_success(["--version"])), ["--version"], "no version")
     expect_error([], 2, "command is missing", has_value=False)
     expect_error(["explian"], 2, "explian", "did you mean explain")
-    for later in ("tune", "db", "import", "picture"):
+    for later in ("tune", "db", "picture"):
         expect_error([later], 2, f"{later} is not in this version")
     expect_error(["explain", "--shpe", "b=1"], 2, "unknown flag --shpe", "did you mean --shape")
     expect_error(["explain", "--shape"], 2, "--shape is without a value")
@@ -190,7 +200,8 @@ def usage():
     expect_error(["explain", "--stage", "assembly"], 2, "--stage")
     expect_error(["explain", "--scaling"], 2, "--scaling is not in this version")
     expect_error(["explain", "--quiet=3"], 2, "--quiet is 3")
-    expect_error(["bench", "--param", "a=1"], 2, "--param is not in this version")
+    expect_error(["bench", "--param", "a=1"], 3, "--param a is unknown", "no parameter")
+    expect_error(["explain", "--block-mask", "lists.npz"], 2, "--block-mask is lists.npz", "csr")
     expect_error(["bench", "--threads", "0"], 2, "--threads is 0", "an integer from 1 to 1024")
     expect_error(["bench", "--repeat", "many"], 2, "--repeat is many")
     expect_error(["bench", "--inputs", "huge"], 2, "--inputs", "normal, wide, spike")
@@ -198,6 +209,11 @@ def usage():
     expect_error(["check", "--seed", "-1"], 2, "--seed is -1")
     expect_error(["build"], 2, "--directory is missing", has_value=False)
     expect_error(["run"], 2, "--out is missing", has_value=False)
+    expect_error(["import"], 2, "FORMAT is missing", has_value=False)
+    expect_error(["import", "tflite", "model.onnx", "-o", "specs"], 2, 'FORMAT is "tflite"', "expected onnx")
+    expect_error(["import", "onnx", "model.onnx"], 2, "--directory is missing", has_value=False)
+    expect_error(["import", "onnx", "model.onnx", "more.onnx", "-o", "specs"], 2, 'unexpected argument "more.onnx"')
+    expect_error(["import", "onnx", "no_such_model.onnx", "-o", "specs"], 3, "no such file or directory", "an ONNX model")
     # Unknown targets are usage, known ones that cannot be had are not.
     for command in (["explain"], ["check"], ["bench"]):
         expect_error([*command, "--target", "sse9"], 2, "--target is sse9", "avx512, avx2, sse41")
@@ -231,7 +247,7 @@ def specification():
         '[kernel]\nhead_dim = 513\n': (2, ["head_dim is 513", "an integer from 1 to 512"]),
         '[kernel]\ndtype = "f64"\n': (2, ["dtype is f64", "f32, f16, bf16"]),
         '[kernel]\ndtype = 32\n': (2, ["dtype", "32"]),
-        '[kernel]\nmask = "casual"\n': (2, ["mask is casual", "did you mean causal"]),
+        '[kernel]\nmask = "casual"\n': (2, ["mask: unknown name casual", "did you mean causal"]),
         '[kernel]\ngroup = 0\n': (2, ["group is 0"]),
         '[kernel]\nscale = -1\n': (2, ["scale is -1"]),
         '[kernel\n': (1, []),
@@ -243,8 +259,8 @@ def specification():
             if error:
                 expect(error["file"] == name and error["line"] == line and error["column"] > 0, command, str(error))
     for flags, parts in ((["--head-dim", "0"], ["--head-dim is 0"]), (["--head-dim", "513"], ["--head-dim is 513"]), (["--dtype", "f64"], ["--dtype is f64"]),
-                         (["--group", "1.5"], ["--group is 1.5"]), (["--mask", "causal && x"], ["--mask"]), (["--score", "s"], ["--score"]),
-                         (["--params", "a: i32"], ["--params"])):
+                         (["--group", "1.5"], ["--group is 1.5"]), (["--mask", "causal && x"], ["--mask:11: unknown name x"]), (["--score", "q < 3"], ["--score:"]),
+                         (["--params", "a: i32"], ["parameter a", "nothing reads it"]), (["--params", "a: i33", "--mask", "kv < a"], ["--params:4:"])):
         expect_error(["explain", *flags], 2, *parts)
     expect_error(["explain", "missing.toml"], 3, "missing.toml", "o such file")
     expect_error(["build", "missing.toml", "-o", "built"], 3, "missing.toml")
@@ -311,8 +327,6 @@ def bad_arrays():
     for parts, values in ((["--cu-seqlens-kv[0] is 1"], [1, 53]), (["--cu-seqlens-kv[2] is 3", "at least"], [0, 9, 3]), (["--cu-seqlens-kv[1] is 54", "at most 53"], [0, 54]),
                           (["of shape (3)", "shape (2)"], [0, 1, 53]), (["--cu-seqlens-kv is empty"], [])):
         run(3, *parts, more=["--cu-seqlens-q", cu, "--cu-seqlens-kv", ints("cukv.npy", values)], **packed)
-    run(2, "--block-mask is not in this version", more=["--block-mask", "b.npz"])
-    run(2, "--param is not in this version", more=["--param", "a=1"])
     run(4, "--target is amx", more=["--target", "amx"])
     # Outputs that cannot be written are found before the work.
     out[:] = ["--out", "nofolder/out.npy"]
@@ -323,6 +337,76 @@ def bad_arrays():
     run(2, "--lse is ./same.npy", "another file")
     out[:] = ["--out", "out.npy", "--lse", "nofolder/lse.npy"]
     run(3, "nofolder/lse.npy")
+
+
+def bad_params():
+    _, arrays = save_problem("params")
+    ids = np.sort(np.random.default_rng(4).integers(0, 4, (2, 53)), axis=1).astype(np.int32)
+    good = save("ids.npy", ids)
+    declared = ["--mask", "document(ids)", "--params", "ids: i32[b, kv] nondecreasing"]
+
+    def run(code, *parts, flags=declared, has_value=True, param=None, more=()):
+        given = ["--param", param] if param else []
+        return expect_error(["run", *arrays, *flags, *given, "--out", "out.npy", *more], code, *parts, has_value=has_value)
+
+    run(3, "--param ids is missing", "i32[b, kv] nondecreasing", "--param ids=ids.npy")
+    run(3, "--param idz is unknown", "one of ids", "did you mean ids", param=f"idz={good}")
+    run(3, "--param w is unknown", "no parameter", flags=[], param="w=1")
+    run(2, "--param is ids", "NAME=VALUE", param="ids")
+    run(2, "--param is ids=", param="ids=")
+    run(2, "--param ids is given twice", "one value", param=f"ids={good}", more=["--param", f"ids={good}"])
+    run(3, "nowhere.npy", "o such file", param="ids=nowhere.npy")
+    for parts, array in ((["float32", "int32 (or int64)", "astype(np.int32)"], ids.astype(np.float32)),
+                         (["of shape (53,) with 1 dimension", "expected 2"], ids[0]),
+                         (["has 50 along kv", "53 (the keys) or 1"], ids[:, :50].copy()),
+                         (["has 3 along b", "2 (the batch) or 1"], np.concatenate([ids, ids[:1]])),
+                         (["element 3 is 4294967296", "32 bits"], np.where(np.arange(106).reshape(2, 53) == 3, 2**32, ids.astype(np.int64))),
+                         (["decreases from", "sort it"], ids[:, ::-1].copy())):
+        run(3, "--param ids", *parts, param=f"ids={save('other.npy', array)}")
+    window = ["--mask", "window(w)", "--params", "w: i32"]
+    for text in ("x", "1.5", "4294967296", "1 "):
+        run(3, f"--param w is {text}", "an integer of 32 bits", flags=window, param=f"w={text}")
+    cap = ["--score", "softcap(s, c)", "--params", "c: f32"]
+    for text in ("x", "nan", "1e39"):
+        run(3, f"--param c is {text}", "a number", flags=cap, param=f"c={text}")
+    bits = ["--mask", "bits", "--params", "bits: bool[q, kv]"]
+    run(3, "--param bits is int32", "bool (or uint8 of 0 and 1)", flags=bits, param=f"bits={save('other.npy', np.ones((37, 53), np.int32))}")
+    run(3, "element 7 is 2", "0 or 1", flags=bits, param=f"bits={save('other.npy', np.where(np.arange(37 * 53).reshape(37, 53) == 7, 2, 1).astype(np.uint8))}")
+    table = ["--score", "s + t[h, 3]", "--params", "t: f32[1, 16]"]
+    run(3, "--param t has 4 along dimension 0", "1 (the declared extent)", flags=table, param=f"t={save('other.npy', np.ones((4, 16), np.float32))}")
+    run(3, "--param t has 1 along dimension 1", "16 (the declared extent)", flags=table, param=f"t={save('other.npy', np.ones((1, 1), np.float32))}")
+    for command in (["check"], ["bench"]):
+        expect_error([*command, *declared, "--param", f"ids={good}", "--shape", "b=2,sq=9,skv=60"], 3, "--param ids has 53 along kv", "60 (the keys)")
+
+    # Block lists.
+    def lists(code, *parts, more=(), **content):
+        np.savez(path("lists.npz"), **content)
+        return run(code, "--block-mask", *parts, flags=[], more=["--block-mask", "lists.npz", "--block-size", "16,32", *more])
+
+    offsets, columns = np.array([0, 1, 3, 4], np.int32), np.array([0, 0, 1, 1], np.int32)
+    lists(3, "without columns", row_offsets=offsets)
+    lists(3, "with rows", rows=offsets, row_offsets=offsets, columns=columns)
+    lists(3, "row_offsets of float32", row_offsets=offsets.astype(np.float32), columns=columns)
+    lists(3, "row_offsets of shape (3,)", "4 in its last dimension", row_offsets=offsets[:3], columns=columns)
+    lists(3, "a batch of 1 and 3 heads", "4 query heads or 1", row_offsets=np.tile(offsets, (3, 1)), columns=columns)
+    lists(3, "row_offsets 3 and 5 of block row 2", "from 0 to 4", row_offsets=np.array([0, 1, 3, 5], np.int32), columns=columns)
+    lists(3, "row_offsets 2 and 1 of block row 1", row_offsets=np.array([0, 2, 1, 4], np.int32), columns=np.array([0, 1, 1, 1], np.int32))
+    lists(3, "columns[2] of 2", "from 0 to 1", row_offsets=offsets, columns=np.array([0, 0, 2, 1], np.int32))
+    lists(3, "columns[2] of 0 after 1", "rising columns", row_offsets=offsets, columns=np.array([0, 1, 0, 1], np.int32))
+    lists(3, "full of bool and shape (3,)", row_offsets=offsets, columns=columns, full=np.ones(3, bool))
+    np.savez_compressed(path("lists.npz"), row_offsets=offsets, columns=columns)
+    block_mask = lambda name: ["--block-mask", name, "--block-size", "16,32"]
+    run(3, "compressed", "numpy.savez, not savez_compressed", flags=[], more=block_mask("lists.npz"))
+    run(3, "no .npz archive", flags=[], more=block_mask(write("text.npz", "not an archive")))
+    run(3, "an .npy file", "numpy.savez", flags=[], more=block_mask(shutil.copyfile(path(good), path("npy.npz"))))
+    run(3, "of shape (3, 3)", "3 rows and 2 columns", flags=[], more=block_mask(save("dense.npy", np.ones((3, 3), bool))))
+    run(3, "--block-mask is float32", "bool", flags=[], more=block_mask(save("dense.npy", np.ones((3, 2), np.float32))))
+    run(3, "--block-mask is missing", flags=[write("csr.toml", '[kernel]\nblock_mask = "csr"\n')])
+    run(3, "--block-mask is csr", "an .npz of lists", flags=[], more=["--block-mask", "csr"])
+    run(2, "--block-size", "csr", flags=[], more=["--block-size", "16,32"])
+    # Pairs.
+    run(2, "--pairs is p.npy", "outputs with", flags=[], more=["--pairs", "p.npy"])
+    run(2, "--pairs is ./out.npy", "another file than --out", flags=["--outputs", "out,weights"], more=["--pairs", "./out.npy"])
 
 
 def run():
@@ -403,6 +487,108 @@ def run():
     expect_success(["run", *flags, "--out", "/dev/null"])
 
 
+def params():
+    arrays, flags = save_problem("expr")
+    (batch, heads, sq, dim), skv = arrays[0].shape, arrays[1].shape[2]
+    q, kv = np.arange(sq)[:, None], np.arange(skv)[None, :]
+    q_abs, causal = q + skv - sq, kv <= q + skv - sq
+    rng = np.random.default_rng(5)
+
+    def check(more, visible=True, bias=None, **files):
+        words = ["run", *flags, *more, "--out", "out.npy", "--lse", "lse.npy"]
+        j = expect_json(words)
+        expected = attention(*arrays, visible=np.broadcast_to(visible, (batch, heads, sq, skv)), bias=bias)
+        expect_close(words, np.load(path("out.npy")), expected[0], expected[2] + np.abs(expected[0]) * 2.0**-24)
+        expect_close(words, np.load(path("lse.npy")), expected[1], expected[3])
+        return words, j, expected
+
+    # Scalars and tensors, of each type and with extents of 1.
+    for w in (0, 5, 100):
+        _, j, _ = check(["--mask", "causal && window(w)", "--params", "w: i32", "--param", f"w={w}"], causal & (q_abs - w <= kv))
+        expect(j.get("params") == {"w": str(w)} and j.get("block_mask") is None and j.get("pairs") is None, ["run"], str(j))
+    for ids in (np.sort(rng.integers(0, 4, (batch, skv)), axis=1), np.sort(rng.integers(0, 4, (1, skv)), axis=1)):
+        same = (ids[:, q_abs[:, 0], None] == ids[:, None, :])[:, None]
+        for dtype in (np.int32, np.int64):
+            check(["--mask", "causal && document(ids)", "--params", "ids: i32[b, kv] nondecreasing", "--param", f"ids={save('ids.npy', ids.astype(dtype))}"], same & causal)
+    bits = rng.random((batch, 1, sq, skv)) < 0.5
+    for dtype in (bool, np.uint8):
+        check(["--mask", "bits", "--params", "bits: bool[b, h, q, kv]", "--param", f"bits={save('bits.npy', bits.astype(dtype))}"], bits)
+    bias = rng.standard_normal((1, heads, sq, skv)).astype(np.float32)
+    bias[..., 3] = -np.inf
+    shown, finite = np.isfinite(bias), np.where(np.isfinite(bias), bias, 0)
+    declare = lambda t: ["--score", "s + bias", "--params", f"bias: {t}[1, h, q, kv]", "--param", f"bias={save('bias.npy', bias)}"]
+    check(declare("f32"), shown, finite)
+    check(declare("bf16"), shown, from_bf16(to_bf16(finite)))
+    half = bias.astype(np.float16)
+    check(["--score", "s + bias", "--params", "bias: f16[1, h, q, kv]", "--param", f"bias={save('bias.npy', half)}"], shown, np.where(shown, half, 0))
+    slopes = np.array([0.5, 0.25, 0.125, 0.0625], np.float32)
+    check([write("alibi.toml", '[kernel]\nscore = "alibi(m)"\nmask = "causal"\n[params]\nm = "f32[h]"\n'), "--param", f"m={save('m.npy', slopes)}"], causal,
+          -slopes[:, None, None] * np.abs(q_abs - kv))
+
+    # Block lists: dense, and as lists; shared, of each head, of each sequence and head.
+    for shape in ((3, 2), (heads, 3, 2), (1, heads, 3, 2), (batch, 1, 3, 2), (batch, heads, 3, 2)):
+        dense = rng.random(shape) < 0.6
+        visible = np.broadcast_to(dense.reshape((1,) * (4 - len(shape)) + shape), (batch, heads, 3, 2)).repeat(16, axis=2).repeat(32, axis=3)[:, :, :sq, :skv]
+        size = ["--block-size", "16,32"]
+        _, j, _ = check([*size, "--block-mask", save("dense.npy", dense)], visible)
+        expect(j.get("block_mask") == "dense.npy", ["run"], str(j))
+        check([*size, "--block-mask", "dense.npy", "--mask", "causal"], visible & causal)
+        flat = dense.reshape(-1, 3, 2)
+        counts = flat.sum(axis=2)
+        starts = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
+        offsets = np.stack([start + np.concatenate([[0], np.cumsum(c)]) for start, c in zip(starts, counts)]).reshape(*shape[:-2], 4)
+        columns = np.nonzero(flat)[2]
+        full = rng.random(len(columns)) < 0.5
+        np.savez(path("lists.npz"), row_offsets=offsets.astype(np.int32), columns=columns.astype(np.int32), full=full)
+        whole = np.zeros(flat.shape, bool)
+        whole[flat] = full
+        whole = np.broadcast_to(whole.reshape((1,) * (4 - len(shape)) + shape), (batch, heads, 3, 2)).repeat(16, axis=2).repeat(32, axis=3)[:, :, :sq, :skv]
+        check([*size, "--block-mask", "lists.npz", "--mask", "causal"], visible & (causal | whole))
+
+    # The matrix of pairs.
+    scaled = np.einsum("bhqd,bhkd->bhqk", arrays[0].astype(np.float64), arrays[1].repeat(2, axis=1).astype(np.float64)) / np.sqrt(dim)
+    for name in ("logits_raw", "logits", "weights"):
+        words, _, expected = check(["--mask", "causal", "--outputs", f"out,lse,{name}", "--pairs", "pairs.npy"], causal)
+        weights = np.where(causal, np.exp(scaled - np.where(np.isfinite(expected[1]), expected[1], 0)[..., None]), 0)
+        wanted = {"logits_raw": scaled, "logits": np.where(causal, scaled, -np.inf), "weights": weights}[name]
+        expect_close(words, np.load(path("pairs.npy")), wanted, np.full(wanted.shape, 1e-4))
+
+    # Packed sequences: positions, and blocks, count inside a sequence.
+    lengths = [20, 0, 33]
+    packed, flags = save_problem("packed_expr", batch=1, sq=53, skv=53)
+    ends = np.cumsum([0, *lengths])
+    ids = np.sort(rng.integers(0, 3, (3, 33)), axis=1).astype(np.int32)
+    dense = rng.random((3, 2)) < 0.7
+    visible = dense.repeat(16, axis=0).repeat(32, axis=1)
+    cu = save("cu.npy", ends.astype(np.int32))
+    for more, seen in ((["--mask", "document(ids)", "--params", "ids: i32[b, kv] nondecreasing", "--param", f"ids={save('ids.npy', ids)}"],
+                        lambda i, n: ids[i, :n, None] == ids[i, None, :n]),
+                       (["--block-mask", save("dense.npy", dense), "--block-size", "16,32"], lambda i, n: visible[:n, :n])):
+        words = ["run", *flags, *more, "--cu-seqlens-q", cu, "--cu-seqlens-kv", cu, "--out", "out.npy"]
+        expect_success(words)
+        pieces = [attention(*(a[:, :, ends[i]:ends[i + 1]] for a in packed), visible=seen(i, n)) for i, n in enumerate(lengths)]
+        expected, bound = (np.concatenate([p[j] for p in pieces], axis=2) for j in (0, 2))
+        expect_close(words, np.load(path("out.npy")), expected, bound + np.abs(expected) * 2.0**-24)
+
+    # Checked and timed with what is given, and random values for the rest.
+    spec = ["--mask", "document(ids) && window(w)", "--params", "ids: i32[b, kv] nondecreasing; w: i32", "--outputs", "out,lse,weights", "--group", "2"]
+    words = ["check", *spec, "--param", "w=7", "--shape", "b=2,h=4,sq=37,skv=53", "--shape", "sq=1,skv=70,h=2"]
+    rows = expect_json(words)
+    expect(len(rows) == 2 and all(r["ok"] and 0 < r["share_pairs"] <= 1 for r in rows), words, str(rows))
+    words = ["check", "--block-mask", "csr", "--mask", "causal", "--block-size", "32,64", "--shape", "b=2,h=2,sq=77,skv=153"]
+    expect(all(r["ok"] for r in expect_json(words)), words, "not ok")
+    words = ["bench", "--mask", "causal && window(w)", "--params", "w: i32", "--param", "w=3", "--shape", "b=2,h=4,sq=50,skv=50", "--repeat", "2"]
+    pairs = 2 * 4 * sum(min(i + 1, 4) for i in range(50))
+    expect(expect_json(words)[0]["visible_pairs"] == pairs, words, f"not {pairs} pairs")
+    save("dense.npy", np.eye(3, dtype=bool))
+    words = ["bench", "--block-mask", "dense.npy", "--block-size", "16,16", "--shape", "b=2,h=4,sq=40,skv=40", "--repeat", "2"]
+    expect(expect_json(words)[0]["visible_pairs"] == 2 * 4 * (16 * 16 + 16 * 16 + 8 * 8), words, "wrong count of pairs")
+    words = ["build", "--block-mask", "csr", "--mask", "w < kv", "--params", "w: i32", "--name", "my_csr", "-o", "csr dir", "--target", "sse41"]
+    expect_json(words)
+    header = open(path("csr dir/my_csr.h")).read()
+    expect("attune_block_mask block_mask;" in header and "int32_t w;" in header, words, header)
+
+
 def commands():
     # explain
     j = expect_json(["explain", "--mask", "causal", "--group", "4", "--shape", "b=2,h=8,sq=100,skv=300"])
@@ -439,7 +625,7 @@ def commands():
     for inputs in ("normal", "wide", "spike"):
         words = ["check", "--mask", "causal", "--shape", "h=2,sq=33,skv=65", "--shape", "sq=3,skv=0", "--inputs", inputs, "--seed", "5"]
         rows = expect_json(words)
-        expect(len(rows) == 2 and all(list(r) == ["shape", "target", "share_output", "share_lse", "r", "worst_index", "ok"] for r in rows), words, str(rows))
+        expect(len(rows) == 2 and all(list(r) == ["shape", "target", "share_output", "share_lse", "share_pairs", "r", "worst_index", "ok"] for r in rows), words, str(rows))
         expect(all(r["ok"] is True and 0 <= r["share_output"] <= 1 and 0 <= r["share_lse"] <= 1 for r in rows), words, str(rows))
     text = expect_success(["check", "--group", "3", "--head-dim", "24", "--mask", "causal"])
     expect("largest share" in text, ["check"], text)
@@ -465,7 +651,7 @@ def commands():
     expect_success(["doctor"])
 
 
-GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, run, commands)}
+GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, commands)}
 try:
     for name in sys.argv[2:] or GROUPS:
         GROUPS[name]()

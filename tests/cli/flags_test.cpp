@@ -102,7 +102,7 @@ TEST(Session, ErrorsHaveEveryField) {
     std::vector<std::string> names;
     for (const auto &[name, value] : json["error"].items())
         names.push_back(name);
-    EXPECT_EQ(names, (std::vector<std::string>{"code", "name", "argument", "value", "expected", "cure", "file", "line", "column"}));
+    EXPECT_EQ(names, (std::vector<std::string>{"code", "name", "argument", "value", "expected", "cure", "file", "line", "column", "caret"}));
 }
 
 }  // namespace

@@ -6,73 +6,53 @@
 namespace attune::cli {
 namespace {
 
-/// The masks by their definition (design: the specification), one pair at a time.
-bool visible(Mask mask, int64_t q, int64_t kv, int64_t seq_len_q, int64_t seq_len_kv) {
-    if (mask == Mask::causal)
-        return kv <= q + seq_len_kv - seq_len_q;
-    if (mask == Mask::causal_top_left)
-        return kv <= q;
-    return true;
+Expression parse(const std::string &text) {
+    static const std::vector<ParamDeclaration> none;
+    ExpressionContext context;
+    context.argument = "mask";
+    context.params = &none;
+    return parse_expression(text, context);
 }
 
-TEST(MaskPicture, AgreesWithEveryPairOfSmallSizes) {
-    for (Mask mask : {Mask::none, Mask::causal, Mask::causal_top_left})
-        for (int64_t sq = 0; sq <= 9; sq++)
-            for (int64_t skv = 0; skv <= 9; skv++) {
-                int64_t pairs = 0;
-                for (int64_t q = 0; q < sq; q++) {
-                    int64_t row = 0;
-                    for (int64_t kv = 0; kv < skv; kv++)
-                        row += visible(mask, q, kv, sq, skv);
-                    ASSERT_EQ(visible_keys(mask, q, sq, skv), row) << mask_name(mask) << " sq " << sq << " skv " << skv << " q " << q;
-                    pairs += row;
-                }
-                ASSERT_EQ(visible_pairs(mask, sq, skv), pairs) << mask_name(mask) << " sq " << sq << " skv " << skv;
-
-                const int64_t block_q = 3, block_kv = 2;
-                const MaskPicture picture = mask_picture(mask, sq, skv, block_q, block_kv, 100, 100);
-                int64_t counts[3] = {};
-                for (int64_t q0 = 0; q0 < sq; q0 += block_q)
-                    for (int64_t k0 = 0; k0 < skv; k0 += block_kv) {
-                        int64_t seen = 0, all = 0;
-                        for (int64_t q = q0; q < std::min(q0 + block_q, sq); q++)
-                            for (int64_t kv = k0; kv < std::min(k0 + block_kv, skv); kv++, all++)
-                                seen += visible(mask, q, kv, sq, skv);
-                        const BlockKind kind = seen == 0 ? BlockKind::empty : seen == all ? BlockKind::full : BlockKind::partial;
-                        counts[static_cast<int>(kind)]++;
-                        ASSERT_EQ(picture.cells[q0 / block_q][k0 / block_kv], kind)
-                            << mask_name(mask) << " sq " << sq << " skv " << skv << " at " << q0 << ", " << k0;
-                    }
-                ASSERT_EQ(picture.empty, counts[0]);
-                ASSERT_EQ(picture.partial, counts[1]);
-                ASSERT_EQ(picture.full, counts[2]);
-            }
-}
-
-TEST(MaskPicture, LargeCountsDoNotOverflow) {
-    const int64_t n = 1 << 20;
-    EXPECT_EQ(visible_pairs(Mask::causal, n, n), n * (n + 1) / 2);
-    EXPECT_EQ(visible_pairs(Mask::causal, 1, n), n);
-    EXPECT_EQ(visible_pairs(Mask::causal_top_left, 1, n), 1);
+BlockMap map_of(const std::string &mask, int64_t seq_len_q, int64_t seq_len_kv, int64_t block_q, int64_t block_kv, int64_t max_rows = 32,
+                int64_t max_columns = 64) {
+    return map_blocks({mask.empty() ? nullptr : parse(mask).root, {}, {}}, {0, 0, 0, seq_len_q, seq_len_kv}, block_q, block_kv, max_rows,
+                      max_columns);
 }
 
 TEST(MaskPicture, DrawsOneCharacterABlock) {
-    const auto rows = picture_rows(mask_picture(Mask::causal, 4, 6, 2, 2, 32, 64));
-    EXPECT_EQ(rows, (std::vector<std::string>{"█▒·", "██▒"}));
+    EXPECT_EQ(picture_rows(map_of("causal", 4, 6, 2, 2)), (std::vector<std::string>{"█▒·", "██▒"}));
+    EXPECT_EQ(picture_rows(map_of("causal && window(1)", 6, 6, 2, 2)), (std::vector<std::string>{"▒··", "▒▒·", "·▒▒"}));
+    EXPECT_EQ(picture_rows(map_of("", 4, 4, 2, 2)), (std::vector<std::string>{"██", "██"}));
 }
 
 TEST(MaskPicture, StaysWithinItsLimits) {
     for (int64_t n : {1, 31, 32, 33, 64, 65, 1000, 100000}) {
-        const MaskPicture picture = mask_picture(Mask::causal, n, n, 1, 1, 32, 64);
-        EXPECT_LE(picture.cells.size(), 32u) << n;
-        EXPECT_LE(picture.cells[0].size(), 64u) << n;
-        EXPECT_EQ(picture.full + picture.partial + picture.empty, n * n) << n;
+        const BlockMap map = map_of("causal", n, n, 1, 1);
+        EXPECT_LE(map.cells.size(), 32u) << n;
+        EXPECT_LE(map.cells[0].size(), 64u) << n;
+        EXPECT_EQ(map.full + map.partial + map.skipped, n * n) << n;
     }
 }
 
+TEST(MaskPicture, SaysWhatTheBlocksCost) {
+    const std::string text = picture_text(map_of("causal", 64, 64, 32, 32));
+    EXPECT_NE(text.find("█ full 1   ▒ partial 2   · skipped 1   (blocks of 32 x 32)"), std::string::npos) << text;
+    EXPECT_NE(text.find("density 50.8 %: 2080 of 4096 pairs are visible"), std::string::npos) << text;
+    EXPECT_NE(text.find("useful share of the work 67.7 %: 3072 pairs are computed"), std::string::npos) << text;
+    EXPECT_NE(text.find("3 / 3 = 1.000"), std::string::npos) << text;
+}
+
+TEST(MaskPicture, IsTheSameInSvg) {
+    const std::string svg = picture_svg(map_of("causal", 64, 64, 32, 32), "a < b");
+    for (const char *part :
+         {"<svg", "a &lt; b", "full 1<", "partial 2<", "skipped 1<", "density 50.8 %", "useful share of the work 67.7 %", "</svg>"})
+        EXPECT_NE(svg.find(part), std::string::npos) << part;
+}
+
 TEST(MaskPicture, NothingToDrawIsNoError) {
-    EXPECT_NE(picture_text(mask_picture(Mask::causal, 0, 5, 8, 8, 32, 64)).find("no query or no key"), std::string::npos);
-    EXPECT_NE(picture_svg(mask_picture(Mask::none, 5, 0, 8, 8, 32, 64), "a < b").find("a &lt; b"), std::string::npos);
+    EXPECT_NE(picture_text(map_of("causal", 0, 5, 8, 8)).find("no query or no key"), std::string::npos);
+    EXPECT_NE(picture_svg(map_of("", 5, 0, 8, 8), "x").find("</svg>"), std::string::npos);
 }
 
 TEST(Cost, FollowsTheFormulas) {
@@ -80,7 +60,7 @@ TEST(Cost, FollowsTheFormulas) {
     spec.dtype = DType::f16;
     spec.head_dim = 32;
     spec.head_dim_v = 16;
-    spec.mask = Mask::causal;
+    spec.mask = parse("causal");
     const Cost cost = call_cost(spec, {2, 6, 3, 4, 5});
     EXPECT_EQ(cost.visible_pairs, 2 * 6 * (2 + 3 + 4 + 5));
     EXPECT_EQ(cost.flops, 2 * cost.visible_pairs * 48);

@@ -112,7 +112,7 @@ TEST_P(Magnitudes, ARowWhoseGuardFiresLeavesItsNeighboursAlone) {
         }
         const double length = 185 / (scale * std::sqrt(key_square));
         double own_square = 0;
-        const int64_t own = std::min<int64_t>(p.seq_len_kv - 1, spec.mask == Mask::causal_top_left ? row : row + p.seq_len_kv - p.seq_len_q);
+        const int64_t own = std::min<int64_t>(p.seq_len_kv - 1, spec.mask_text() == "causal_top_left" ? row : row + p.seq_len_kv - p.seq_len_q);
         for (int d = 0; d < p.head_dim; d++) own_square += std::pow(p.key[static_cast<size_t>(own * p.head_dim + d)], 2);
         for (int d = 0; d < p.head_dim; d++) {
             p.query[static_cast<size_t>(row * p.head_dim + d)] =

@@ -119,7 +119,7 @@ TEST(GeneratorErrors, OutputFolderThatIsAFile) {
 
 TEST(GeneratorErrors, OutputFileThatCannotBeWritten) {
     const TemporaryFolder folder;
-    AttentionSpec spec = make_spec(DType::f32, 4, 4, Mask::none, Algorithm::online);
+    AttentionSpec spec = make_spec(DType::f32, 4, 4, "none", Algorithm::online);
     spec.targets = {"sse41"};
     std::filesystem::create_directories(folder.path / (spec.name + ".h") / "in_the_way");
     const std::string text = error_of(ErrorCode::input, [&] { build_kernel(spec, folder.path.string()); });
@@ -132,7 +132,7 @@ TEST(GeneratorErrors, OutputFileThatCannotBeWritten) {
 TEST(GeneratorErrors, TemporaryFolderThatCannotBeWritten) {
     const ScopedVariable temporary("TMPDIR", "/proc/no/such/folder");
     const std::string text =
-        error_of(ErrorCode::input, [] { compile_variant(plan_kernel(make_spec(DType::f32, 4, 4, Mask::none, Algorithm::online), cpu_target("sse41"))); });
+        error_of(ErrorCode::input, [] { compile_variant(plan_kernel(make_spec(DType::f32, 4, 4, "none", Algorithm::online), cpu_target("sse41"))); });
     EXPECT_EQ(text.rfind("TMPDIR is /proc/no/such/folder", 0), 0u) << text;
     EXPECT_TRUE(text.ends_with("expected a folder that can be written; set TMPDIR to one")) << text;
 }

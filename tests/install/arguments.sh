@@ -23,6 +23,7 @@ expect_build_error() {
 }
 expect_build_error 'attune_add_kernel(k HEAD_DIM 513)' '--head-dim is 513'
 expect_build_error 'attune_add_kernel(k DTYPE f31)' '--dtype is f31'
-expect_build_error 'attune_add_kernel(k MASK "causal &&")' '--mask is causal &&'
+expect_build_error 'attune_add_kernel(k MASK "causal &&")' '--mask:10: the expression ends too early'
 expect_build_error 'attune_add_kernel(k TARGETS avx3)' '--target has avx3'
 expect_build_error 'attune_add_kernel(k OUTPUTS out lses)' '--outputs has lses'
+expect_build_error 'attune_add_kernel(k SPEC lama3_8b)' 'did you mean llama3_8b'

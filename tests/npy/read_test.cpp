@@ -33,11 +33,11 @@ protected:
 };
 
 const std::string four(4, '\x01');
-#define TYPES "expected float32, float16, uint16 (bits of bf16), int32, int64 or bool"
+#define TYPES "expected float32, float16, uint16 (bits of bf16), int32, int64, uint8 or bool"
 
 TEST_F(NpyRead, EveryTypeAndVersion) {
     for (const int version : {1, 2, 3})
-        for (const auto &[descr, size] : {std::pair{"<f4", 4}, {"<f2", 2}, {"<u2", 2}, {"<i4", 4}, {"<i8", 8}, {"|b1", 1}}) {
+        for (const auto &[descr, size] : {std::pair{"<f4", 4}, {"<f2", 2}, {"<u2", 2}, {"<i4", 4}, {"<i8", 8}, {"|u1", 1}, {"|b1", 1}}) {
             const std::string data(static_cast<size_t>(6 * size), '\x05');
             const NpyArray a = read_npy(write_text(npy_text(npy_dictionary(descr, "(2, 3)"), data, version)));
             EXPECT_EQ(a.dtype, descr);

@@ -23,7 +23,7 @@ protected:
         lse.assign(expected.lse.begin(), expected.lse.end());
     }
     ErrorShare share(int bits = 24, int min_exponent = -126) const { return error_share(problem, expected, output, lse, bits, min_exponent); }
-    double score_error(int row) const { return 0x1p-24 * (16 + 8) * expected.score_abs[row]; }
+    double score_error(int row) const { return expected.lse_error[row]; }
 };
 
 TEST_F(ErrorShareTest, ExactIsZero) {
@@ -59,7 +59,7 @@ TEST_F(ErrorShareTest, OutputFollowsTheFormula) {
 
 TEST_F(ErrorShareTest, UlpStopsAtTheSmallestNormal) {
     expected.output[0] = 0;
-    expected.value_abs[0] = 0;
+    expected.value_abs[0] = expected.output_error[0] = 0;
     output[0] = 0x1p-25;  // half of the spacing 2^-24 of subnormal f16
     EXPECT_NEAR(share(11, -14).output, 1, 1e-6);
     EXPECT_EQ(share(11, -14).r, infinity);
@@ -83,7 +83,7 @@ TEST_F(ErrorShareTest, WrongKernelsExceedTheBound) {
         EXPECT_GT(share().lse, 10) << what;
     };
     wrong("a key is forgotten", [](ReferenceProblem &p) { p.lengths_kv = {7}; });
-    wrong("the mask is another", [](ReferenceProblem &p) { p.visible = visible_causal; });
+    wrong("the mask is another", [](ReferenceProblem &p) { p.visible = test::visible_causal; });
     wrong("the scale is off by 1e-3", [](ReferenceProblem &p) { p.softmax_scale *= 1.001; });
     wrong("keys in f16", [](ReferenceProblem &p) {
         for (double &x : p.key) x = round_to(DType::f16, x);

@@ -62,7 +62,7 @@ TEST(Inputs, WideScalesQueryAndKey) {
 TEST(Inputs, SpikeEnlargesOneVisibleKeyAndThoseThatAreHidden) {
     ReferenceProblem p = test::random_problem(9, 9), spike = p;
     p.lengths_kv = spike.lengths_kv = {8};
-    spike.visible = visible_causal;
+    spike.visible = test::visible_causal;
     fill_inputs(spike, InputKind::spike, DType::f32, 1);
     for (int64_t kv = 0; kv < 9; kv++) {
         const double factor = kv == 8 || kv == 7 ? 10000 : kv == 2 ? 100 : 1;  // padding, last (hidden from all rows but the last), 8 / 3

@@ -21,7 +21,7 @@ TEST(Reference, OneKeyGivesItsValue) {
             dot_abs += std::abs(p.query[q * 4 + d] * p.key[d]);
         }
         EXPECT_DOUBLE_EQ(r.lse[q], dot / 2);
-        EXPECT_DOUBLE_EQ(r.score_abs[q], dot_abs / 2);
+        EXPECT_DOUBLE_EQ(r.lse_error[q], 0x1p-24 * (4 + 8) * dot_abs / 2);
         for (int d = 0; d < 3; d++) {
             EXPECT_EQ(r.output[q * 3 + d], p.value[d]);
             EXPECT_EQ(r.value_abs[q * 3 + d], std::abs(p.value[d]));
@@ -55,7 +55,7 @@ TEST(Reference, TwoKeysGiveTheLogisticFunction) {
     const ReferenceResult r = reference_attention(p);
     EXPECT_NEAR(r.output[0], 1 / (1 + std::exp(-3.0)), 1e-15);  // logits 1 and 4
     EXPECT_NEAR(r.lse[0], std::log(std::exp(1.0) + std::exp(4.0)), 1e-14);
-    EXPECT_EQ(r.score_abs[0], 4);
+    EXPECT_EQ(r.lse_error[0], 0x1p-24 * 9 * 4);
 }
 
 TEST(Reference, LargeLogitsDoNotOverflow) {
@@ -90,7 +90,7 @@ TEST(Reference, RowsAndKeysBeyondTheLengthsDoNotCount) {
     ReferenceProblem p = random_problem(4, 6);
     p.lengths_q = {2};
     p.lengths_kv = {3};
-    p.visible = visible_causal;  // sees the sequence's own lengths: row 0 sees keys 0 and 1
+    p.visible = test::visible_causal;  // sees the sequence's own lengths: row 0 sees keys 0 and 1
     for (size_t i = 3 * 4; i < p.key.size(); i++) p.key[i] = nan_value;
     for (size_t i = 3 * 3; i < p.value.size(); i++) p.value[i] = infinity;
     for (size_t i = 2 * 4; i < p.query.size(); i++) p.query[i] = nan_value;
@@ -101,7 +101,7 @@ TEST(Reference, RowsAndKeysBeyondTheLengthsDoNotCount) {
     small.query.assign(p.query.begin(), p.query.begin() + 8);
     small.key.assign(p.key.begin(), p.key.begin() + 12);
     small.value.assign(p.value.begin(), p.value.begin() + 9);
-    small.visible = visible_causal;
+    small.visible = test::visible_causal;
     const ReferenceResult s = reference_attention(small);
     for (int i = 0; i < 6; i++) EXPECT_EQ(r.output[i], s.output[i]);
     for (int i = 6; i < 12; i++) EXPECT_EQ(r.output[i], 0);
@@ -111,7 +111,7 @@ TEST(Reference, RowsAndKeysBeyondTheLengthsDoNotCount) {
 
 TEST(Reference, RowsThatSeeNoKeyAreZero) {
     ReferenceProblem p = random_problem(4, 2);
-    p.visible = visible_causal;
+    p.visible = test::visible_causal;
     const ReferenceResult r = reference_attention(p);
     for (int i = 0; i < 6; i++) EXPECT_TRUE(r.output[i] == 0 && !std::signbit(r.output[i]));
     EXPECT_EQ(r.lse[0], -infinity);
@@ -131,7 +131,7 @@ TEST(Reference, NoKeysAndNothingAtAllAreLegal) {
 
 TEST(Reference, HiddenNanIsNeverTouched) {
     ReferenceProblem p = random_problem(3, 3);
-    p.visible = visible_causal;
+    p.visible = test::visible_causal;
     const ReferenceResult clean = reference_attention(p);
     for (int d = 0; d < 4; d++) p.key[8 + d] = nan_value;  // seen by row 2 only
     for (int d = 0; d < 3; d++) p.value[6 + d] = infinity;
@@ -173,7 +173,7 @@ TEST(Reference, LogitsBelowTheSentinelAreHidden) {
     p.query = {1}, p.key = {-1.01e29, -9.9e28}, p.value = {nan_value, 5};
     ReferenceResult r = reference_attention(p);
     EXPECT_EQ(r.output[0], 5);
-    EXPECT_EQ(r.score_abs[0], 9.9e28);
+    EXPECT_DOUBLE_EQ(r.lse_error[0], 0x1p-24 * 9 * 9.9e28);
     p.key[1] = -3.4e38;
     r = reference_attention(p);
     EXPECT_EQ(r.output[0], 0);

@@ -1,7 +1,7 @@
 #pragma once
 #include "generator/reference/inputs.h"
-#include "generator/reference/masks.h"
 #include "generator/reference/reference.h"
+#include "tests/support/masks.h"
 
 #include <gtest/gtest.h>
 

@@ -18,15 +18,15 @@ class Shapes : public testing::TestWithParam<std::tuple<ShapeCase, bool /* causa
 
 TEST_P(Shapes, FollowTheEquation) {
     const auto &[c, causal, has_fixed, threads] = GetParam();
-    FakeKernel fake(has_fixed);
+    FakeKernel fake({.has_fixed = has_fixed, .has_mask = causal});
     fake.kernel.info.mask = causal ? "causal && window(9)" : "true";
-    script->causal = causal;
     script->row_class = [](int b, int h, int q) { return (b + h + q) % 3 == 0 ? ATTUNE_ROW_ONLINE : ATTUNE_ROW_FIXED; };
     script->guard_holds = [](int b, int h, int q) { return (b + h + q) % 3 != 1; };
     Problem p;
     p.batch = c.batch, p.heads = c.heads, p.kv_heads = c.kv_heads, p.rows = c.rows, p.keys = c.keys, p.pad = c.pad;
     p.lengths_q = c.lengths_q, p.lengths_kv = c.lengths_kv, p.cu_q = c.cu_q, p.cu_kv = c.cu_kv;
-    p.causal = causal;
+    if (causal)
+        p.visible = script->visible = is_causal;
     p.build();
     p.exec.num_threads = threads;
     ASSERT_EQ(p.run(&fake.kernel), ATTUNE_OK) << attune_last_error();
@@ -130,7 +130,7 @@ TEST(Attention, RunsTheLastBlocksOfCausalKernelsFirst) {
     }
 }
 
-TEST(Attention, MakesKeyBoundsOnceAHeadAndSkipsIdleSequences) {
+TEST(Attention, MakesKeyNormsOnceAHeadAndSkipsIdleSequences) {
     FakeKernel fake(true);
     Problem p;
     p.batch = 3;
@@ -138,7 +138,24 @@ TEST(Attention, MakesKeyBoundsOnceAHeadAndSkipsIdleSequences) {
     p.lengths_kv = {7, 7, 0};
     p.build();
     ASSERT_EQ(p.run(&fake.kernel), ATTUNE_OK);
-    EXPECT_EQ(script->key_bound_calls, 2);  // two key/value heads of the first sequence
+    EXPECT_EQ(script->key_norm_calls, 2);  // two key/value heads of the first sequence
+}
+
+TEST(Attention, MakesKeyNormsInBlocksOf4096Keys) {
+    for (bool packed : {false, true}) {
+        FakeKernel fake({.has_fixed = true, .block_q = 2});
+        Problem p;
+        p.batch = 2, p.heads = p.kv_heads = 1, p.rows = 2, p.keys = packed ? 9000 + 4097 : 9000;
+        if (packed)
+            p.cu_q = {0, 1, 2}, p.cu_kv = {0, 9000, 13097};
+        else
+            p.lengths_kv = {9000, 4096};
+        p.build();
+        p.exec.num_threads = 3;
+        ASSERT_EQ(p.run(&fake.kernel), ATTUNE_OK) << attune_last_error();
+        p.expect_right();
+        EXPECT_EQ(script->key_norm_calls, packed ? 3 + 2 : 3 + 1);
+    }
 }
 
 TEST(Attention, CallsExactOnlyWhereRowsAreLeft) {
@@ -150,9 +167,23 @@ TEST(Attention, CallsExactOnlyWhereRowsAreLeft) {
     p.expect_right();
 }
 
+TEST(Attention, TellsTheKeyValueHeadOfEachBlock) {
+    for (int fold : {1, 3}) {
+        FakeKernel fake({.fold = fold});
+        Problem p;
+        p.heads = 6, p.kv_heads = 2;
+        p.build();
+        ASSERT_EQ(p.run(&fake.kernel), ATTUNE_OK) << attune_last_error();
+        const std::map<int, int> want =
+            fold == 3 ? std::map<int, int>{{0, 0}, {3, 1}} : std::map<int, int>{{0, 0}, {1, 0}, {2, 0}, {3, 1}, {4, 1}, {5, 1}};
+        EXPECT_EQ(script->kv_head_of, want);
+    }
+}
+
 TEST(Attention, GivesTheSameBitsForAnyNumberOfThreads) {
-    FakeKernel fake(true);
+    FakeKernel fake({.has_fixed = true, .strips = 3, .has_mask = true});
     script->row_class = [](int, int, int q) { return q % 2; };
+    script->visible = is_causal;
     Problem one, many;
     for (Problem *p : {&one, &many}) {
         p->rows = 23;

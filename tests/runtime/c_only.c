@@ -5,19 +5,16 @@
 #include <stdlib.h>
 
 /// Copies the first value row: attention with one key.
-static int exact(void *scratch, int32_t batch, int32_t head, int32_t kv_head, int32_t q_begin, int32_t seq_len_q, int32_t seq_len_kv,
-                 attune_buffer *query, attune_buffer *key, attune_buffer *value, attune_buffer *reference, attune_buffer *row_class,
-                 attune_buffer *output, attune_buffer *lse, attune_buffer *row_state) {
-    (void)scratch, (void)batch, (void)head, (void)kv_head, (void)q_begin, (void)seq_len_q, (void)seq_len_kv, (void)query, (void)key,
-        (void)reference;
-    (void)row_class, (void)row_state, (void)lse;
-    for (int i = 0; i < output->dim[1].extent; i++)
+static int exact(void **arguments) {
+    const attune_buffer *value = arguments[12], *output = arguments[15];
+    for (int i = 0; i < output->dim[2].extent; i++)
         for (int d = 0; d < output->dim[0].extent; d++)
-            ((float *)output->host)[i * output->dim[1].stride + d] = ((float *)value->host)[d];
+            ((float *)output->host)[i * output->dim[2].stride + d] = ((const float *)value->host)[d];
     return 0;
 }
 
-static const attune_kernel_variant variants[] = {{.target = "sse41", .block_q = 8, .exact = exact}};
+static const attune_kernel_variant variants[] = {
+    {.target = "sse41", .block_q = 8, .fold = 1, .strip_rows = 8, .strips = 1, .block_kv = 16, .tile_kv = 4, .exact = exact}};
 static attune_kernel kernel = {
     .abi = ATTUNE_KERNEL_ABI,
     .num_variants = 1,

@@ -61,6 +61,37 @@ TEST_F(Cpp, RunsPackedSequences) {
     p.expect_right();
 }
 
+TEST_F(Cpp, WritesPairs) {
+    FakeKernel with_pairs({.has_pairs = true});
+    kernel = attune::Kernel(&with_pairs.kernel);
+    p.ask_pairs();
+    auto a = args();
+    a.pairs = attune::bhsd(p.pairs.data(), Shape{.batch = 2, .heads = 4, .seq_len = 6, .head_dim = 7});
+    const attune::Status status = kernel(a, workspace);
+    ASSERT_TRUE(status) << status.message();
+    p.expect_right();
+}
+
+TEST_F(Cpp, HandsOverParams) {
+    struct {
+        int32_t window;
+    } params{12};
+    attune_param window{};
+    window.name = "window", window.declaration = "i32", window.type_bits = 32;
+    fake.params = {window};
+    fake.kernel.params_size = sizeof params;
+    fake.refresh();
+    int32_t seen = 0;
+    script->see_params = [&](void **arguments) { seen = *static_cast<int32_t *>(arguments[0]); };
+    auto a = args();
+    a.num_threads = 1;
+    EXPECT_EQ(kernel(a, workspace).message(), "attune: params is null but kernel fake needs its fake_params (4 bytes)");
+    a.params = &params;
+    ASSERT_TRUE(kernel(a, workspace));
+    EXPECT_EQ(seen, 12);
+    p.expect_right();
+}
+
 TEST_F(Cpp, LayoutsHaveTheirStrides) {
     float x[200];
     const auto a = attune::bshd(x, Shape{.batch = 2, .heads = 3, .seq_len = 5, .head_dim = 7});
@@ -98,6 +129,13 @@ TEST_F(Cpp, OtherMistakesAreNamed) {
     EXPECT_EQ(message(a), "attune: output has heads 2 but must have that of query, which is 4");
     a = args();
     const int32_t three[] = {1, 2, 3};
+    a.pairs = attune::bhsd(p.output.data(), Shape{.batch = 2, .heads = 4, .seq_len = 6, .head_dim = 6});
+    EXPECT_EQ(message(a), "attune: pairs has head_dim 6 but must have the seq_len of key, which is 7");
+    a.pairs.shape.seq_len = 5;
+    EXPECT_EQ(message(a), "attune: pairs has seq_len 5 but must have that of query, which is 6");
+    a.pairs = attune::bhsd(half, Shape{.batch = 2, .heads = 4, .seq_len = 6, .head_dim = 7});
+    EXPECT_EQ(message(a), "attune: pairs has elements of 2 bytes, but kernel fake writes them as f32");
+    a = args();
     a.lengths_q = three;
     EXPECT_EQ(message(a), "attune: lengths_q has 3 entries but must have 2");
     a = args();
@@ -112,7 +150,7 @@ TEST_F(Cpp, OtherMistakesAreNamed) {
 TEST_F(Cpp, HalfKernelsTakeAnyTwoByteType) {
     fake.kernel.info.dtype = "bf16";
     fake.kernel.type_bits = 16, fake.kernel.type_code = 4;
-    fake.variants[0].exact = [](auto...) { return 0; };
+    fake.variants[0].exact = [](void **) { return 0; };
     fake.refresh();
     struct Half {
         uint16_t bits;
@@ -139,7 +177,7 @@ TEST_F(Cpp, WorkspacesGrowAndMove) {
 }
 
 TEST(CppRegistry, FindsKernelsBySpecification) {
-    static FakeKernel any_group, group4, causal, unsupported;  // registered for good
+    static FakeKernel any_group, group4, causal, capped, unsupported;  // registered for good
     script = nullptr;
     const auto enroll = [](FakeKernel &k, const char *name, int group, const char *mask) {
         k.kernel.info.name = k.kernel.info.id = name;
@@ -154,6 +192,8 @@ TEST(CppRegistry, FindsKernelsBySpecification) {
     enroll(any_group, "spec_any", 0, "true");
     enroll(group4, "spec_g4", 4, "true");
     enroll(causal, "spec_causal", 0, "causal");
+    capped.kernel.info.score = "softcap(s, 50)";
+    enroll(capped, "spec_capped", 0, "true");
 
     EXPECT_EQ(attune::find("spec_g4").get(), &group4.kernel);
     EXPECT_FALSE(attune::find("spec_none"));
@@ -167,6 +207,9 @@ TEST(CppRegistry, FindsKernelsBySpecification) {
     EXPECT_EQ(find({.group = 2}), "spec_any");
     EXPECT_EQ(find({.mask = "causal"}), "spec_causal");
     EXPECT_EQ(find({.mask = "window(3)"}), "");
+    EXPECT_EQ(find({.score = "softcap(s, 50)"}), "spec_capped");
+    EXPECT_EQ(find({.mask = "true", .score = "s"}), "spec_any");
+    EXPECT_EQ(find({.mask = "causal", .score = "softcap(s, 50)"}), "");
     EXPECT_EQ(find({.group = 2, .lse = true}), "");
     EXPECT_FALSE(attune::find({.dtype = "f16", .head_dim = 4}));
 

@@ -49,12 +49,23 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"args_version", ATTUNE_STRUCT_SIZE, {"args.version is 9", "here 1"}, SPOIL(p.args.version = 9)},
         ErrorCase{"exec_size", ATTUNE_STRUCT_SIZE, {"exec.size is 0", "sizeof(attune_exec)"}, SPOIL(p.exec.size = 0)},
         ErrorCase{"exec_threads", ATTUNE_INVALID_ARGUMENT, {"exec.num_threads is -2", "at least 0"}, SPOIL(p.exec.num_threads = -2)},
-        ErrorCase{"kernel_abi", ATTUNE_STRUCT_SIZE, {"kernel abi is 77", "has 1", "generate"}, SPOIL(fake.kernel.abi = 77)},
+        ErrorCase{"kernel_abi", ATTUNE_STRUCT_SIZE, {"kernel abi is 77", "has 2", "generate"}, SPOIL(fake.kernel.abi = 77)},
         ErrorCase{"kernel_without_variants", ATTUNE_INTERNAL, {"kernel fake", "damaged"}, SPOIL(fake.kernel.num_variants = 0)},
         ErrorCase{"variant_without_exact",
                   ATTUNE_INTERNAL,
                   {"kernel fake", "sse41"},
                   SPOIL(fake.variants[0].exact = nullptr, fake.kernel.chosen = nullptr)},
+        ErrorCase{"tiles_do_not_divide", ATTUNE_INTERNAL, {"damaged table"}, SPOIL(fake.variants[0].tile_kv = 3, fake.refresh())},
+        ErrorCase{"strips_too_few", ATTUNE_INTERNAL, {"damaged table"}, SPOIL(fake.variants[0].strip_rows = 3, fake.refresh())},
+        ErrorCase{"fold_is_no_group",
+                  ATTUNE_INTERNAL,
+                  {"damaged table"},
+                  SPOIL(fake.variants[0].fold = 2, fake.variants[0].strips = 2, fake.refresh())},
+        ErrorCase{"fixed_without_norms", ATTUNE_INTERNAL, {"damaged table"}, SPOIL(fake.variants[0].key_norms = nullptr, fake.refresh())},
+        ErrorCase{"ranges_too_many",
+                  ATTUNE_INTERNAL,
+                  {"damaged table"},
+                  SPOIL(fake.variants[0].key_ranges = fake.variants[0].exact, fake.variants[0].num_ranges = 9, fake.refresh())},
         ErrorCase{"batch", ATTUNE_INVALID_ARGUMENT, {"batch is -1", "at least 0"}, SPOIL(p.args.batch = -1)},
         ErrorCase{"heads_zero", ATTUNE_INVALID_ARGUMENT, {"num_heads is 0", "at least 1"}, SPOIL(p.args.num_heads = 0)},
         ErrorCase{"kv_heads_zero", ATTUNE_INVALID_ARGUMENT, {"num_kv_heads is 0", "at least 1"}, SPOIL(p.args.num_kv_heads = 0)},
@@ -144,6 +155,18 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"workspace_is_output", ATTUNE_INVALID_ARGUMENT, {"workspace overlaps output"}, SPOIL(p.args.output = p.args.workspace)},
         ErrorCase{"batch_range", ATTUNE_INDEX_RANGE, {"batch is 2147483648", "2147483647", "split"}, SPOIL(p.args.batch = big)},
         ErrorCase{"rows_range", ATTUNE_INDEX_RANGE, {"seq_len_q is 2147483648"}, SPOIL(p.args.seq_len_q = big)},
+        ErrorCase{"keys_range",
+                  ATTUNE_INDEX_RANGE,
+                  {"seq_len_kv is 268435457", "268435456", "kernel fake", "split"},
+                  SPOIL(p.args.seq_len_kv = (1 << 28) + 1)},
+        ErrorCase{"batch_range_of_masks",
+                  ATTUNE_INDEX_RANGE,
+                  {"batch is 1048577", "at most 1048576 for kernel fake"},
+                  SPOIL(p.args.batch = (1 << 20) + 1, fake.variants[0].block_states = fake.variants[0].exact)},
+        ErrorCase{"heads_range_of_scores",
+                  ATTUNE_INDEX_RANGE,
+                  {"num_heads is 1048578", "at most 1048576"},
+                  SPOIL(p.args.num_heads = (1 << 20) + 2, fake.kernel.info.score = "softcap(s, 50)")},
         ErrorCase{"batch_heads_range",
                   ATTUNE_INDEX_RANGE,
                   {"batch * num_heads is 4294967296"},
@@ -177,12 +200,13 @@ TEST(ErrorsWithoutOutput, NullArgsAndNullKernel) {
 }
 
 TEST(ErrorsWithoutOutput, FailingTaskFunctionsAreNamed) {
-    for (const char *function : {"key_bound", "row_reference", "fixed", "exact"}) {
-        FakeKernel fake(true);
+    for (const char *function : {"key_norms", "key_ranges", "block_states", "row_reference", "fixed", "exact", "pairs"}) {
+        FakeKernel fake({.has_fixed = true, .has_mask = true, .num_ranges = 1, .has_pairs = true});
         script->row_class = [](int, int, int q) { return q % 2; };
         script->fail[function] = -11;
         Problem p;
         p.build();
+        p.ask_pairs();
         p.exec.num_threads = 3;
         EXPECT_EQ(p.run(&fake.kernel), ATTUNE_INTERNAL);
         const std::string want =

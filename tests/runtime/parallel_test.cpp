@@ -117,8 +117,9 @@ struct BareCall {
     attune_attention_args a{};
 
     BareCall() {
-        variant.target = "bare", variant.block_q = 1;
-        variant.exact = [](auto...) { return 0; };
+        variant.target = "bare";
+        variant.block_q = variant.fold = variant.strip_rows = variant.strips = 1, variant.block_kv = variant.tile_kv = 16;
+        variant.exact = [](void **) { return 0; };
         FakeKernel pattern;
         kernel = pattern.kernel;
         kernel.variants = &variant;
@@ -246,7 +247,7 @@ TEST_F(OwnThreads, MayRunBodiesInAnyOrderOnAnyThread) {
         Own own{how};
         ASSERT_EQ(run(own), ATTUNE_OK) << attune_last_error();
         p.expect_right();
-        EXPECT_EQ(own.calls, 2);  // key bounds, then rows
+        EXPECT_EQ(own.calls, 2);  // key norms, then rows
     }
 }
 

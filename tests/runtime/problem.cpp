@@ -57,6 +57,12 @@ void Problem::build() {
     args.exec = &exec;
 }
 
+void Problem::ask_pairs() {
+    lay_out(args.stride_pairs, heads, rows, keys, pad);
+    pairs.assign(batch * args.stride_pairs[0] + 1, untouched);
+    args.pairs = pairs.data();
+}
+
 void Problem::give_workspace(const attune_kernel *kernel) {
     std::free(workspace_);
     args.workspace_size = attune_kernel_workspace_size(kernel, &args);
@@ -72,8 +78,22 @@ Problem::~Problem() {
     std::free(workspace_);
 }
 
+namespace {
+void expect_near(const std::vector<float> &found, const std::vector<float> &wanted, const char *what) {
+    for (size_t i = 0; i < wanted.size(); i++) {
+        if (std::isinf(wanted[i]))
+            ASSERT_EQ(found[i], wanted[i]) << what << " element " << i;
+        else
+            ASSERT_NEAR(found[i], wanted[i], 1e-5) << what << " element " << i;
+        if (wanted[i] == 0) {  // +0, never -0
+            ASSERT_EQ(std::signbit(found[i]), std::signbit(wanted[i])) << what << " element " << i;
+        }
+    }
+}
+}  // namespace
+
 void Problem::expect_right(bool with_lse) const {
-    std::vector<float> want(output.size(), untouched), want_lse(lse.size(), untouched);
+    std::vector<float> want(output.size(), untouched), want_lse(lse.size(), untouched), want_pairs(pairs.size(), untouched);
     const bool packed = !cu_q.empty();
     const auto at = [&](const int64_t strides[3], int64_t b, int64_t h, int64_t s) {
         return (packed ? 0 : b * strides[0]) + h * strides[1] + s * strides[2];
@@ -86,35 +106,32 @@ void Problem::expect_right(bool with_lse) const {
         for (int64_t h = 0; h < heads; h++)
             for (int64_t q = 0; q < held; q++) {
                 const int64_t kv_head = h * kv_heads / heads;
+                std::vector<double> weights(q < used ? n : 0);
                 double sum = 0, acc[fake_head_dim_v] = {};
-                for (int64_t kv = 0; q < used && kv < n; kv++) {
-                    if (causal && kv > q + n - used)
+                for (int64_t kv = 0; kv < int64_t(weights.size()); kv++) {
+                    if (visible && !visible({int(b), int(h), int(q), int(kv), int(used), int(n)}))
                         continue;
                     double logit = 0;
                     for (int d = 0; d < fake_head_dim; d++)
                         logit += double(query[at(args.stride_query, b, h, first_q + q) + d]) *
                                  key[at(args.stride_key, b, kv_head, first_kv + kv) + d];
-                    sum += std::exp(fake_scale * logit);
+                    weights[kv] = std::exp(fake_scale * logit);
+                    sum += weights[kv];
                     for (int d = 0; d < fake_head_dim_v; d++)
-                        acc[d] += std::exp(fake_scale * logit) * value[at(args.stride_value, b, kv_head, first_kv + kv) + d];
+                        acc[d] += weights[kv] * value[at(args.stride_value, b, kv_head, first_kv + kv) + d];
                 }
                 for (int d = 0; d < fake_head_dim_v; d++)
                     want[at(args.stride_output, b, h, first_q + q) + d] = sum > 0 ? float(acc[d] / sum) : 0.f;
                 want_lse[at(args.stride_lse, b, h, first_q + q)] = sum > 0 ? float(std::log(sum)) : -INFINITY;
+                for (size_t kv = 0; args.pairs && kv < weights.size(); kv++)
+                    want_pairs[at(args.stride_pairs, b, h, q) + kv] = weights[kv] > 0 ? float(weights[kv] / sum) : 0.f;
             }
     }
-    for (size_t i = 0; i < want.size(); i++) {
-        ASSERT_NEAR(output[i], want[i], 1e-5) << "output element " << i;
-        ASSERT_EQ(std::signbit(output[i]), std::signbit(want[i])) << "output element " << i;
-    }
+    expect_near(output, want, "output");
     if (!with_lse)
         want_lse.assign(lse.size(), untouched);
-    for (size_t i = 0; i < want_lse.size(); i++) {
-        if (std::isinf(want_lse[i]))
-            ASSERT_EQ(lse[i], want_lse[i]) << "lse element " << i;
-        else
-            ASSERT_NEAR(lse[i], want_lse[i], 1e-5) << "lse element " << i;
-    }
+    expect_near(lse, want_lse, "lse");
+    expect_near(pairs, want_pairs, "pairs");
     if (script) {
         EXPECT_EQ(script->problems, std::vector<std::string>{});
     }
@@ -124,5 +141,7 @@ void Problem::expect_untouched() const {
     for (float x : output)
         ASSERT_EQ(x, untouched);
     for (float x : lse)
+        ASSERT_EQ(x, untouched);
+    for (float x : pairs)
         ASSERT_EQ(x, untouched);
 }

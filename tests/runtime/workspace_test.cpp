@@ -7,8 +7,11 @@ namespace {
 TEST(Workspace, OneByteLessIsRefused) {
     for (bool has_fixed : {false, true})
         for (int threads : {1, 3, 100}) {
-            FakeKernel fake(has_fixed);
+            FakeKernel fake({.has_fixed = has_fixed, .strips = 3, .has_mask = true});
+            script->visible = is_causal;
             Problem p;
+            p.keys = 77;
+            p.visible = is_causal;
             p.build();
             p.exec.num_threads = threads;
             p.give_workspace(&fake.kernel);
@@ -27,15 +30,53 @@ TEST(Workspace, OneByteLessIsRefused) {
 }
 
 TEST(Workspace, IsAsDescribed) {
-    FakeKernel fake(true);  // block_q 4; scratch 100 bytes, and 5 a key, keys in blocks of 8
+    FakeKernel fake(true);  // block_q 4, one strip; scratch 100 bytes, and 5 a key, keys in chunks of 8
     Problem p;              // 2 sequences of 4 heads, 2 key/value heads, 6 rows, 7 keys
     p.build();
-    const size_t bounds = 2 * 2 * 16 * 4, slot = 4 * 64 + 192 /* 100 + 5 * 8 = 140, rounded */;
-    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), bounds + slot);
+    const size_t rows = 4 * 64, visits = 2 * 64 /* 1 chunk */ + 2 * 64, states = 2 * 64, scratch = 192 /* 100 + 5 * 8 = 140, rounded */;
+    const size_t norms = 2 * 2 * 16 * 4, slot = rows + visits + states + scratch;
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), norms + slot);
     p.exec.num_threads = 3;
-    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), bounds + 3 * slot);
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), norms + 3 * slot);
     p.exec.num_threads = 1000;  // no more workers than the 2 * 4 * 2 blocks
-    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), bounds + 16 * slot);
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), norms + 16 * slot);
+}
+
+TEST(Workspace, GrowsWithTheChunks) {
+    FakeKernel fake({.strips = 3, .has_mask = true});
+    Problem p;
+    p.batch = 1, p.heads = p.kv_heads = 1, p.keys = 5000;
+    p.build();
+    // 625 chunks of 2 tiles, each array rounded to 64: two lists of 4 words a chunk, two of a word, first keys and 3 states a tile.
+    const size_t slot = 4 * 64 + 2 * 10048 + 2 * 2560 + 5056 + 3776 + 25152;
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), slot);
+    script->visible = p.visible = [](const Pair &pair) { return (pair.kv + pair.q) % 3 != 0; };
+    ASSERT_EQ(p.run(&fake.kernel), ATTUNE_OK);  // the sanitizer sees to it that all of it fits
+    p.expect_right();
+}
+
+TEST(Workspace, IsRightForTheLongestSequence) {
+    FakeKernel fake({.strips = 3, .has_mask = true});
+    Problem p;
+    p.batch = 1, p.heads = p.kv_heads = 1;
+    p.build();
+    p.args.seq_len_kv = int64_t{1} << 28;
+    p.args.stride_key[2] = p.args.stride_value[2] = 0;
+    const size_t chunks = size_t{1} << 25, tiles = 2 * chunks;
+    const size_t slot = 4 * 64 + 2 * (16 * chunks) + 2 * (4 * chunks) + 4 * tiles + 3 * tiles + 5 * 8 * chunks + 128;
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), slot);
+    p.args.seq_len_kv++;
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &p.args), 0u);
+}
+
+TEST(Workspace, IsThatOfTheLongestPackedSequence) {
+    FakeKernel fake;
+    Problem longest, packed;
+    longest.batch = 1, longest.keys = 4000;
+    longest.build();
+    packed.batch = 3, packed.rows = 6, packed.keys = 6000, packed.cu_q = {0, 2, 4, 6}, packed.cu_kv = {0, 1000, 5000, 6000};
+    packed.build();
+    EXPECT_EQ(attune_kernel_workspace_size(&fake.kernel, &packed.args), attune_kernel_workspace_size(&fake.kernel, &longest.args));
 }
 
 TEST(Workspace, DoesNotDependOnLengthsOrPointers) {

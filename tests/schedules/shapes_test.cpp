@@ -9,23 +9,23 @@ namespace {
 struct KernelChoice {
     const char *name;
     DType dtype;
-    Mask mask;
+    const char *mask;
     Algorithm algorithm;
     friend void PrintTo(const KernelChoice &row, std::ostream *out) { *out << row.name; }
 };
 
 /// Each pair of a type, a mask and an algorithm once, and f16 causal twice.
 const KernelChoice choices[] = {
-    {"f32_none_auto", DType::f32, Mask::none, Algorithm::automatic},
-    {"f32_causal_online", DType::f32, Mask::causal, Algorithm::online},
-    {"f32_top_left_full_row", DType::f32, Mask::causal_top_left, Algorithm::full_row},
-    {"f16_none_online", DType::f16, Mask::none, Algorithm::online},
-    {"f16_causal_full_row", DType::f16, Mask::causal, Algorithm::full_row},
-    {"f16_top_left_auto", DType::f16, Mask::causal_top_left, Algorithm::automatic},
-    {"bf16_none_full_row", DType::bf16, Mask::none, Algorithm::full_row},
-    {"bf16_causal_auto", DType::bf16, Mask::causal, Algorithm::automatic},
-    {"bf16_top_left_online", DType::bf16, Mask::causal_top_left, Algorithm::online},
-    {"f32_causal_auto", DType::f32, Mask::causal, Algorithm::automatic},
+    {"f32_none_auto", DType::f32, "none", Algorithm::automatic},
+    {"f32_causal_online", DType::f32, "causal", Algorithm::online},
+    {"f32_top_left_full_row", DType::f32, "causal_top_left", Algorithm::full_row},
+    {"f16_none_online", DType::f16, "none", Algorithm::online},
+    {"f16_causal_full_row", DType::f16, "causal", Algorithm::full_row},
+    {"f16_top_left_auto", DType::f16, "causal_top_left", Algorithm::automatic},
+    {"bf16_none_full_row", DType::bf16, "none", Algorithm::full_row},
+    {"bf16_causal_auto", DType::bf16, "causal", Algorithm::automatic},
+    {"bf16_top_left_online", DType::bf16, "causal_top_left", Algorithm::online},
+    {"f32_causal_auto", DType::f32, "causal", Algorithm::automatic},
 };
 
 class AttentionShapes : public testing::TestWithParam<std::tuple<std::string, KernelChoice>> {};
@@ -77,7 +77,7 @@ TEST_P(LengthSweep, AgreesWithTheReference) {
     // One strip a task and chunks of 8 keys: every kind of tail within 2 vectors.
     const int strip = 2 * target->vector;
     const CompileOptions options{.overrides = {{"tile_q", 2}, {"tile_kv", 4}, {"tile_d", 4}, {"block_kv", 8}, {"block_q", strip}}};
-    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 5, 6, Mask::causal, algorithm), *target, options);
+    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 5, 6, "causal", algorithm), *target, options);
     for (int q = 0; q <= 2 * strip + 1; q += q < target->vector ? 1 : 3) {
         for (int kv = 0; kv <= 33; kv += kv < 10 ? 1 : 4) {
             SCOPED_TRACE("sq " + std::to_string(q) + " skv " + std::to_string(kv));
@@ -94,7 +94,7 @@ class FixedGroups : public testing::TestWithParam<int> {};
 
 TEST_P(FixedGroups, AgreeWithTheReference) {
     const int group = GetParam();
-    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 8, 8, Mask::causal, Algorithm::automatic, group), *available_targets().front());
+    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 8, 8, "causal", Algorithm::automatic, group), *available_targets().front());
     check_shape(kernel, {"heads", 2, 2 * group, 2, 21, 34});
 }
 
@@ -116,7 +116,7 @@ class LongRows : public testing::TestWithParam<std::tuple<std::string, Algorithm
 TEST_P(LongRows, StayWithinTheBound) {
     const auto &[name, algorithm] = GetParam();
     ATTUNE_REQUIRE_TARGET(target, name);
-    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 8, 4, Mask::none, algorithm), *target);
+    const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 8, 4, "none", algorithm), *target);
     check_shape(kernel, {"long", 1, 1, 1, 5, 40000}, InputKind::normal, 3);
     check_shape(kernel, {"long", 1, 1, 1, 5, 40000}, InputKind::wide_8, 3);
 }

@@ -26,8 +26,8 @@ TEST_P(SpecMessages, NameFileValueExpectationAndCure) {
     EXPECT_GT(details.column, 0);
 }
 
-#define KERNEL_KEYS "name, dtype, head_dim, head_dim_v, group, scale, mask, outputs, phases, algorithm"
-#define SCALE "expected \"rsqrt(head_dim)\" or a positive number from 1e-30 to 1e30; "
+#define KERNEL_KEYS "name, dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, outputs, block_mask, block_size, phases, algorithm"
+#define SCALE "expected a positive number from 1e-30 to 1e30, or an expression of head_dim; "
 #define SCALE_CURE "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"
 #define GROUP "expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only"
 #define HEAD_DIM "an integer from 1 to 512; give the number of elements of one head, such as 64"
@@ -37,9 +37,9 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"unknown_key_far", "[kernel]\ncolour = \"red\"",
                 "spec.toml:2:1: unknown key colour in [kernel], expected one of " KERNEL_KEYS "; remove it"},
     MessageCase{"unknown_table", "[kernl]\nhead_dim = 64",
-                "spec.toml:1:2: unknown table kernl, expected [kernel] or [targets]; did you mean [kernel]"},
+                "spec.toml:1:2: unknown table kernl, expected [kernel], [params] or [targets]; did you mean [kernel]"},
     MessageCase{"unknown_table_far", "[extra]",
-                "spec.toml:1:2: unknown table extra, expected [kernel] or [targets]; remove it"},
+                "spec.toml:1:2: unknown table extra, expected [kernel], [params] or [targets]; remove it"},
     MessageCase{"key_outside_a_table", "head_dim = 64",
                 "spec.toml:1:1: key head_dim stands outside a table, expected it in [kernel]; put it under [kernel]"},
     MessageCase{"kernel_is_a_number", "kernel = 3",
@@ -49,15 +49,11 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"unknown_target_key", "[targets]\ncpus = [\"avx2\"]",
                 "spec.toml:2:1: unknown key cpus in [targets], expected one of cpu, gpu; did you mean cpu"},
     MessageCase{"quoted_dotted_key", "\"kernel.head_dim\" = 64",
-                "spec.toml:1:1: unknown key \"kernel.head_dim\", expected [kernel] or [targets]; remove it"},
+                "spec.toml:1:1: unknown key \"kernel.head_dim\", expected [kernel], [params] or [targets]; remove it"},
     MessageCase{"empty_key", "[kernel]\n\"\" = 64",
                 "spec.toml:2:1: unknown key \"\" in [kernel], expected one of " KERNEL_KEYS "; remove it"},
-    MessageCase{"later_key", "[kernel]\nscore = \"softcap(s, 50)\"",
-                "spec.toml:2:1: key score is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
     MessageCase{"later_key_inline_table", "[kernel]\nrope = {style = \"half\"}",
                 "spec.toml:2:1: key rope is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
-    MessageCase{"later_empty_table", "[params]",
-                "spec.toml:1:2: table [params] is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
     MessageCase{"later_layer", "[layer]\nx = 1",
                 "spec.toml:1:2: table [layer] is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
     MessageCase{"later_dtype", "[kernel]\ndtype = \"i8\"",
@@ -119,13 +115,17 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"scale_too_large_for_f32", "[kernel]\nscale = 1e39",
                 "spec.toml:2:9: scale is 1e39, " SCALE SCALE_CURE},
     MessageCase{"scale_text", "[kernel]\nscale = \"large\"",
-                "spec.toml:2:9: scale is \"large\", " SCALE SCALE_CURE},
-    MessageCase{"scale_division", "[kernel]\nscale = \"1/sqrt(head_dim)\"",
-                "spec.toml:2:9: scale is 1/sqrt(head_dim), " SCALE "write rsqrt(head_dim)"},
+                "spec.toml:2:10: scale: unknown name large, expected head_dim, a number or a function; a scale is the same for all of a kernel: use head_dim, or put the rest into score"},
+    MessageCase{"scale_of_positions", "[kernel]\nscale = \"1.0 / kv\"",
+                "spec.toml:2:16: scale: unknown name kv, expected head_dim, a number or a function; a scale is the same for all of a kernel: use head_dim, or put the rest into score"},
+    MessageCase{"scale_of_zero", "[kernel]\nscale = \"1 - head_dim / 64\"",
+                "spec.toml:2:9: scale is 1 - head_dim / 64, " SCALE SCALE_CURE},
+    MessageCase{"scale_boolean_expression", "[kernel]\nscale = \"head_dim > 3\"",
+                "spec.toml:2:10: scale: the expression is true or false, expected a number; write select(condition, then, else), or put it into mask"},
     MessageCase{"scale_bool", "[kernel]\nscale = true",
                 "spec.toml:2:9: scale is true, " SCALE SCALE_CURE},
     MessageCase{"scale_empty", "[kernel]\nscale = \"\"",
-                "spec.toml:2:9: scale is \"\", " SCALE SCALE_CURE},
+                "spec.toml:2:10: scale: the expression is empty, expected an expression; leave it out"},
     MessageCase{"scale_list", "[kernel]\nscale = [1.0]",
                 "spec.toml:2:9: scale is [1.0], " SCALE SCALE_CURE},
     MessageCase{"dtype_unknown", "[kernel]\ndtype = \"f64\"",
@@ -137,25 +137,77 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"dtype_empty", "[kernel]\ndtype = \"\"",
                 "spec.toml:2:9: dtype is \"\", expected one of f32, f16, bf16; convert the arrays to one of these types"},
     MessageCase{"mask_unknown", "[kernel]\nmask = \"casual\"",
-                "spec.toml:2:8: mask is casual, expected one of none, causal, causal_top_left; did you mean causal"},
-    MessageCase{"mask_expression", "[kernel]\nmask = \"causal && window(255)\"",
-                "spec.toml:2:8: mask is causal && window(255), expected one of none, causal, causal_top_left; other masks are expressions, which are not in this version"},
-    MessageCase{"mask_false", "[kernel]\nmask = false",
-                "spec.toml:2:8: mask is false, expected one of none, causal, causal_top_left; other masks are expressions, which are not in this version"},
+                "spec.toml:2:9: mask: unknown name casual, expected one of b, h, hkv, q, kv, q_abs, seq_len_q, seq_len_kv, a parameter, a function or a helper; did you mean causal"},
+    MessageCase{"mask_in_three_quotes", "[kernel]\nmask = \"\"\"\ncausal &&\n  casual\"\"\"",
+                "spec.toml:4:3: mask: unknown name casual, expected one of b, h, hkv, q, kv, q_abs, seq_len_q, seq_len_kv, a parameter, a function or a helper; did you mean causal"},
+    MessageCase{"mask_of_one_line_in_three_quotes", "[kernel]\nmask = '''causal && casual'''",
+                "spec.toml:2:21: mask: unknown name casual, expected one of b, h, hkv, q, kv, q_abs, seq_len_q, seq_len_kv, a parameter, a function or a helper; did you mean causal"},
+    MessageCase{"mask_number", "[kernel]\nmask = 3",
+                "spec.toml:2:8: mask is 3, expected an expression in quotes, or none; write an expression in quotes, such as \"causal && window(255)\""},
+    MessageCase{"mask_list", "[kernel]\nmask = [\"causal\"]",
+                "spec.toml:2:8: mask is [\"causal\"], expected an expression in quotes, or none; write an expression in quotes, such as \"causal && window(255)\""},
+    MessageCase{"score_boolean", "[kernel]\nscore = true",
+                "spec.toml:2:9: score is true, expected an expression in quotes, or none; write an expression in quotes, such as \"softcap(s, 50)\""},
+    MessageCase{"score_mask", "[kernel]\nscore = \"causal\"",
+                "spec.toml:2:10: score: the expression is true or false, expected a number; write select(condition, then, else), or put it into mask"},
+    MessageCase{"normalizer_unknown", "[kernel]\nnormalizer = \"softmx\"",
+                "spec.toml:2:14: normalizer is softmx, expected one of softmax, softmax_plus_one, sigmoid; did you mean softmax"},
+    MessageCase{"sink_number", "[kernel]\nsink = 3",
+                "spec.toml:2:8: sink is 3, expected the name of a parameter f32[h]; give the parameter's name, such as \"sinks\""},
+    MessageCase{"sink_name", "[kernel]\nsink = \"kv\"",
+                "spec.toml:2:9: sink: kv cannot name a parameter: it is a word of the expression language, expected another name; choose another name"},
+    MessageCase{"sink_type", "[kernel]\nsink = \"a\"\n[params]\na = \"f32\"",
+                "spec.toml:2:8: the sink a is f32, expected f32[h]; declare a = \"f32[h]\""},
+    MessageCase{"sink_with_sigmoid", "[kernel]\nsink = \"a\"\nnormalizer = \"sigmoid\"",
+                "spec.toml:2:8: sink is given with normalizer sigmoid, expected it with softmax, whose sum it joins; remove the sink, or the normalizer"},
+    MessageCase{"lse_with_sigmoid", "[kernel]\nnormalizer = \"sigmoid\"\noutputs = [\"out\", \"lse\"]",
+                "spec.toml:3:11: outputs has lse with normalizer sigmoid, expected no lse, as sigmoid weights have no sum; remove lse"},
+    MessageCase{"two_matrices", "[kernel]\noutputs = [\"out\", \"weights\", \"logits_raw\"]",
+                "spec.toml:2:11: outputs has logits_raw and weights, expected one matrix of all pairs; keep one of them, and make another kernel for the other"},
+    MessageCase{"weights_with_a_block_mask", "[kernel]\nblock_mask = \"csr\"\noutputs = [\"out\", \"weights\"]",
+                "spec.toml:3:11: outputs has weights with a block mask, expected logits_raw beside block_mask, as the lists are not looked at there; remove it, or the block mask"},
+    MessageCase{"block_mask_unknown", "[kernel]\nblock_mask = \"dense\"",
+                "spec.toml:2:14: block_mask is dense, expected one of csr; write \"csr\", or leave it out"},
+    MessageCase{"block_size_alone", "[kernel]\nblock_size = [64, 64]",
+                "spec.toml:2:14: block_size is given without a block mask, expected it beside block_mask; remove it, or write block_mask = \"csr\""},
+    MessageCase{"block_size_odd", "[kernel]\nblock_mask = \"csr\"\nblock_size = [64, 65]",
+                "spec.toml:3:14: block_size has 65, expected a list of two multiples of 16 up to 1024; use [128, 128]"},
+    MessageCase{"block_size_one", "[kernel]\nblock_mask = \"csr\"\nblock_size = [64]",
+                "spec.toml:3:14: block_size is [64], expected a list of two multiples of 16 up to 1024; use [128, 128]"},
+    MessageCase{"block_size_number", "[kernel]\nblock_mask = \"csr\"\nblock_size = 64",
+                "spec.toml:3:14: block_size is 64, expected a list of two multiples of 16 up to 1024; use [128, 128]"},
+    MessageCase{"param_unused", "[params]\nn = \"i32\"",
+                "spec.toml:2:5: parameter n is declared, but nothing reads it, expected parameters that mask, score or sink read; remove it, or use it"},
+    MessageCase{"param_type", "[kernel]\nmask = \"kv < n\"\n[params]\nn = \"i33\"",
+                "spec.toml:4:6: params.n: unknown type i33, expected one of i32, f32, f16, bf16, bool; write one of them, such as i32[b, kv]"},
+    MessageCase{"param_name", "[params]\nkv = \"i32\"",
+                "spec.toml:2:7: params.kv: kv cannot name a parameter: it is a word of the expression language, expected another name; choose another name"},
+    MessageCase{"param_number", "[params]\nn = 32",
+                "spec.toml:2:5: params.n is 32, expected parameters as NAME: TYPE; write n = \"i32\", or another type in quotes"},
+    MessageCase{"param_dotted", "[params]\na.b = \"i32\"",
+                "spec.toml:2:1: params.a is a table, expected parameters as NAME: TYPE; write a = \"i32\", or another type in quotes"},
+    MessageCase{"params_string", "params = \"n: i32\"",
+                "spec.toml:1:1: params is n: i32, expected a table [params]; write [params], once, and its keys below it"},
+    MessageCase{"params_list", "[[params]]\nn = \"i32\"",
+                "spec.toml:1:3: params is a list, expected a table [params]; write [params], once, and its keys below it"},
+    MessageCase{"params_in_kernel", "[kernel]\nparams = \"n: i32\"",
+                "spec.toml:2:1: key params stands in [kernel], expected a table [params]; write [params], and NAME = \"TYPE\" below it"},
+    MessageCase{"blocks_missing", "[kernel]\nmask = \"causal && blocks('nowhere.npy', 64)\"",
+                "spec.toml:2:26: mask: nowhere.npy is not readable: no such file or directory, expected an .npy file; check the path and its permissions"},
     MessageCase{"algorithm_unknown", "[kernel]\nalgorithm = \"onlin\"",
                 "spec.toml:2:13: algorithm is onlin, expected one of auto, fixed_reference, online, full_row; did you mean online"},
     MessageCase{"outputs_unknown", "[kernel]\noutputs = [\"out\", \"lsee\"]",
-                "spec.toml:2:11: outputs has lsee, expected a list of some of out, lse; did you mean lse"},
+                "spec.toml:2:11: outputs has lsee, expected a list of some of out, lse, logits_raw, logits_biased, logits, weights; did you mean lse"},
     MessageCase{"outputs_without_out", "[kernel]\noutputs = [\"lse\"]",
                 "spec.toml:2:11: outputs is [\"lse\"], expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]"},
     MessageCase{"outputs_empty", "[kernel]\noutputs = []",
                 "spec.toml:2:11: outputs is [], expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]"},
     MessageCase{"outputs_twice", "[kernel]\noutputs = [\"out\", \"out\"]",
-                "spec.toml:2:11: outputs has out twice, expected a list of some of out, lse; write out once"},
+                "spec.toml:2:11: outputs has out twice, expected a list of some of out, lse, logits_raw, logits_biased, logits, weights; write out once"},
     MessageCase{"outputs_string", "[kernel]\noutputs = \"out\"",
-                "spec.toml:2:11: outputs is \"out\", expected a list of some of out, lse; write [\"out\"]"},
+                "spec.toml:2:11: outputs is \"out\", expected a list of some of out, lse, logits_raw, logits_biased, logits, weights; write [\"out\"]"},
     MessageCase{"outputs_numbers", "[kernel]\noutputs = [1]",
-                "spec.toml:2:11: outputs has 1, expected a list of some of out, lse; use [\"out\"] or [\"out\", \"lse\"]"},
+                "spec.toml:2:11: outputs has 1, expected a list of some of out, lse, logits_raw, logits_biased, logits, weights; use [\"out\"] or [\"out\", \"lse\"]"},
     MessageCase{"phases_empty", "[kernel]\nphases = []",
                 "spec.toml:2:10: phases is [], expected the list [\"prefill\"]; use [\"prefill\"]"},
     MessageCase{"targets_empty", "[targets]\ncpu = []",
@@ -237,30 +289,38 @@ TEST(SpecMessages, FlagsAreNamedAsTyped) {
               "--head-dim is many, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.group", "0", "--group"),
               "--group is 0, expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only");
-    EXPECT_EQ(what("kernel.scale", "nan", "--scale"),
-              "--scale is nan, expected \"rsqrt(head_dim)\" or a positive number from 1e-30 to 1e30; leave it out for 1/sqrt(head_dim), or give the number, such as 0.125");
+    EXPECT_EQ(what("kernel.scale", "nan", "--scale"), "--scale is nan, " SCALE SCALE_CURE);
     EXPECT_EQ(what("kernel.scale", "big", "--scale"),
-              "--scale is big, expected \"rsqrt(head_dim)\" or a positive number from 1e-30 to 1e30; leave it out for 1/sqrt(head_dim), or give the number, such as 0.125");
+              "--scale:1: unknown name big, expected head_dim, a number or a function; a scale is the same for all of a kernel: use head_dim, or put the rest into score");
     EXPECT_EQ(what("kernel.mask", "casual", "--mask"),
-              "--mask is casual, expected one of none, causal, causal_top_left; did you mean causal");
+              "--mask:1: unknown name casual, expected one of b, h, hkv, q, kv, q_abs, seq_len_q, seq_len_kv, a parameter, a function or a helper; did you mean causal");
+    EXPECT_EQ(what("kernel.score", "softcap(s)", "--score"), "--score:10: too few arguments of softcap, expected softcap(s, c); write the missing ones");
+    EXPECT_EQ(what("kernel.sink", "float", "--sink"),
+              "--sink:1: float cannot name a parameter: it is a word of the expression language, expected another name; choose another name");
+    EXPECT_EQ(what("kernel.block_size", "64", "--block-size"), "--block-size is 64, expected a list of two multiples of 16 up to 1024; use [128, 128]");
+    EXPECT_EQ(what("params", "n: i32", "--params"),
+              "parameter n is declared, but nothing reads it, expected parameters that mask, score or sink read; remove it, or use it");
+    EXPECT_EQ(what("params", "a: i32; b2 i32", "--params"),
+              "--params is b2 i32, expected parameters as NAME: TYPE; write NAME: TYPE, such as w: i32, and ; between two of them");
+    EXPECT_EQ(what("params", "a: i32; a: f32", "--params"), "--params declares a twice, expected parameters as NAME: TYPE; declare a once");
+    EXPECT_EQ(what("params", "a: i32; ids: i33[b]", "--params"),
+              "--params:14: unknown type i33, expected one of i32, f32, f16, bf16, bool; write one of them, such as i32[b, kv]");
+    EXPECT_EQ(what("params", " ; ", "--params"),
+              "--params is  ; , expected parameters as NAME: TYPE; write NAME = \"TYPE\" in a table [params], such as slopes = \"f32[h]\"");
     EXPECT_EQ(what("kernel.dtype", "", "--dtype"),
               "--dtype is \"\", expected one of f32, f16, bf16; convert the arrays to one of these types");
     EXPECT_EQ(what("kernel.name", "9", "--name"),
               "--name is \"9\", expected a C identifier of at most 63 characters; choose letters, digits and single underscores, starting with a letter");
     EXPECT_EQ(what("kernel.outputs", "out,,lse", "--outputs"),
-              "--outputs has \"\", expected a list of some of out, lse; use [\"out\"] or [\"out\", \"lse\"]");
+              "--outputs has \"\", expected a list of some of out, lse, logits_raw, logits_biased, logits, weights; use [\"out\"] or [\"out\", \"lse\"]");
     EXPECT_EQ(what("kernel.outputs", "", "--outputs"),
               "--outputs is \"\", expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]");
     EXPECT_EQ(what("targets.cpu", "avx2,avx2", "--target"),
               "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512; write avx2 once");
     EXPECT_EQ(what("targets.cpu", "neon", "--target"),
               "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512");
-    EXPECT_EQ(what("kernel.score", "softcap(s, 30)", "--score"),
-              "flag --score is known, but not in this version, expected only name, dtype, head_dim, head_dim_v, group, scale, mask, outputs, phases, algorithm; remove it");
-    EXPECT_EQ(what("params", "n: i32", "--params"),
-              "flag --params is known, but not in this version, expected only name, dtype, head_dim, head_dim_v, group, scale, mask, outputs, phases, algorithm; remove it");
     EXPECT_EQ(what("kernel.mask", "\xff\x1b", "--mask"),
-              "--mask is \\xff\\x1b, expected one of none, causal, causal_top_left; other masks are expressions, which are not in this version");
+              "--mask:1: unexpected \\xff, expected names, numbers, && || ! < <= > >= == != + - * / % ( ) [ ] and ,; remove it");
 }
 
 TEST(SpecMessages, MissingFile) {

@@ -1,6 +1,7 @@
 #include "tests/support/kernel_case.h"
+#include "generator/backend/params_struct.h"
+#include "generator/reference/expressions.h"
 #include "generator/reference/half.h"
-#include "generator/reference/masks.h"
 #include "tests/support/guarded_array.h"
 
 #include <bit>
@@ -64,6 +65,71 @@ Place place(Layout layout, int64_t batch, int64_t heads, int64_t rows, int64_t d
     return p;
 }
 
+/// <name>_params whose arrays lie at the ends of pages: dense, or (padded) with gaps in every dimension.
+class GuardedParams {
+public:
+    GuardedParams(const AttentionSpec &spec, const cli::CallParams &params, bool padded) {
+        const ParamsStruct layout = params_struct(spec);
+        bytes_.resize((layout.size + 7) / 8);
+        if (spec.block_mask) {
+            const cli::BlockLists &lists = params.lists();
+            attune_block_mask mask = lists.view();
+            mask.row_offsets = static_cast<const int32_t *>(guard(lists.row_offsets.data(), static_cast<int64_t>(lists.row_offsets.size()), 4));
+            mask.columns = static_cast<const int32_t *>(guard(lists.columns.data(), static_cast<int64_t>(lists.columns.size()), 4));
+            if (mask.full) mask.full = static_cast<const uint8_t *>(guard(mask.full, static_cast<int64_t>(lists.full.size()), 1));
+            std::memcpy(member(0), &mask, sizeof mask);
+        }
+        for (size_t i = 0; i < spec.params.size(); i++) {
+            const cli::Argument &argument = params.arguments().at(i);
+            const uint32_t offset = layout.members[i].offset;
+            if (argument.extents.empty()) {
+                std::memcpy(member(offset), argument.bytes.data(), 4);
+                continue;
+            }
+            const attune_tensor tensor = guard_tensor(argument, layout.members[i].type_bits / 8, padded);
+            std::memcpy(member(offset), &tensor, sizeof tensor);
+        }
+    }
+
+    const void *data() const { return bytes_.empty() ? nullptr : bytes_.data(); }
+
+private:
+    char *member(uint32_t offset) { return reinterpret_cast<char *>(bytes_.data()) + offset; }
+
+    const void *guard(const void *from, int64_t count, int bytes) {
+        arrays_.push_back(std::make_unique<GuardedArray>(count, bytes, 0xffffffff));
+        if (count > 0) std::memcpy(arrays_.back()->at(0), from, static_cast<size_t>(count * bytes));
+        arrays_.back()->protect();
+        return arrays_.back()->at(0);
+    }
+
+    /// What lies in the gaps is a NaN, -1, or a bool that is neither.
+    attune_tensor guard_tensor(const cli::Argument &argument, int bytes, bool padded) {
+        attune_tensor tensor{};
+        const size_t dims = argument.extents.size();
+        int64_t span = padded ? 2 : 1, count = 1;
+        for (size_t d = dims; d-- > 0;) {
+            tensor.extent[d] = argument.extents[d];
+            tensor.stride[d] = span;
+            span = span * argument.extents[d] + (padded ? 3 : 0);
+            count *= argument.extents[d];
+        }
+        arrays_.push_back(std::make_unique<GuardedArray>(span, bytes, 0xffffffff));
+        for (int64_t i = 0; i < count; i++) {
+            int64_t at = 0, rest = i;
+            for (size_t d = dims; d-- > 0; rest /= argument.extents[d]) at += rest % argument.extents[d] * tensor.stride[d];
+            std::memcpy(arrays_.back()->at(at), argument.bytes.data() + i * bytes, static_cast<size_t>(bytes));
+        }
+        arrays_.back()->protect();
+        tensor.data = arrays_.back()->at(0);
+        if (!padded) std::fill_n(tensor.stride, ATTUNE_MAX_PARAM_DIMS, 0);  // dense
+        return tensor;
+    }
+
+    std::vector<int64_t> bytes_;  // aligned as the struct is
+    std::vector<std::unique_ptr<GuardedArray>> arrays_;
+};
+
 /// A fault in generated code says where it was before the process ends.
 class FaultMessage {
 public:
@@ -88,17 +154,39 @@ private:
 
 }  // namespace
 
-AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, Mask mask, Algorithm algorithm, int group) {
+AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, const std::string &mask, Algorithm algorithm, int group) {
     AttentionSpec spec;
     spec.dtype = dtype;
     spec.head_dim = head_dim;
     spec.head_dim_v = head_dim_v > 0 ? head_dim_v : head_dim;
     spec.softmax_scale = 1 / std::sqrt(static_cast<double>(head_dim));
-    spec.mask = mask;
+    ExpressionContext context;
+    context.argument = "mask";
+    if (mask != "none") spec.mask = parse_expression(mask, context);
     spec.algorithm = algorithm;
     spec.group = group;
     spec.name = spec.id();
     return spec;
+}
+
+AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, int group, const PairsText &text) {
+    RawSpec raw;
+    const auto set = [&](const char *key, const std::string &value) {
+        if (!value.empty()) set_spec_flag(raw, key, value, "test");
+    };
+    set("kernel.dtype", dtype_name(dtype));
+    set("kernel.head_dim", std::to_string(head_dim));
+    set("kernel.head_dim_v", std::to_string(head_dim_v));
+    set("kernel.group", group == 0 ? "any" : std::to_string(group));
+    set("params", text.params);
+    set("kernel.mask", text.mask);
+    set("kernel.score", text.score);
+    set("kernel.normalizer", text.normalizer);
+    set("kernel.sink", text.sink);
+    set("kernel.outputs", text.outputs);
+    set("kernel.block_mask", text.block_size.empty() ? "" : "csr");
+    set("kernel.block_size", text.block_size);
+    return validate_spec(raw);
 }
 
 const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
@@ -117,7 +205,20 @@ std::string describe(const LoadedKernel &kernel) {
     return text;
 }
 
-ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs, uint64_t seed) {
+cli::CallParams make_params(const AttentionSpec &spec, const ShapeCase &shape, uint64_t seed, const std::map<std::string, double> &scalars) {
+    const cli::Shape extents = {shape.batch, shape.num_heads, shape.num_kv_heads, shape.seq_len_q, shape.seq_len_kv};
+    std::vector<cli::Argument> arguments;
+    for (size_t i = 0; i < spec.params.size(); i++) {
+        const auto given = scalars.find(spec.params[i].name);
+        arguments.push_back(given == scalars.end() ? cli::default_argument(spec, i, extents, seed) : cli::make_argument(spec.params[i], {}, {given->second}));
+    }
+    cli::BlockLists lists;
+    if (spec.block_mask) lists = cli::random_block_lists(spec, extents, 0.4, spec.mask ? 0.3 : 0, seed);
+    if (spec.block_mask && shape.cu_seqlens) lists = cli::cut_to_lengths(lists, shape.lengths_kv);
+    return {spec, std::move(arguments), std::move(lists)};
+}
+
+ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs, uint64_t seed, const cli::CallParams &params) {
     ReferenceProblem p;
     p.batch = shape.batch;
     p.num_heads = shape.num_heads;
@@ -126,10 +227,10 @@ ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape,
     p.seq_len_kv = shape.seq_len_kv;
     p.head_dim = spec.head_dim;
     p.head_dim_v = spec.head_dim_v;
-    p.softmax_scale = spec.softmax_scale;
     p.lengths_q = shape.lengths_q;
     p.lengths_kv = shape.lengths_kv;
-    p.visible = visible_function(spec.mask);
+    set_expressions(p, spec, params.values());
+    cli::apply_block_lists(p, params.lists());
     fill_inputs(p, inputs, spec.dtype, seed);
     if (shape.layout == Layout::broadcast_kv && shape.batch > 0) {
         for (std::vector<double> *tensor : {&p.key, &p.value}) {
@@ -178,6 +279,12 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
         for (Place *place : {&query, &key, &value, &output, &lse}) place->stride[0] = 123456789;  // must not be looked at
     }
 
+    const bool with_lse = options.lse && spec.lse, with_pairs = spec.pairs_output != PairsOutput::none && !packed;
+    int64_t pair_elements = 0;
+    const Place pairs = place(shape.layout == Layout::padded ? Layout::padded : Layout::bhsd, batches, p.num_heads, rows_q, rows_kv, pair_elements);
+    GuardedArray pair_array(with_pairs ? pair_elements : 0, bytes, sentinel);
+    const GuardedParams params(spec, options.params, shape.layout == Layout::padded);
+
     const uint32_t nan = nan_bits(spec.dtype);
     GuardedArray q_array(elements[0], bytes, nan), k_array(elements[1], bytes, nan), v_array(elements[2], bytes, nan);
     GuardedArray out_array(elements[3], bytes, sentinel), lse_array(lse_elements, 4, sentinel);
@@ -212,7 +319,7 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
     args.key = k_in.at(key.base);
     args.value = v_in.at(value.base);
     args.output = out_array.at(output.base);
-    args.lse = options.lse ? static_cast<float *>(lse_array.at(lse.base)) : nullptr;
+    args.lse = with_lse ? static_cast<float *>(lse_array.at(lse.base)) : nullptr;
     args.batch = p.batch;
     args.num_heads = p.num_heads;
     args.num_kv_heads = p.num_kv_heads;
@@ -230,6 +337,11 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
     } else {
         if (!p.lengths_q.empty()) args.lengths_q = p.lengths_q.data();
         if (!p.lengths_kv.empty()) args.lengths_kv = p.lengths_kv.data();
+    }
+    args.params = params.data();
+    if (with_pairs) {
+        args.pairs = pair_array.at(pairs.base);
+        strides(args.stride_pairs, pairs);
     }
     args.exec = &exec;
 
@@ -254,11 +366,23 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
                     result.output_bits.push_back(s < held ? out_array.take(output.at(b, h, s) + d, sentinel) : 0);
                     result.output.push_back(from_bits(spec.dtype, result.output_bits.back()));
                 }
-                if (!options.lse) continue;
-                result.lse.push_back(s < held ? std::bit_cast<float>(lse_array.take(lse.at(b, h, s), sentinel)) : static_cast<float>(minus_infinity));
+                if (with_lse)
+                    result.lse.push_back(s < held ? std::bit_cast<float>(lse_array.take(lse.at(b, h, s), sentinel)) : static_cast<float>(minus_infinity));
             }
         }
     }
+    for (int64_t b = 0; with_pairs && b < p.batch; b++) {
+        const int64_t used_q = length_of(p.lengths_q, b, p.seq_len_q), used_kv = length_of(p.lengths_kv, b, p.seq_len_kv);
+        for (int64_t h = 0; h < p.num_heads; h++) {
+            for (int64_t q = 0; q < p.seq_len_q; q++) {
+                for (int64_t kv = 0; kv < p.seq_len_kv; kv++) {
+                    const bool used = q < used_q && kv < used_kv;
+                    result.pairs.push_back(used ? from_bits(spec.dtype, pair_array.take(pairs.at(b, h, q) + kv, sentinel)) : 0);
+                }
+            }
+        }
+    }
+    EXPECT_TRUE(pair_array.holds_only(sentinel)) << "written outside the pairs: " << describe(kernel) << ", shape " << shape.name;
     EXPECT_TRUE(out_array.holds_only(sentinel)) << "written outside the output's rows: " << describe(kernel) << ", shape " << shape.name;
     EXPECT_TRUE(lse_array.holds_only(sentinel)) << "written outside lse: " << describe(kernel) << ", shape " << shape.name;
     return result;
@@ -273,11 +397,12 @@ std::string row_name(const ReferenceProblem &p, int64_t row) {
 ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &p, const ShapeCase &shape, const KernelResult &result, uint64_t seed) {
     const DType dtype = kernel.plan().spec.dtype;
     const ReferenceResult expected = reference_attention(p);
-    const ErrorShare share = error_share(p, expected, result.output, result.lse, dtype == DType::f32 ? 24 : dtype == DType::f16 ? 11 : 8,
-                                         dtype == DType::f16 ? -14 : -126);
-    if (share.output <= 1 && share.lse <= 1) return share;
+    const int bits = dtype == DType::f32 ? 24 : dtype == DType::f16 ? 11 : 8, min_exponent = dtype == DType::f16 ? -14 : -126;
+    const ErrorShare share = error_share(p, expected, result.output, result.lse, bits, min_exponent);
+    const double pairs = result.pairs.empty() ? 0 : pairs_share(expected, result.pairs, bits, min_exponent);
+    if (share.output <= 1 && share.lse <= 1 && pairs <= 1) return share;
     std::ostringstream text;
-    text << "outside the bound: share of output " << share.output << ", of lse " << share.lse << ", r " << share.r << "\n  " << describe(kernel) << "\n  shape "
+    text << "outside the bound: share of output " << share.output << ", of lse " << share.lse << ", of pairs " << pairs << ", r " << share.r << "\n  " << describe(kernel) << "\n  shape "
          << shape.name << ": b=" << p.batch << ",h=" << p.num_heads << ",hkv=" << p.num_kv_heads << ",sq=" << p.seq_len_q << ",skv=" << p.seq_len_kv
          << ", seed " << seed;
     if (share.worst_index >= 0) {
@@ -295,7 +420,7 @@ ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &p, c
 }
 
 ErrorShare check_shape(const LoadedKernel &kernel, const ShapeCase &shape, InputKind inputs, uint64_t seed, const RunOptions &options) {
-    const ReferenceProblem problem = make_problem(kernel.plan().spec, shape, inputs, seed);
+    const ReferenceProblem problem = make_problem(kernel.plan().spec, shape, inputs, seed, options.params);
     RunOptions run = options;
     if (inputs == InputKind::spike) run.poison = false;  // the hidden keys are part of the input
     return expect_right(kernel, problem, shape, run_kernel(kernel, problem, shape, run), seed);

@@ -2,11 +2,14 @@
 /// back end share. Every element that a kernel must not read is a NaN, every element that it must not write a sentinel.
 #pragma once
 #include "generator/backend/kernel.h"
+#include "generator/cli/params.h"
 #include "generator/reference/inputs.h"
 #include "generator/reference/reference.h"
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,22 +33,36 @@ struct ShapeCase {
     Layout layout = Layout::bhsd;
 };
 
-/// A specification with every default filled in. head_dim_v 0: head_dim.
-AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v = 0, Mask mask = Mask::none, Algorithm algorithm = Algorithm::automatic,
+/// A specification with every default filled in. head_dim_v 0: head_dim. mask: an expression, or "none".
+AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v = 0, const std::string &mask = "none", Algorithm algorithm = Algorithm::automatic,
                         int group = 0);
+
+/// What a specification says of pairs, as a file has it.
+struct PairsText {
+    std::string mask = "none", score = "s";
+    std::string params = {};  ///< "ids: i32[b, kv] nondecreasing; w: i32"
+    std::string normalizer = "softmax", sink = {}, outputs = {};
+    std::string block_size = {};  ///< "64,32": block_mask = "csr"
+};
+AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, int group, const PairsText &text);
 
 /// The kernel, compiled at most once a process. Nothing in a test may change it.
 const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options = {});
 /// "attune_prefill_…__avx512 block_q=192 …".
 std::string describe(const LoadedKernel &kernel);
 
+/// Random arguments of mask and score, and random block lists; `scalars` by name instead of the defaults.
+cli::CallParams make_params(const AttentionSpec &spec, const ShapeCase &shape, uint64_t seed = 1, const std::map<std::string, double> &scalars = {});
+
 /// Random inputs of the shape.
-ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs = InputKind::normal, uint64_t seed = 1);
+ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs = InputKind::normal, uint64_t seed = 1,
+                              const cli::CallParams &params = {});
 
 struct RunOptions {
     int threads = 1;
-    bool lse = true;
+    bool lse = true;     ///< where the kernel has it
     bool poison = true;  ///< keys and queries after the lengths become NaN; else they are as in the problem
+    cli::CallParams params = {};  ///< those of the problem. Tensors lie as the shape's layout says, each at the end of a page
 };
 
 /// What a kernel wrote, dense as the reference's results.
@@ -53,7 +70,8 @@ struct KernelResult {
     attune_status status = ATTUNE_INTERNAL;
     std::vector<double> output;
     std::vector<uint32_t> output_bits;
-    std::vector<float> lse;  ///< empty where not asked for
+    std::vector<float> lse;     ///< empty where not asked for
+    std::vector<double> pairs;  ///< (batch, heads, seq_q, seq_kv), 0 outside the lengths; empty where the kernel has none
     std::vector<uint32_t> lse_bits() const;
 };
 
@@ -64,7 +82,7 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &prob
 /// Fails the test where the result is outside the derived bound of the reference. Returns the share of the bound.
 ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &problem, const ShapeCase &shape, const KernelResult &result,
                         uint64_t seed = 1);
-/// All of the above for random inputs.
+/// All of the above for random inputs; options.params are the problem's.
 ErrorShare check_shape(const LoadedKernel &kernel, const ShapeCase &shape, InputKind inputs = InputKind::normal, uint64_t seed = 1,
                        const RunOptions &options = {});
 

@@ -1,7 +1,7 @@
 // The tests' own harness: it must see what it is there to see.
 #include "tests/support/guarded_array.h"
 #include "tests/support/kernel_case.h"
-#include "generator/reference/masks.h"
+#include "tests/support/masks.h"
 
 #include <gtest/gtest-spi.h>
 
@@ -14,7 +14,7 @@ class Harness : public testing::Test {
 protected:
     static inline const LoadedKernel *kernel = nullptr;
     static void SetUpTestSuite() {
-        kernel = &kernel_for(make_spec(DType::f32, 8, 4, Mask::none, Algorithm::online), *available_targets().front());
+        kernel = &kernel_for(make_spec(DType::f32, 8, 4, "none", Algorithm::online), *available_targets().front());
     }
     static inline ReferenceProblem problem;
     static inline KernelResult result;
@@ -37,7 +37,7 @@ TEST_F(Harness, SeesAnLseThatIsOff) {
 }
 
 TEST_F(Harness, SeesAWrongMask) {
-    problem.visible = visible_function(Mask::causal);
+    problem.visible = visible_causal;
     EXPECT_NONFATAL_FAILURE(expect_right(*kernel, problem, shape, result), "outside the bound");
 }
 
@@ -49,6 +49,21 @@ TEST_F(Harness, SeesAWrongScale) {
 TEST_F(Harness, SeesAWrongLength) {
     problem.lengths_kv = {43, 42};
     EXPECT_NONFATAL_FAILURE(expect_right(*kernel, problem, shape, result), "outside the bound");
+}
+
+TEST(HarnessOfParams, SeesAWrongArgumentAndAWrongPair) {
+    const AttentionSpec spec = make_spec(DType::f32, 8, 4, 2, {.mask = "window(w)", .params = "w: i32", .outputs = "out,lse,logits"});
+    static const LoadedKernel *kernel;
+    kernel = &kernel_for(spec, *available_targets().front());
+    static ReferenceProblem right, wrong;
+    right = make_problem(spec, shape, InputKind::normal, 1, make_params(spec, shape, 1, {{"w", 5}}));
+    wrong = make_problem(spec, shape, InputKind::normal, 1, make_params(spec, shape, 1, {{"w", 6}}));
+    static KernelResult result;
+    result = run_kernel(*kernel, right, shape, {.params = make_params(spec, shape, 1, {{"w", 5}})});
+    expect_right(*kernel, right, shape, result);
+    EXPECT_NONFATAL_FAILURE(expect_right(*kernel, wrong, shape, result), "outside the bound");
+    result.pairs[43 * 20 + 42] += 1e-3;  // its own key: 20 + 43 - 21
+    EXPECT_NONFATAL_FAILURE(expect_right(*kernel, right, shape, result), "of pairs");
 }
 
 TEST_F(Harness, SeesOneBit) {

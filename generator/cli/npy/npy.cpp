@@ -8,7 +8,7 @@ struct Type {
     size_t size;
 };
 const Type types[] = {{"<f4", "float32", 4}, {"<f2", "float16", 2}, {"<u2", "uint16", 2},
-                      {"<i4", "int32", 4},   {"<i8", "int64", 8},   {"|b1", "bool", 1}};
+                      {"<i4", "int32", 4},   {"<i8", "int64", 8},   {"|u1", "uint8", 1}, {"|b1", "bool", 1}};
 
 }  // namespace
 

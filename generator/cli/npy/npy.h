@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,7 @@ namespace attune {
 
 /// An array as NumPy's .npy files hold it (numpy.lib.format, versions 1.0, 2.0 and 3.0): C order, little-endian.
 struct NpyArray {
-    std::string dtype;                 ///< "<f4", "<f2", "<u2" (bits of bf16), "<i4", "<i8" or "|b1"
+    std::string dtype;                 ///< "<f4", "<f2", "<u2" (bits of bf16), "<i4", "<i8", "|u1" or "|b1"
     std::vector<int64_t> shape;        ///< outermost first; empty: a single number
     std::vector<unsigned char> bytes;  ///< aligned as operator new aligns
 
@@ -26,6 +27,10 @@ std::string npy_shape_text(const std::vector<int64_t> &shape);
 /// Throws Error(input) for a file that cannot be read, is no .npy file, is cut short or too long, or holds an array in Fortran order
 /// (with two dimensions or more), big-endian or of another type.
 NpyArray read_npy(const std::string &path, const std::string &argument = "");
+
+/// Reads an .npz archive as numpy.savez writes it, its arrays uncompressed: name ("columns") -> array.
+/// Throws Error(input) for a file that cannot be read, is no such archive, is damaged or holds a compressed array.
+std::map<std::string, NpyArray> read_npz(const std::string &path, const std::string &argument = "");
 
 /// A file that is written but not there yet: a temporary file in the folder of its path, complete and on the disk. commit() gives it
 /// its name; without it the destructor removes it. So several results appear together, or none.

@@ -1,5 +1,6 @@
 #include "generator/cli/npy/header.h"
 #include "generator/cli/npy/npy.h"
+#include "generator/cli/npy/part.h"
 #include "generator/spec/error.h"
 
 #include <fcntl.h>
@@ -18,16 +19,21 @@ namespace attune {
 namespace {
 
 constexpr size_t largest_header = 1 << 16;  // NumPy itself refuses more than 10000 bytes unless asked
-const char *const types = "float32, float16, uint16 (bits of bf16), int32, int64 or bool";
+const char *const types = "float32, float16, uint16 (bits of bf16), int32, int64, uint8 or bool";
 
-/// An open file, and how to fail about it.
+/// An open file or a part of one, and how to fail about it.
 class File {
 public:
-    File(const std::string &path, const std::string &argument) : path_(path), argument_(argument) {
+    File(const std::string &path, const std::string &argument, const FilePart *part) : path_(path), argument_(argument) {
         fd_ = path.find('\0') == std::string::npos ? open(path.c_str(), O_RDONLY | O_CLOEXEC) : (errno = ENOENT, -1);
         if (fd_ < 0) fail_unreadable();
         struct stat status {};
         if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) size_ = static_cast<uint64_t>(status.st_size);
+        if (part) {
+            if (lseek(fd_, static_cast<off_t>(part->offset), SEEK_SET) < 0) fail_unreadable();
+            size_ = part->size;
+            ends_ = part->size;
+        }
     }
     File(const File &) = delete;
     File &operator=(const File &) = delete;
@@ -38,6 +44,7 @@ public:
     /// Up to n bytes: fewer at the end of the file only.
     size_t read(unsigned char *to, size_t n) {
         size_t done = 0;
+        n = std::min<uint64_t>(n, ends_ - position_);
         while (done < n) {
             const ssize_t got = ::read(fd_, to + done, std::min<size_t>(n - done, 1u << 30));
             if (got < 0 && errno == EINTR) continue;
@@ -49,7 +56,7 @@ public:
         return done;
     }
 
-    std::optional<uint64_t> size() const { return size_; }  ///< of a regular file
+    std::optional<uint64_t> size() const { return size_; }  ///< of a regular file, or of the part
     uint64_t position() const { return position_; }
 
     [[noreturn]] void fail(const std::string &found, const std::string &expected, const std::string &cure) const {
@@ -72,7 +79,7 @@ private:
     std::string path_, argument_;
     int fd_ = -1;
     std::optional<uint64_t> size_;
-    uint64_t position_ = 0;
+    uint64_t position_ = 0, ends_ = std::numeric_limits<uint64_t>::max();  ///< of the part
 };
 
 std::string read_header(File &file) {
@@ -118,10 +125,7 @@ std::optional<uint64_t> data_bytes(const std::vector<int64_t> &shape, size_t ele
     return is_empty ? 0 : product;
 }
 
-}  // namespace
-
-NpyArray read_npy(const std::string &path, const std::string &argument) {
-    File file(path, argument);
+NpyArray read_array(File &file) {
     NpyHeader header;
     if (const std::string wrong = parse_npy_header(read_header(file), header); !wrong.empty())
         file.fail("an .npy file whose header has " + wrong, "a header as NumPy writes it", "write it with numpy.save");
@@ -156,6 +160,18 @@ NpyArray read_npy(const std::string &path, const std::string &argument) {
     unsigned char extra = 0;
     if (file.read(&extra, 1) > 0) fail_length(*bytes + 1, true);
     return array;
+}
+
+}  // namespace
+
+NpyArray read_npy(const std::string &path, const std::string &argument) {
+    File file(path, argument, nullptr);
+    return read_array(file);
+}
+
+NpyArray read_npy_part(const std::string &path, const std::string &argument, const FilePart &part) {
+    File file(path, argument, &part);
+    return read_array(file);
 }
 
 }  // namespace attune

@@ -46,36 +46,64 @@ typedef struct attune_exec {
     void *stream;                      ///< device queue; unused on CPUs
 } attune_exec;
 
+/// A tensor parameter of a kernel, a member of <name>_params. Dimensions as declared, outermost first; those declared 1 are not looked at.
+/// An extent of 1 serves every index of its dimension; indices are clamped into the array. Strides in elements; all 0: dense, C order.
+#define ATTUNE_MAX_PARAM_DIMS 4
+typedef struct attune_tensor {
+    const void *data;
+    int64_t extent[ATTUNE_MAX_PARAM_DIMS];
+    int64_t stride[ATTUNE_MAX_PARAM_DIMS];
+} attune_tensor;
+
+/// Which blocks of keys each block of query rows visits (kernels with block_mask = "csr"): the first member of <name>_params.
+/// Blocks have the kernel's block_size. Block row i of a sequence and head lists the columns
+/// columns[row_offsets[i]] .. columns[row_offsets[i + 1] - 1], increasing; blocks that are not listed are hidden.
+typedef struct attune_block_mask {
+    const int32_t *row_offsets;  ///< (batch, num_heads, ceil(seq_len_q / block_size_q) + 1)
+    const int32_t *columns;      ///< key blocks
+    const uint8_t *full;  ///< beside columns: 1: every pair of the block is visible, whatever the mask; null: the mask decides in all
+    int64_t stride_batch, stride_head;  ///< of row_offsets, in elements; 0: shared
+} attune_block_mask;
+
+/// Lists the blocks of a dense bool block mask (rows, columns) of one head, 1 = visit: row_offsets (rows + 1) starting at `first`, and
+/// columns, which may be null to count only. Returns the number of blocks.
+int64_t attune_list_blocks(const uint8_t *block_mask, int64_t rows, int64_t columns_of_mask, int32_t first, int32_t *row_offsets,
+                           int32_t *columns);
+
 #define ATTUNE_ATTENTION_ARGS_VERSION 1
 
 /// One attention call. Zero-initialise, set `size` and `version`, then the rest. Strides are in elements; the innermost
-/// dimension (head_dim) is contiguous. 0 is allowed on inputs (broadcast), negative is refused.
+/// dimension (head_dim) is contiguous. 0 is allowed on inputs (broadcast), negative is refused. seq_len_q and seq_len_kv are at most
+/// 2^28, a tensor spans at most 2^31 - 1 elements, and kernels with a mask, a score or params take at most 2^20 sequences and heads.
 typedef struct attune_attention_args {
-    uint32_t size;        ///< sizeof(attune_attention_args)
-    uint32_t version;     ///< ATTUNE_ATTENTION_ARGS_VERSION
-    const void *query;    ///< (head_dim, seq_len_q, num_heads, batch), innermost first
-    const void *key;      ///< (head_dim, seq_len_kv, num_kv_heads, batch)
-    const void *value;    ///< (head_dim_v, seq_len_kv, num_kv_heads, batch)
-    void *output;         ///< (head_dim_v, seq_len_q, num_heads, batch); overlaps no input, nor its rows each other
-    float *lse;           ///< (seq_len_q, num_heads, batch), or null
-    int64_t batch;        ///< sequences
-    int64_t num_heads;    ///< query heads, a multiple of num_kv_heads
-    int64_t num_kv_heads; ///< key/value heads
-    int64_t seq_len_q;    ///< rows of query; with cu_seqlens_q: of all sequences together
-    int64_t seq_len_kv;   ///< rows of key and value; with cu_seqlens_kv: of all sequences together
-    int64_t stride_query[3];   ///< (batch, head, sequence)
+    uint32_t size;            ///< sizeof(attune_attention_args)
+    uint32_t version;         ///< ATTUNE_ATTENTION_ARGS_VERSION
+    const void *query;        ///< (head_dim, seq_len_q, num_heads, batch), innermost first
+    const void *key;          ///< (head_dim, seq_len_kv, num_kv_heads, batch)
+    const void *value;        ///< (head_dim_v, seq_len_kv, num_kv_heads, batch)
+    void *output;             ///< (head_dim_v, seq_len_q, num_heads, batch); overlaps no input, nor its rows each other
+    float *lse;               ///< (seq_len_q, num_heads, batch), or null
+    int64_t batch;            ///< sequences
+    int64_t num_heads;        ///< query heads, a multiple of num_kv_heads
+    int64_t num_kv_heads;     ///< key/value heads
+    int64_t seq_len_q;        ///< rows of query; with cu_seqlens_q: of all sequences together
+    int64_t seq_len_kv;       ///< rows of key and value; with cu_seqlens_kv: of all sequences together
+    int64_t stride_query[3];  ///< (batch, head, sequence)
     int64_t stride_key[3];
     int64_t stride_value[3];
     int64_t stride_output[3];
     int64_t stride_lse[3];
-    const int32_t *lengths_q;     ///< (batch) rows in use of each sequence, or null: all. Rows after them are written as +0, lse -inf
-    const int32_t *lengths_kv;    ///< (batch) keys in use of each sequence, or null: all
-    const int32_t *cu_seqlens_q;  ///< (batch + 1) packed sequences: rows cu_seqlens_q[b] .. cu_seqlens_q[b + 1] - 1; both or neither
-    const int32_t *cu_seqlens_kv; ///< (batch + 1); batch strides are then unused, and rows from cu_seqlens_q[batch] on untouched
-    const void *params;           ///< the kernel's <name>_params, or null where it has none
-    void *workspace;              ///< <name>_workspace_size(args) bytes, 64-byte aligned; null when that is 0
-    size_t workspace_size;        ///< bytes of workspace
-    const attune_exec *exec;      ///< null: the defaults
+    const int32_t *lengths_q;      ///< (batch) rows in use of each sequence, or null: all. Rows after them are written as +0, lse -inf
+    const int32_t *lengths_kv;     ///< (batch) keys in use of each sequence, or null: all
+    const int32_t *cu_seqlens_q;   ///< (batch + 1) packed sequences: rows cu_seqlens_q[b] .. cu_seqlens_q[b + 1] - 1; both or neither
+    const int32_t *cu_seqlens_kv;  ///< (batch + 1); batch strides are then unused, and rows from cu_seqlens_q[batch] on untouched
+    const void *params;            ///< the kernel's <name>_params, or null where it has none
+    void *workspace;               ///< <name>_workspace_size(args) bytes, 64-byte aligned; null when that is 0
+    size_t workspace_size;         ///< bytes of workspace
+    const attune_exec *exec;       ///< null: the defaults
+    void *pairs;              ///< (seq_len_kv, seq_len_q, num_heads, batch) of the element type, or null; kernels whose outputs name it.
+                              ///< Rows and keys that are not in use are left alone; not for packed sequences
+    int64_t stride_pairs[3];  ///< (batch, head, sequence)
 } attune_attention_args;
 
 /// A generated kernel: its description, and opaque to applications how it runs. Generated code defines it (attune/kernel.h).
@@ -83,16 +111,18 @@ typedef struct attune_kernel attune_kernel;
 
 /// What a kernel was generated for. Strings live as long as the program.
 typedef struct attune_kernel_info {
-    const char *name;       ///< the C function's name
-    const char *id;         ///< attune_prefill_f32_d64_g1_<hash8>
-    const char *dtype;      ///< "f32", "f16" or "bf16"
-    const char *mask;       ///< the mask as specified
+    const char *name;   ///< the C function's name
+    const char *id;     ///< attune_prefill_f32_d64_g1_<hash8>
+    const char *dtype;  ///< "f32", "f16" or "bf16"
+    const char *mask;   ///< the mask as specified
     int32_t head_dim;
     int32_t head_dim_v;
-    int32_t group;          ///< query heads per key/value head; 0: any
-    int32_t has_lse;        ///< 1 when the kernel can write lse
+    int32_t group;    ///< query heads per key/value head; 0: any
+    int32_t has_lse;  ///< 1 when the kernel can write lse
     double softmax_scale;
-    const char *metadata;   ///< JSON: spec, targets, schedule and parameters, flops and bytes formulas, workspace, provenance
+    const char *score;     ///< the score as specified, "s" where there is none
+    const char *pairs;     ///< "logits_raw", "logits_biased", "logits", "weights", or ""
+    const char *metadata;  ///< JSON: spec, targets, schedule and parameters, flops and bytes formulas, workspace, provenance
 } attune_kernel_info;
 
 /// Runs `kernel`; generated functions <name>(args) call it. Errors leave the output untouched, except ATTUNE_INTERNAL, which is found

@@ -170,7 +170,8 @@ struct AttentionArgs {
     std::span<const int32_t> lengths_kv = {};
     std::span<const int32_t> cu_seqlens_q = {};  ///< packed sequences, one entry more than sequences; views then have batch 1
     std::span<const int32_t> cu_seqlens_kv = {};
-    const void *params = nullptr;                ///< the kernel's <name>_params
+    const void *params = nullptr;                ///< the kernel's <name>_params; kernels without mask and score parameters have none
+    OutputView pairs = {};                       ///< (batch, num_heads, seq_len_q, seq_len_kv as head_dim); kernels whose outputs name it
     int32_t num_threads = 0;                     ///< 0: attune_num_threads()
     attune_parallel_for parallel_for = nullptr;  ///< null: Attune's threads
     void *parallel_context = nullptr;
@@ -234,10 +235,11 @@ requires std::is_convertible_v<const Name &, std::string_view> Kernel find(const
 struct KernelSpec {
     std::string_view dtype = "f32";
     int64_t head_dim = 0;
-    int64_t head_dim_v = 0;                     ///< 0: head_dim
-    int64_t group = 0;                          ///< query heads per key/value head; 0: a kernel for any group
-    std::optional<std::string_view> mask = {};  ///< as the kernel's specification spells it; none given: whatever the kernel has
-    bool lse = false;                           ///< it must be able to write lse
+    int64_t head_dim_v = 0;                      ///< 0: head_dim
+    int64_t group = 0;                           ///< query heads per key/value head; 0: a kernel for any group
+    std::optional<std::string_view> mask = {};   ///< as the kernel's specification spells it; none given: whatever the kernel has
+    std::optional<std::string_view> score = {};  ///< likewise; "s" where it is the scaled logit itself
+    bool lse = false;                            ///< it must be able to write lse
 };
 
 /// The first linked kernel that does this and runs on this machine; one made for exactly this group before one for any group.
@@ -247,7 +249,8 @@ inline Kernel find(const KernelSpec &spec) {
         const attune_kernel_info &info = kernel.info();
         const bool fits = info.dtype == spec.dtype && info.head_dim == spec.head_dim &&
                           info.head_dim_v == (spec.head_dim_v ? spec.head_dim_v : spec.head_dim) &&
-                          (!spec.mask || *spec.mask == (info.mask ? info.mask : "")) && (!spec.lse || info.has_lse);
+                          (!spec.mask || *spec.mask == (info.mask ? info.mask : "")) &&
+                          (!spec.score || *spec.score == (info.score ? info.score : "s")) && (!spec.lse || info.has_lse);
         if (!fits || (info.group && info.group != spec.group) || !kernel.supported())
             continue;
         if (info.group == spec.group)
@@ -311,6 +314,16 @@ inline Status Kernel::check(const AttentionArgs &a) const {
         return s;
     if (a.key.shape.batch != a.query.shape.batch)
         return differ("batch", "key", a.key.shape.batch, "query", a.query.shape.batch);
+    if (a.pairs.element_bytes) {
+        if (a.pairs.element_bytes != bytes)
+            return fail(ATTUNE_SHAPE_MISMATCH, "pairs has elements of " + text(int64_t(a.pairs.element_bytes)) + " bytes, but " + kernel +
+                                                   " writes them as " + info.dtype);
+        if (Status s = same("pairs", a.pairs.shape, "query", a.query.shape); !s)
+            return s;
+        if (a.pairs.shape.head_dim != a.key.shape.seq_len)
+            return fail(ATTUNE_INVALID_ARGUMENT, "pairs has head_dim " + text(a.pairs.shape.head_dim) +
+                                                     " but must have the seq_len of key, which is " + text(a.key.shape.seq_len));
+    }
 
     const bool packed = !a.cu_seqlens_q.empty();
     if (packed && a.query.shape.batch != 1)
@@ -354,6 +367,7 @@ inline void Kernel::convert(const AttentionArgs &from, CArgs &to) {
         a.stride_key[i] = from.key.stride[i];
         a.stride_value[i] = from.value.stride[i];
         a.stride_output[i] = from.output.stride[i];
+        a.stride_pairs[i] = from.pairs.stride[i];
     }
     a.stride_lse[0] = from.lse.stride_batch;
     a.stride_lse[1] = from.lse.stride_head;
@@ -365,6 +379,7 @@ inline void Kernel::convert(const AttentionArgs &from, CArgs &to) {
     a.cu_seqlens_q = array(from.cu_seqlens_q);
     a.cu_seqlens_kv = array(from.cu_seqlens_kv);
     a.params = from.params;
+    a.pairs = from.pairs.data;
     a.exec = &to.exec;
 }
 

@@ -1,6 +1,6 @@
 /// What generated objects and the runtime know of each other. Applications need attune/attention.h only.
-/// A kernel is data (attune_kernel) and task functions: each handles one block of query rows of one head. The runtime walks
-/// batch, heads and query blocks, so generated code needs no thread pool and no allocator of its own.
+/// A kernel is data (attune_kernel) and task functions: each handles one block of query rows. The runtime walks batch, heads and
+/// query blocks and lists the chunks of keys that a block visits, so generated code needs no thread pool and no allocator of its own.
 #ifndef ATTUNE_KERNEL_H
 #define ATTUNE_KERNEL_H
 
@@ -10,10 +10,10 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 1
+#define ATTUNE_KERNEL_ABI 2
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
-/// minima are 0. key_bound, reference, row_class, row_state and lse have stride 1, start on a cache line, and are the runtime's own.
+/// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
 typedef struct attune_dimension {
     int32_t min, extent, stride;
     uint32_t flags;
@@ -24,7 +24,7 @@ typedef struct attune_buffer {
     const void *device_interface;
     uint8_t *host;
     uint64_t flags;
-    uint8_t type_code, type_bits; ///< code: 0 int, 1 uint, 2 float, 4 bfloat
+    uint8_t type_code, type_bits;  ///< code: 0 int, 1 uint, 2 float, 4 bfloat
     uint16_t type_lanes;
     int32_t dimensions;
     attune_dimension *dim;
@@ -34,29 +34,34 @@ typedef struct attune_buffer {
 /// Which algorithm a row takes; also its state after the fixed-reference function.
 enum { ATTUNE_ROW_FIXED = 0, ATTUNE_ROW_ONLINE = 1 };
 
-/// Task functions return 0, or nonzero to stop the call with ATTUNE_INTERNAL. They run with denormals flushed and round to nearest.
-/// `scratch` is an attune_scratch, empty at each call.
+/// A task function. `arguments` are pointers, in Halide's argv form: to scalars, or attune_buffers themselves. Returns 0, or nonzero to
+/// stop the call with ATTUNE_INTERNAL. Runs with denormals flushed and round to nearest.
+/// The first is the address of a pointer to an attune_scratch, empty at each call. Then, except for key_norms, the scalars of the block
+/// (i32): batch, head (the first of `fold`), kv_head, q_begin (position of its first row), seq_len_q, seq_len_kv, num_positions; then
+/// the kernel's params in their order; then what stands below, results last. No buffer is passed twice; seq_len_kv, num_positions >= 1.
+/// Row r of a block is position q_begin + r / fold of head + r % fold; there are fold * num_positions rows.
+typedef int (*attune_task_fn)(void **arguments);
 
-/// key_bound(kv) = max over kv' <= kv of |key(:, kv')|^2 (f32; a NaN stays one). One call a (batch, kv head).
-///   key (head_dim, seq_len_kv) -> key_bound (seq_len_kv)
-typedef int (*attune_key_bound_fn)(void *scratch, attune_buffer *key, attune_buffer *key_bound);
+/// key_norms: key (head_dim, keys) -> norms (keys) f32: |key|^2, a NaN where it is one.
+/// key_ranges: -> ranges (2 * num_ranges) i32: the block sees no key outside first .. last (inclusive) of these pairs.
+/// block_states: strip_rows i32, block_keys i32, first_keys (n) i32 -> states (n, strips) u8: ATTUNE_BLOCK_... of strip_rows rows x
+///   block_keys keys from first_keys on.
+/// row_reference: full, partial (visit lists), query (head_dim, fold, num_positions), key (head_dim, seq_len_kv), norms (seq_len_kv)
+///   -> reference (rows) f32: the fixed softmax reference of each row (the logit of its own key, in log2 units), and row_class (rows)
+///   i32: ATTUNE_ROW_ONLINE where |query|^2 * norms says that weights may leave the range of f32.
+/// fixed, exact: full, partial, query, key, value (head_dim_v, seq_len_kv), reference, row_class
+///   -> output (head_dim_v, fold, num_positions), lse (rows) f32, row_state (rows) i32. `fixed` stores the rows whose row_class is
+///   ATTUNE_ROW_FIXED and whose guard holds, and sets row_state to ATTUNE_ROW_ONLINE for the others; `exact` stores the rows whose
+///   row_class is ATTUNE_ROW_ONLINE and copies row_class to row_state.
+/// pairs: query, key, lse (rows) -> pairs (seq_len_kv, fold, num_positions): the matrix that outputs names.
 
-/// The fixed softmax reference of each row of a block (its own key's score, in log2 units) and its class: ATTUNE_ROW_ONLINE
-/// where |query|^2 * key_bound says that weights may leave the range of f32.
-///   query (head_dim, rows), key, key_bound -> reference (rows) f32, row_class (rows) i32
-typedef int (*attune_row_reference_fn)(void *scratch, int32_t batch, int32_t head, int32_t kv_head, int32_t q_begin,
-                                       int32_t seq_len_q, int32_t seq_len_kv, attune_buffer *query, attune_buffer *key,
-                                       attune_buffer *key_bound, attune_buffer *reference, attune_buffer *row_class);
+/// What a block of rows x keys holds: no visible pair, maybe some, nothing else.
+enum { ATTUNE_BLOCK_EMPTY = 0, ATTUNE_BLOCK_PARTIAL = 1, ATTUNE_BLOCK_FULL = 2 };
 
-/// Attention of a block of rows: query (head_dim, rows) starts at row q_begin of its sequence, key (head_dim, seq_len_kv),
-/// value (head_dim_v, seq_len_kv), output (head_dim_v, rows), lse (rows) f32. seq_len_kv >= 1, rows >= 1.
-/// `fixed` stores the rows whose row_class is ATTUNE_ROW_FIXED and whose guard holds, and sets row_state to ATTUNE_ROW_ONLINE for
-/// the others; `exact` (online or full-row) stores the rows whose row_class is ATTUNE_ROW_ONLINE and copies row_class to row_state.
-/// No buffer is passed twice. `fixed` is called where a row is FIXED, `exact` where a row is (still) ONLINE; without `fixed` all are.
-typedef int (*attune_rows_fn)(void *scratch, int32_t batch, int32_t head, int32_t kv_head, int32_t q_begin, int32_t seq_len_q,
-                              int32_t seq_len_kv, attune_buffer *query, attune_buffer *key, attune_buffer *value,
-                              attune_buffer *reference, attune_buffer *row_class, attune_buffer *output, attune_buffer *lse,
-                              attune_buffer *row_state);
+/// A visit list is a buffer (1 + strips, visits) i32: the chunk, then a state for each strip of rows. 0: the strip has no part in this
+/// list. In the list `full`: 1. In `partial`: 1 | first << 8 | end << 16, the tiles of the chunk that hold visible pairs; | 2 where every
+/// pair that exists is visible, whatever the mask.
+enum { ATTUNE_VISIT_UNMASKED = 2, ATTUNE_VISIT_FIRST_SHIFT = 8, ATTUNE_VISIT_END_SHIFT = 16 };
 
 /// CPU features a variant needs (bits of attune_kernel_variant::features).
 enum {
@@ -65,30 +70,55 @@ enum {
     ATTUNE_CPU_AVX512 = 1u << 2  ///< F BW CD DQ VL, and the system saves zmm
 };
 
-/// The objects of one target. Sizes in bytes; block_q in query rows.
+/// The objects of one target. Sizes in bytes.
 typedef struct attune_kernel_variant {
-    const char *target; ///< "avx512"
-    uint32_t features;  ///< all of them are needed
-    int32_t block_q;    ///< rows of a task
-    attune_key_bound_fn key_bound;         ///< null when there is no fixed-reference algorithm
-    attune_row_reference_fn row_reference; ///< likewise
-    attune_rows_fn fixed;                  ///< likewise
-    attune_rows_fn exact;                  ///< online or full-row softmax; never null
-    int64_t scratch_bytes;                 ///< per thread
-    int64_t scratch_bytes_per_key;         ///< per thread and key, times seq_len_kv rounded up to scratch_key_block
-    int64_t scratch_key_block;
+    const char *target;             ///< "avx512"
+    uint32_t features;              ///< all of them are needed
+    int32_t block_q;                ///< positions of a task
+    int32_t fold;                   ///< query heads of a task: its rows are all heads of a group, or of one head
+    int32_t strip_rows, strips;     ///< rows of a strip; strips of a visit list
+    int32_t block_kv, tile_kv;      ///< keys of a chunk, of a tile; at most 256 tiles a chunk
+    int32_t num_ranges;             ///< of key_ranges
+    int32_t exact_splits;           ///< 1: `exact` takes both lists; 0: all visits as partial
+    attune_task_fn key_norms;       ///< null when there is no fixed-reference algorithm
+    attune_task_fn key_ranges;      ///< null: the whole sequence
+    attune_task_fn block_states;    ///< null: every pair is visible
+    attune_task_fn row_reference;   ///< null when there is no fixed-reference algorithm
+    attune_task_fn fixed;           ///< likewise
+    attune_task_fn exact;           ///< online, full-row or sigmoid; never null
+    attune_task_fn pairs;           ///< null when outputs has no matrix of pairs
+    int64_t scratch_bytes;          ///< per thread
+    int64_t scratch_bytes_per_key;  ///< per thread and key, times seq_len_kv rounded up to block_kv
 } attune_kernel_variant;
 
+/// A member of <name>_params.
+enum { ATTUNE_MAX_PARAMS = 16 };
+enum { ATTUNE_DIM_ONE, ATTUNE_DIM_B, ATTUNE_DIM_H, ATTUNE_DIM_HKV, ATTUNE_DIM_Q, ATTUNE_DIM_KV, ATTUNE_DIM_EXTENT, ATTUNE_DIM_FREE };
+typedef struct attune_param {
+    const char *name;              ///< "ids"
+    const char *declaration;       ///< "i32[b, kv] nondecreasing"
+    uint32_t offset;               ///< in <name>_params
+    uint8_t type_code, type_bits;  ///< as in attune_buffer; a bool has code 1 and 8 bits
+    uint8_t dimensions;            ///< 0: a scalar stands at offset; else an attune_tensor
+    uint8_t nondecreasing;
+    uint8_t dim[ATTUNE_MAX_PARAM_DIMS];     ///< ATTUNE_DIM_..., outermost first
+    int32_t extent[ATTUNE_MAX_PARAM_DIMS];  ///< of ATTUNE_DIM_EXTENT
+} attune_param;
+
 struct attune_kernel {
-    uint32_t abi; ///< ATTUNE_KERNEL_ABI
+    uint32_t abi;  ///< ATTUNE_KERNEL_ABI
     uint32_t num_variants;
-    uint8_t type_code, type_bits; ///< of query, key, value and output, as in attune_buffer
+    uint8_t type_code, type_bits;  ///< of query, key, value and output, as in attune_buffer
     uint16_t reserved;
-    uint32_t params_size; ///< sizeof(<name>_params), 0 when there are none
+    uint32_t params_size;  ///< sizeof(<name>_params), 0 when there are none
     attune_kernel_info info;
-    const attune_kernel_variant *variants; ///< best first; the last is the baseline
-    struct attune_kernel *next;            ///< the registry's list
-    const attune_kernel_variant *chosen;   ///< set once by the dispatcher
+    const attune_param *params;
+    uint32_t num_params;
+    int32_t block_size_q, block_size_kv;  ///< of the attune_block_mask that <name>_params starts with; 0: it has none
+    int32_t has_sink;                    ///< rows have a logit without a key: also those that see nothing have an lse
+    const attune_kernel_variant *variants;  ///< best first; the last is the baseline
+    struct attune_kernel *next;             ///< the registry's list
+    const attune_kernel_variant *chosen;    ///< set once by the dispatcher
 };
 
 /// Adds a kernel to the registry; a constructor in the generated object calls it. A second call with the same kernel does nothing.

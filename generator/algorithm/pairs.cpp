@@ -1,0 +1,50 @@
+#include "generator/algorithm/attention.h"
+
+namespace attune {
+
+using namespace Halide;
+
+PairsStages define_pairs(const AttentionTask &task) {
+    PairsStages stages;
+    Var v("v"), kv("kv"), head("folded_head"), position("position");  // "head" is a scalar of the task, and Halide goes by names
+    const AttentionSpec &spec = task.spec;
+    const int vector = task.shape.vector, steps = (spec.head_dim + vector - 1) / vector;
+    const bool is_padded = spec.head_dim % vector != 0;
+    stages.over_d = RDom(0, steps, "pairs_d");
+    stages.dot_partial = Func("dot_partial");
+    stages.dot_partial(v, kv, head, position) = 0.0f;
+    const Expr d = stages.over_d * vector + v, at = is_padded ? min(d, spec.head_dim - 1) : d;
+    const Expr product = cast<float>(task.args.query(at, head, position)) * cast<float>(task.args.key(at, kv));
+    stages.dot_partial(v, kv, head, position) += is_padded ? select(d < spec.head_dim, product, 0.0f) : product;
+    Expr sum = stages.dot_partial(0, kv, head, position);
+    for (int lane = 1; lane < vector; lane++)
+        sum += stages.dot_partial(lane, kv, head, position);
+
+    const Expr scaled = sum * static_cast<float>(spec.softmax_scale), q = task.args.q_begin + position, h = task.args.head + head;
+    auto score = [&](const ExprPtr &root) {
+        if (!root)
+            return scaled;
+        ExpressionInputs inputs = task.inputs(q, h, kv);
+        inputs.variables[Variable::s] = scaled;
+        return to_halide(root, inputs);
+    };
+    const bool biased = spec.pairs_output == PairsOutput::logits_biased;
+    const Expr logit = score(biased && spec.score ? without_soft_caps(spec.score.root) : spec.score.root);
+    // Below first_maximum a score hides too; it shows as -infinity.
+    const Expr shown = task.visible(q, h, kv) && !hides(logit);
+    auto where_shown = [&](const Expr &x, int otherwise) { return reinterpret<float>(select(shown, float_bits(x), otherwise)); };
+    Expr result = scaled;
+    if (spec.pairs_output == PairsOutput::weights) {
+        const Expr lse = task.args.lse(position * task.shape.fold + head);
+        const Expr weight = spec.normalizer == Normalizer::sigmoid ? 1.0f / (1.0f + exp2_capped(logit * static_cast<float>(-M_LOG2E)))
+                                                                   : exp2_capped((logit - lse) * static_cast<float>(M_LOG2E));
+        result = where_shown(weight, 0);
+    } else if (spec.pairs_output != PairsOutput::logits_raw) {
+        result = where_shown(logit, minus_infinity_bits);
+    }
+    stages.pairs = Func("pairs");
+    stages.pairs(kv, head, position) = as_output(result, task.type());
+    return stages;
+}
+
+}  // namespace attune

@@ -1,0 +1,18 @@
+/// Which chunks of keys a block of rows visits. Candidates come from the mask's key ranges or from the call's block lists; the kernel's
+/// block_states then tells, by the mask alone, which of them are full, partial or empty, for the block and for each strip of it.
+#ifndef ATTUNE_SRC_VISITS_H
+#define ATTUNE_SRC_VISITS_H
+
+#include "arguments.h"
+
+/// Most ranges that a kernel's key_ranges may give.
+enum { ATTUNE_MAX_RANGES = 8 };
+
+/// Lists the chunks of a block in slot->chunks, with slot->chunk_full; *count is their number. 0, or the code of the failed function.
+int attune_find_chunks(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t *count, const char **stage);
+
+/// Fills slot->full and slot->partial from `count` listed chunks: with `split`, whole chunks go to `full`; else all go to `partial`.
+int attune_list_visits(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t count, bool split,
+                       const char **stage);
+
+#endif

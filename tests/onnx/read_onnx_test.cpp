@@ -1,0 +1,183 @@
+// Model files, written here byte by byte: what is found in them, and that no file, however broken, does worse than an Error.
+#include "generator/import/onnx_attention.h"
+#include "generator/spec/error.h"
+#include "tests/support/temporary_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <random>
+
+namespace attune {
+namespace {
+
+/// A protobuf message: https://protobuf.dev/programming-guides/encoding. Field numbers are those of onnx/onnx.proto.
+struct Message {
+    std::string bytes;
+
+    Message &varint(uint64_t value) {
+        for (; value >= 128; value >>= 7)
+            bytes += static_cast<char>(value | 128);
+        bytes += static_cast<char>(value);
+        return *this;
+    }
+    Message &integer(int field, int64_t value) { return varint(static_cast<uint64_t>(field) << 3).varint(static_cast<uint64_t>(value)); }
+    Message &text(int field, const std::string &value) {
+        varint(static_cast<uint64_t>(field) << 3 | 2).varint(value.size());
+        bytes += value;
+        return *this;
+    }
+    Message &message(int field, const Message &value) { return text(field, value.bytes); }
+    Message &real(int field, float value) {
+        varint(static_cast<uint64_t>(field) << 3 | 5);
+        char raw[4];
+        std::memcpy(raw, &value, 4);  // protobuf and x86 are both little-endian
+        bytes.append(raw, 4);
+        return *this;
+    }
+};
+
+Message attribute_int(const std::string &name, int64_t value) {
+    return Message().text(1, name).integer(3, value).integer(20, 2);
+}
+Message attribute_float(const std::string &name, float value) {
+    return Message().text(1, name).real(2, value).integer(20, 1);
+}
+
+/// Extents below 0 are symbols.
+Message value_info(const std::string &name, int type, const std::vector<int64_t> &shape) {
+    Message dims;
+    for (const int64_t size : shape)
+        dims.message(1, size < 0 ? Message().text(2, "n" + std::to_string(-size)) : Message().integer(1, size));
+    return Message().text(1, name).message(2, Message().message(1, Message().integer(1, type).message(2, dims)));
+}
+
+Message attention_node() {
+    Message node;
+    for (const char *input : {"Q", "K", "V", "", "", "", "lengths"})
+        node.text(1, input);
+    return node.text(2, "Y")
+        .text(3, "layer 0")
+        .text(4, "Attention")
+        .message(5, attribute_int("is_causal", 1))
+        .message(5, attribute_float("scale", 0.5f));
+}
+
+Message graph_of(const Message &node) {
+    Message graph;
+    graph.message(1, node)
+        .text(2, "graph")
+        .message(5, Message().integer(1, 2).integer(2, 7).text(8, "lengths").text(9, "0123456701234567"));
+    graph.message(11, value_info("Q", 1, {2, 8, -1, 16})).message(11, value_info("K", 1, {2, 2, -1, 16}));
+    return graph.message(12, value_info("Y", 1, {2, 8, -1, 16})).message(13, value_info("V", 1, {2, 2, -1, 16}));
+}
+
+Message model_of(const Message &graph, int64_t opset = 24) {
+    return Message().integer(1, 10).text(2, "producer").message(7, graph).message(8, Message().text(1, "").integer(2, opset));
+}
+
+class ReadOnnx : public testing::Test {
+protected:
+    std::vector<OnnxAttention> read(const std::string &bytes) {
+        std::ofstream(path(), std::ios::binary) << bytes;
+        return read_onnx_attention(path());
+    }
+    std::string path() const { return (folder_.path / "model.onnx").string(); }
+    /// The message of the error that reading throws.
+    std::string refusal(const std::string &bytes) {
+        try {
+            read(bytes);
+        } catch (const Error &error) {
+            EXPECT_EQ(error.details().code, ErrorCode::input);
+            return error.what();
+        }
+        return "accepted";
+    }
+
+private:
+    test::TemporaryFolder folder_;
+};
+
+TEST_F(ReadOnnx, FindsNodeTypesAndAttributes) {
+    const auto nodes = read(model_of(graph_of(attention_node())).bytes);
+    ASSERT_EQ(nodes.size(), 1u);
+    const OnnxAttention &node = nodes[0];
+    EXPECT_EQ(node.problem, "");
+    EXPECT_EQ(node.name, "layer 0");
+    EXPECT_EQ(node.opset, 24);
+    EXPECT_TRUE(node.is_causal);
+    EXPECT_EQ(node.scale, 0.5f);
+    EXPECT_EQ(node.output, "Y");
+    EXPECT_FALSE(node.attn_mask);
+    ASSERT_TRUE(node.query.shape && node.value.shape && node.nonpad_kv_seqlen.shape);
+    EXPECT_EQ(node.query.shape->at(1).size, 8);
+    EXPECT_TRUE(node.query.shape->at(2).same(node.value.shape->at(2)));  // the same symbol
+    EXPECT_FALSE(node.query.shape->at(2).is_number());
+    EXPECT_EQ(node.nonpad_kv_seqlen.type, 7);  // a constant of the model
+    EXPECT_EQ(node.nonpad_kv_seqlen.shape->at(0).size, 2);
+}
+
+TEST_F(ReadOnnx, LooksIntoBranches) {
+    const Message branch = Message().text(1, "then_branch").message(6, Message().message(1, attention_node())).integer(20, 5);
+    Message graph = graph_of(Message().text(4, "If").message(5, branch));
+    const auto nodes = read(model_of(graph).bytes);
+    ASSERT_EQ(nodes.size(), 1u);
+    EXPECT_EQ(nodes[0].query.shape->at(3).size, 16);  // stated by the graph around it
+}
+
+TEST_F(ReadOnnx, TellsWhatANodeHasThatItCannotRead) {
+    const auto problem = [&](const Message &node, int64_t opset = 24) { return read(model_of(graph_of(node), opset).bytes).at(0).problem; };
+    EXPECT_EQ(problem(attention_node().text(7, "com.microsoft")),
+              "its operator is com.microsoft.Attention, and only ai.onnx.Attention is understood");
+    EXPECT_EQ(problem(Message().text(4, "FlexAttention")),
+              "its operator is ai.onnx.FlexAttention, and only ai.onnx.Attention is understood");
+    EXPECT_EQ(problem(attention_node(), 22), "the model uses opset 22, and Attention is known from 23 to 28");
+    EXPECT_EQ(problem(attention_node().message(5, attribute_int("left_window_size", 3))),
+              "attribute left_window_size is unknown to Attention of opset 24");
+    EXPECT_EQ(problem(attention_node().message(5, attribute_int("left_window_size", 3)), 25), "");
+    EXPECT_EQ(problem(attention_node().message(5, attribute_int("softcap", 3))), "attribute softcap has not the type FLOAT");
+}
+
+TEST_F(ReadOnnx, RefusesWhatIsNoModel) {
+    EXPECT_NE(refusal("").find("the file holds no graph"), std::string::npos);
+    EXPECT_NE(refusal("[kernel]\nname = \"no_model\"\n").find("not an ONNX model, or it is cut off"), std::string::npos);
+    EXPECT_NE(refusal(Message().message(7, graph_of(attention_node())).bytes).find("which operator set"), std::string::npos);
+    EXPECT_NE(refusal(model_of(graph_of(Message().text(4, "MatMul"))).bytes).find("no Attention node"), std::string::npos);
+    try {
+        read_onnx_attention("/nonexistent/model.onnx");
+        FAIL() << "accepted";
+    } catch (const Error &error) {
+        EXPECT_NE(std::string(error.what()).find("no such file or directory"), std::string::npos);
+    }
+}
+
+TEST_F(ReadOnnx, RefusesEveryCutFile) {
+    const std::string whole = model_of(graph_of(attention_node())).bytes;
+    for (size_t size = 0; size < whole.size(); size++)
+        EXPECT_NE(refusal(whole.substr(0, size)), "accepted") << size << " of " << whole.size() << " bytes";
+}
+
+/// Changed bytes: nodes, or an error; sanitizers would see anything worse.
+TEST_F(ReadOnnx, SurvivesChangedBytes) {
+    const std::string whole = model_of(graph_of(attention_node())).bytes;
+    std::mt19937 random(1);
+    int accepted = 0;
+    for (int i = 0; i < 3000; i++) {
+        std::string bytes = whole;
+        for (unsigned n = 1 + random() % 3; n > 0; n--)
+            bytes[random() % bytes.size()] = static_cast<char>(random());
+        accepted += refusal(bytes) == "accepted";
+    }
+    EXPECT_GT(accepted, 100);  // else the changes were too wild to say anything
+}
+
+TEST_F(ReadOnnx, RefusesEndlessNesting) {
+    Message graph = graph_of(attention_node());
+    for (int level = 0; level < 300; level++)
+        graph = Message().message(1, Message().text(4, "If").message(5, Message().message(6, graph)));
+    EXPECT_NE(refusal(model_of(graph).bytes).find("not an ONNX model"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace attune
