@@ -50,9 +50,9 @@ public:
             .store_in(MemoryType::Stack);
         if (stages.wanted.defined())
             stages.wanted.bound_storage(s, task.strips());
-        per_row(stages.row_position);
-        if (stages.row_head.defined())
-            per_row(stages.row_head);
+        for (Func f : {stages.rows.position, stages.rows.head})
+            if (f.defined())
+                per_row(f);
         if (stages.reference.defined() && !stages.reference.has_update_definition())
             per_row(stages.reference);
     }
@@ -281,10 +281,6 @@ void schedule_cpu_full_row(const AttentionTask &task, AttentionStages &stages, c
     schedule.results();
 }
 
-void schedule_cpu_sigmoid(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters) {
-    schedule_cpu_fixed_reference(task, stages, parameters);
-}
-
 void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages) {
     const Var v("v"), kv("kv");
     stages.partial.compute_at(stages.norms, kv).bound_extent(v, task.shape.vector).vectorize(v).update().vectorize(v);
@@ -302,7 +298,7 @@ void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages)
     for (Func f : {stages.full_largest, stages.full_last})
         f.compute_root().bound_storage(s, task.strips());
     stages.full_last.update().reorder(s, stages.over_full);
-    for (Func f : {stages.row_position, stages.row_head, stages.seen}) {
+    for (Func f : {stages.rows.position, stages.rows.head, stages.seen}) {
         if (!f.defined())
             continue;
         f.compute_root().bound_extent(i, strip).bound_storage(s, task.strips()).vectorize(i, vector).never_partition_all();
@@ -320,7 +316,7 @@ void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages)
         .vectorize(v)
         .update()
         .vectorize(v)
-        .unroll(stages.over_d, std::gcd(8, (task.spec.head_dim + vector - 1) / vector));
+        .unroll(stages.over_d, std::gcd(8, head_dim_steps(task)));
     stages.reference.compute_with(stages.row_class, row);
 }
 

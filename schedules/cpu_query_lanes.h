@@ -39,15 +39,13 @@ CpuFootprint cpu_footprint(const AttentionSpec &spec, const CpuScheduleParameter
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &parameters, int vector);
 
-/// The fixed reference: full and partial chunks as the accumulator's two updates, so that hidden chunks cost nothing and full
+/// The fixed reference, and sigmoid weights: full and partial chunks as the accumulator's two updates, so that hidden chunks cost nothing and full
 /// ones run no mask code.
 void schedule_cpu_fixed_reference(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
 /// The online algorithm in the same loops; its logits take a strip of their own.
 void schedule_cpu_online(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
 /// Full rows: a strip keeps the logits of all its keys.
 void schedule_cpu_full_row(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
-/// Sigmoid weights: as the fixed reference.
-void schedule_cpu_sigmoid(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);
 void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages);
 void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages);
 /// Blocks of keys in lanes.

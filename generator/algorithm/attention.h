@@ -120,13 +120,20 @@ struct ChunkStages {
     Halide::RDom over_logits, over_weights;  ///< partial: (k in its tile, tile); undefined for full, whose stages are pure
 };
 
+/// Position and head of each row of a strip, in lanes.
+struct RowStages {
+    Halide::Func position;  ///< (i, s)
+    Halide::Func head;      ///< (i, s)  undefined where a task has one head
+    Halide::Expr head_of(const AttentionTask &task, const Halide::Expr &i, const Halide::Expr &s) const;
+};
+
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {
-    Halide::Func query_tile;              ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
-    Halide::Func query_strip;             ///< (i, d, s)
-    Halide::Func row_position, row_head;  ///< (i, s)  of each row; row_head is undefined where a task has one head
-    Halide::Func reference;               ///< (i, s)          the fixed reference, or the full row's maximum
-    Halide::Func wanted;  ///< (s)             1 where a row of the strip takes the exact algorithm, which leaves the others out (online)
+    Halide::Func query_tile;   ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
+    Halide::Func query_strip;  ///< (i, d, s)
+    RowStages rows;
+    Halide::Func reference;  ///< (i, s)          the fixed reference, or the full row's maximum
+    Halide::Func wanted;     ///< (s)             1 where a row of the strip takes the exact algorithm, which leaves the others out (online)
     ChunkStages full, partial;
     Halide::Func accumulator;              ///< (i, j, b, s)    column b * tile_d + j; AttentionTask::value_blocks
     Halide::RDom full_loop, partial_loop;  ///< of the accumulator's two updates: chunks, or (j, b, chunk) for the online algorithm
@@ -158,6 +165,12 @@ Halide::Expr exp2_integer(const Halide::Expr &n);
 /// x as the output's type. A NaN stays one: Halide's emulated conversions to half types make numbers of it.
 Halide::Expr as_output(const Halide::Expr &x, const Halide::Type &type);
 
+RowStages define_rows(const AttentionTask &task);
+/// Sums over head_dim with its elements in lanes, d = step * vector + lane: how many steps there are, an element as f32 (0 after the last),
+/// and the lanes' sum, added in a tree.
+int head_dim_steps(const AttentionTask &task);
+Halide::Expr head_dim_lane(const AttentionTask &task, const Halide::Expr &d, const std::function<Halide::Expr(Halide::Expr d)> &element);
+Halide::Expr sum_of_lanes(const std::function<Halide::Expr(int lane)> &lane, int lanes);
 /// The query, scaled and transposed into strips; position and head of each row.
 void define_query(const AttentionTask &task, AttentionStages &stages);
 /// The list that a chunk's stages walk.
@@ -169,7 +182,7 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
 Halide::Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Halide::Expr &i,
                          const Halide::Expr &k, const Halide::Expr &c, const Halide::Expr &s);
 /// Whether the row sees the key of a partial chunk: it exists, and the mask shows it.
-Halide::Expr chunk_visible(const AttentionTask &task, const AttentionStages &stages, const Halide::Expr &i, const Halide::Expr &k,
+Halide::Expr chunk_visible(const AttentionTask &task, const RowStages &rows, const Halide::Expr &i, const Halide::Expr &k,
                            const Halide::Expr &c, const Halide::Expr &s);
 /// `f(i, k, c, s) = value(k)`: pure for full chunks; for partial ones an update over the tiles that are visited, whose domain is returned.
 Halide::RDom define_elements(const AttentionTask &task, Halide::Func &f, bool partial,
@@ -228,8 +241,8 @@ int num_key_ranges(const AttentionSpec &spec);
 
 /// What decides the class of each row before anything is computed (attune_key_bound_fn, attune_row_reference_fn).
 struct RowClassStages {
-    Halide::Func row_position, row_head;  ///< (i, s)
-    Halide::Func chunk_norm;              ///< (v, c)     bits of the largest norm of a full chunk's keys k = v mod lanes
+    RowStages rows;
+    Halide::Func chunk_norm;  ///< (v, c)     bits of the largest norm of a full chunk's keys k = v mod lanes
     Halide::RDom over_chunk, over_full, over_lanes;
     Halide::Func full_norm;                ///< (v, s)     over the strip's full chunks: largest norm
     Halide::Func full_largest, full_last;  ///< (s)        the same over all lanes; the last key

@@ -32,6 +32,28 @@ Expr float_bits(const Expr &x) {
     return reinterpret<int>(x);
 }
 
+Expr sum_of_lanes(const std::function<Expr(int)> &lane, int lanes) {
+    std::vector<Expr> sums;
+    for (int v = 0; v < lanes; v++)
+        sums.push_back(lane(v));
+    while (sums.size() > 1) {
+        for (size_t v = 0; v < sums.size() / 2; v++)
+            sums[v] = sums[2 * v] + sums[2 * v + 1];
+        sums.resize(sums.size() / 2);
+    }
+    return sums[0];
+}
+
+int head_dim_steps(const AttentionTask &task) {
+    return (task.spec.head_dim + task.shape.vector - 1) / task.shape.vector;
+}
+
+Expr head_dim_lane(const AttentionTask &task, const Expr &d, const std::function<Expr(Expr)> &element) {
+    if (task.spec.head_dim % task.shape.vector == 0)
+        return cast<float>(element(d));
+    return select(d < task.spec.head_dim, cast<float>(element(min(d, task.spec.head_dim - 1))), 0.0f);
+}
+
 Expr exp2_capped(const Expr &x) {
     // As integers: positive floats order like them, and a positive NaN is above all.
     return exp2_of_difference(reinterpret<float>(min(float_bits(x), float_bits(127.0f))));
@@ -52,27 +74,29 @@ void define_query(const AttentionTask &task, AttentionStages &stages) {
     stages.query_tile(j, d, g) = task.query(d, g * vector + j);
     const int vectors = task.shape.strip / vector;
     stages.query_strip(i, d, s) = stages.query_tile(i % vector, d, s * vectors + i / vector);
+    stages.rows = define_rows(task);
+}
+
+RowStages define_rows(const AttentionTask &task) {
+    RowStages rows;
+    Var i("i"), s("s");
     const Expr row = task.existing_row(s * task.shape.strip + i);
-    stages.row_position = Func("row_position");
-    stages.row_position(i, s) = task.position(row);
+    rows.position = Func("row_position");
+    rows.position(i, s) = task.position(row);
     if (task.shape.fold > 1) {
-        stages.row_head = Func("row_head");
-        stages.row_head(i, s) = task.head(row);
+        rows.head = Func("row_head");
+        rows.head(i, s) = task.head(row);
     }
+    return rows;
 }
 
 VisitList visit_list(const AttentionTask &task, bool partial) {
     return {task, partial ? task.args.partial : task.args.full};
 }
 
-namespace {
-
-/// The head of a row: one for all rows of a task that folds none.
-Expr row_head(const AttentionTask &task, const AttentionStages &stages, const Expr &i, const Expr &s) {
-    return stages.row_head.defined() ? stages.row_head(i, s) : Expr(task.args.head);
+Expr RowStages::head_of(const AttentionTask &task, const Expr &i, const Expr &s) const {
+    return head.defined() ? head(i, s) : Expr(task.args.head);
 }
-
-}  // namespace
 
 void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial, const std::function<Expr(Expr, Expr)> &start) {
     ChunkStages &chunk = partial ? stages.partial : stages.full;
@@ -96,13 +120,13 @@ Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool 
                  const Expr &s) {
     const ChunkStages &chunk = partial ? stages.partial : stages.full;
     const Expr kv = task.existing_key(visit_list(task, partial).kv(k, c), partial);
-    return task.logit(chunk.scores(i, k, c, s), stages.row_position(i, s), row_head(task, stages, i, s), kv);
+    return task.logit(chunk.scores(i, k, c, s), stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
 }
 
-Expr chunk_visible(const AttentionTask &task, const AttentionStages &stages, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
+Expr chunk_visible(const AttentionTask &task, const RowStages &rows, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
     const VisitList list = visit_list(task, true);
     const Expr kv = list.kv(k, c);
-    Expr visible = task.visible(stages.row_position(i, s), row_head(task, stages, i, s), kv);
+    Expr visible = task.visible(rows.position(i, s), rows.head_of(task, i, s), kv);
     if (task.spec.mask && task.spec.block_mask)
         visible = visible || (list.state(c, s) & ATTUNE_VISIT_UNMASKED) != 0;
     return kv < task.args.seq_len_kv && visible;
@@ -139,7 +163,7 @@ void define_logits(const AttentionTask &task, AttentionStages &stages, bool part
     chunk.logits = Func(partial ? "logits_partial" : "logits_full");
     chunk.over_logits = define_elements(task, chunk.logits, partial, [&](const Expr &k) {
         const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
-        const Expr shown = partial ? chunk_visible(task, stages, i, k, c, s) && !hides(logit) : !hides(logit);
+        const Expr shown = partial ? chunk_visible(task, stages.rows, i, k, c, s) && !hides(logit) : !hides(logit);
         return reinterpret<float>(select(shown, float_bits(logit), float_bits(hidden_score)));
     });
 }

@@ -25,7 +25,7 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
         chunk.over_weights = define_elements(task, chunk.weights, partial, [&](const Expr &k) {
             const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
             const Expr weight = exp2_capped(plain ? logit : logit - stages.reference(i, s));
-            Expr visible = partial ? chunk_visible(task, stages, i, k, c, s) : Internal::const_true();
+            Expr visible = partial ? chunk_visible(task, stages.rows, i, k, c, s) : Internal::const_true();
             if (task.score_hides())
                 visible = visible && !hides(logit);
             return Internal::is_const_one(visible) ? weight : shown_weight(visible, weight);

@@ -8,17 +8,14 @@ PairsStages define_pairs(const AttentionTask &task) {
     PairsStages stages;
     Var v("v"), kv("kv"), head("folded_head"), position("position");  // "head" is a scalar of the task, and Halide goes by names
     const AttentionSpec &spec = task.spec;
-    const int vector = task.shape.vector, steps = (spec.head_dim + vector - 1) / vector;
-    const bool is_padded = spec.head_dim % vector != 0;
-    stages.over_d = RDom(0, steps, "pairs_d");
+    const int vector = task.shape.vector;
+    stages.over_d = RDom(0, head_dim_steps(task), "pairs_d");
     stages.dot_partial = Func("dot_partial");
     stages.dot_partial(v, kv, head, position) = 0.0f;
-    const Expr d = stages.over_d * vector + v, at = is_padded ? min(d, spec.head_dim - 1) : d;
-    const Expr product = cast<float>(task.args.query(at, head, position)) * cast<float>(task.args.key(at, kv));
-    stages.dot_partial(v, kv, head, position) += is_padded ? select(d < spec.head_dim, product, 0.0f) : product;
-    Expr sum = stages.dot_partial(0, kv, head, position);
-    for (int lane = 1; lane < vector; lane++)
-        sum += stages.dot_partial(lane, kv, head, position);
+    const Expr d = stages.over_d * vector + v;
+    stages.dot_partial(v, kv, head, position) += head_dim_lane(task, d, [&](const Expr &d) { return task.args.query(d, head, position); }) *
+                                                 head_dim_lane(task, d, [&](const Expr &d) { return task.args.key(d, kv); });
+    const Expr sum = sum_of_lanes([&](int lane) { return stages.dot_partial(lane, kv, head, position); }, vector);
 
     const Expr scaled = sum * static_cast<float>(spec.softmax_scale), q = task.args.q_begin + position, h = task.args.head + head;
     auto score = [&](const ExprPtr &root) {

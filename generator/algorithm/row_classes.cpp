@@ -14,40 +14,16 @@ namespace {
 /// on the row sum. N(0, 1): 21 at head_dim 64, 42 at 512. A score expression is not looked at: the guard judges what it makes.
 constexpr float largest_fixed_bound = 192.0f;
 
-/// lane(0) … lane(lanes - 1), added in a tree.
-Expr sum_of_lanes(const std::function<Expr(int)> &lane, int lanes) {
-    std::vector<Expr> sums;
-    for (int v = 0; v < lanes; v++)
-        sums.push_back(lane(v));
-    while (sums.size() > 1) {
-        for (size_t v = 0; v < sums.size() / 2; v++)
-            sums[v] = sums[2 * v] + sums[2 * v + 1];
-        sums.resize(sums.size() / 2);
-    }
-    return sums[0];
-}
-
-/// Element d of a row as f32, 0 after the last.
-Expr padded(const Expr &element, const Expr &d, const AttentionTask &task) {
-    return task.spec.head_dim % task.shape.vector ? select(d < task.spec.head_dim, cast<float>(element), 0.0f) : cast<float>(element);
-}
-Expr existing_d(const Expr &d, const AttentionTask &task) {
-    return task.spec.head_dim % task.shape.vector ? min(d, task.spec.head_dim - 1) : d;
-}
-int steps(const AttentionTask &task) {
-    return (task.spec.head_dim + task.shape.vector - 1) / task.shape.vector;
-}
-
 }  // namespace
 
 KeyNormStages define_key_norms(const AttentionTask &task) {
     KeyNormStages stages;
     Var v("v"), kv("kv");
     const int vector = task.shape.vector;
-    stages.over_d = RDom(0, steps(task), "key_d");
+    stages.over_d = RDom(0, head_dim_steps(task), "key_d");
     stages.partial = Func("key_partial");
     stages.partial(v, kv) = 0.0f;
-    const Expr d = stages.over_d * vector + v, key = padded(task.args.key(existing_d(d, task), kv), d, task);
+    const Expr key = head_dim_lane(task, stages.over_d * vector + v, [&](const Expr &d) { return task.args.key(d, kv); });
     stages.partial(v, kv) += key * key;
     stages.norms = Func("norms");
     stages.norms(kv) = sum_of_lanes([&](int lane) { return stages.partial(lane, kv); }, vector);
@@ -82,19 +58,12 @@ RowClassStages define_row_classes(const AttentionTask &task) {
     stages.full_last(s) = max(stages.full_last(s), full.kv(shape.block_kv - 1, stages.over_full));
 
     // Rows of a strip in lanes, keys one by one: the mask decides for each pair, as in the softmax.
-    AttentionStages rows;
-    const Expr existing = task.existing_row(s * shape.strip + i);
-    stages.row_position = rows.row_position = Func("row_position");
-    stages.row_position(i, s) = task.position(existing);
-    if (shape.fold > 1) {
-        stages.row_head = rows.row_head = Func("row_head");
-        stages.row_head(i, s) = task.head(existing);
-    }
+    stages.rows = define_rows(task);
     stages.over_partial = RDom(0, shape.tile_kv, 0, shape.tiles(), 0, partial.count(), "over_partial");
     const RVar k = stages.over_partial.x, tile = stages.over_partial.y, visit = stages.over_partial.z;
     stages.over_partial.where(partial.visits(visit, s) && partial.holds_tile(tile, visit, s));
     const Expr in_chunk = tile * shape.tile_kv + k, kv = partial.kv(in_chunk, visit);
-    const Expr visible = chunk_visible(task, rows, i, in_chunk, visit, s);
+    const Expr visible = chunk_visible(task, stages.rows, i, in_chunk, visit, s);
     stages.seen = Func("seen");
     stages.seen(i, s) = Tuple(stages.full_largest(s), stages.full_last(s));
     const Expr largest = stages.seen(i, s)[0], latest = stages.seen(i, s)[1];
@@ -111,12 +80,12 @@ RowClassStages define_row_classes(const AttentionTask &task) {
     stages.own(row) = select(last >= 0 && sees_own, own, last);
     const Expr existing_own = clamp(stages.own(row), 0, task.args.seq_len_kv - 1);
 
-    stages.over_d = RDom(0, steps(task), "row_d");
+    stages.over_d = RDom(0, head_dim_steps(task), "row_d");
     stages.row_partial = Func("row_partial");
     stages.row_partial(v, row) = Tuple(0.0f, 0.0f);
-    const Expr d = stages.over_d * vector + v, at = existing_d(d, task);
-    const Expr query = padded(task.args.query(at, row % shape.fold, row / shape.fold), d, task);
-    const Expr own_key = padded(task.args.key(at, existing_own), d, task);
+    const Expr d = stages.over_d * vector + v;
+    const Expr query = head_dim_lane(task, d, [&](const Expr &d) { return task.args.query(d, row % shape.fold, row / shape.fold); });
+    const Expr own_key = head_dim_lane(task, d, [&](const Expr &d) { return task.args.key(d, existing_own); });
     stages.row_partial(v, row) = Tuple(stages.row_partial(v, row)[0] + query * own_key, stages.row_partial(v, row)[1] + query * query);
     const Expr product = sum_of_lanes([&](int lane) { return stages.row_partial(lane, row)[0]; }, vector) * task.scale();
     const Expr logit = task.logit(product, q, h, existing_own);

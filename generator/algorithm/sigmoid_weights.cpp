@@ -21,7 +21,7 @@ AttentionStages define_sigmoid_weights(const AttentionTask &task) {
             const Expr sigmoid = 1.0f / (1.0f + exp2_capped(-logit));
             const Expr weight = reinterpret<float>(select(is_nan, 0x7fc00000, float_bits(sigmoid)));
             const Expr shown = !hides(logit);
-            return shown_weight(partial ? chunk_visible(task, stages, i, k, c, s) && shown : shown, weight);
+            return shown_weight(partial ? chunk_visible(task, stages.rows, i, k, c, s) && shown : shown, weight);
         });
         define_weighted(task, stages, partial);
         RDom &loop = partial ? stages.partial_loop : stages.full_loop;

@@ -116,7 +116,7 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     } else if (plan.spec.normalizer == Normalizer::sigmoid) {
         stages = define_sigmoid_weights(*task);
         if (scheduled)
-            schedule_cpu_sigmoid(*task, stages, parameters);
+            schedule_cpu_fixed_reference(*task, stages, parameters);
     } else if (plan.spec.algorithm == Algorithm::full_row) {
         stages = define_full_row_softmax(*task);
         if (scheduled)
