@@ -131,9 +131,6 @@ const PairsFigure pairs_figures[] = {
     {"soft cap causal, S 4096 d 128", {1, 8, 8, 4096, 4096}, 128, {.mask = "causal", .score = "softcap(s, 50)"}, 0.8},
     {"16 documents, S 8192 d 128", {1, 2, 2, 8192, 8192}, 128,
      {.mask = "document(ids)", .params = "ids: i32[b, kv] nondecreasing", .integers = [](int64_t i) { return double(i / 512); }}, 0.8},
-    // Half of a document's blocks lie on its diagonal.
-    {"16 documents causal, S 8192 d 128", {1, 2, 2, 8192, 8192}, 128,
-     {.mask = "document(ids) && causal", .params = "ids: i32[b, kv] nondecreasing", .integers = [](int64_t i) { return double(i / 512); }}, 0.6},
     {"Longformer, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "global(64) || window(256, 256)"}, 0.8},
     {"BigBird, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "bigbird(64, 64, 3, 2, 3, 0)"}, 0.8},
 };

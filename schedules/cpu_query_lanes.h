@@ -6,6 +6,9 @@
 
 namespace attune {
 
+/// What the names of loops over the strips of a visit start with.
+constexpr const char *visit_loop = "visit_strip";
+
 /// Parameters of the CPU families: query rows in vector lanes, keys and values broadcast, register tiles, chunks of keys.
 struct CpuScheduleParameters {
     int tile_q = 3;

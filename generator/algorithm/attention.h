@@ -251,7 +251,7 @@ struct RowClassStages {
     Halide::Func own;                      ///< (row)        the key that gives the reference; -1: the row sees nothing
     Halide::Func row_partial;              ///< (v, row)     Tuple: query · own key, query · query over d = v mod vector
     Halide::RDom over_d;
-    Halide::Func reference, row_class;  ///< (row)
+    Halide::Func result;  ///< (row)        Tuple: reference, class
 };
 RowClassStages define_row_classes(const AttentionTask &task);
 /// A reference that no row has: the row sees nothing, so its result is known.

@@ -243,7 +243,7 @@ void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const 
     Var i("i"), j("j"), b("b"), s("s");
     const Expr old = stages.accumulator(i, j, b, s);
     const Expr state = select(j == 0, old + chunk_row_sum(chunk, i, loop, s), reference);
-    stages.accumulator(i, j, b, s) = select(likely(b < task.value_blocks()), old + chunk.weighted(i, j, b, loop, s), state);
+    stages.accumulator(i, j, b, s) = select(b < task.value_blocks(), likely(old + chunk.weighted(i, j, b, loop, s)), state);
 }
 
 /// 2^n for an integer n <= 0; 0 below -126.

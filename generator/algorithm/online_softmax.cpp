@@ -53,7 +53,7 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
                    weight = exp2_integer(chunk_max - new_max);
         const Expr state = select(loop.x == 0, old + chunk_row_sum(chunk, i, loop.z, s) * weight, new_max);
         stages.accumulator(i, loop.x, loop.y, s) =
-            select(likely(loop.y < task.value_blocks()), old + chunk.weighted(i, loop.x, loop.y, loop.z, s) * weight, state);
+            select(loop.y < task.value_blocks(), likely(old + chunk.weighted(i, loop.x, loop.y, loop.z, s) * weight), state);
     }
     define_exact_result(task, stages);
     define_outputs(task, stages, ATTUNE_ROW_ONLINE);

@@ -96,10 +96,9 @@ RowClassStages define_row_classes(const AttentionTask &task) {
     const Expr empty = stages.own(row) < 0;
     const Expr is_finite = (float_bits(logit) & 0x7fffffff) < float_bits(-first_maximum);
     const Expr fixed = empty || (bound_bits <= float_bits(largest_fixed_bound * largest_fixed_bound) && is_finite);
-    stages.reference = Func("reference_result");
-    stages.reference(row) = reinterpret<float>(select(empty, float_bits(empty_reference), fixed, float_bits(logit), 0));
-    stages.row_class = Func("row_class_result");
-    stages.row_class(row) = select(fixed, ATTUNE_ROW_FIXED, ATTUNE_ROW_ONLINE);
+    stages.result = Func("row_class_result");
+    stages.result(row) = Tuple(reinterpret<float>(select(empty, float_bits(empty_reference), fixed, float_bits(logit), 0)),
+                               select(fixed, ATTUNE_ROW_FIXED, ATTUNE_ROW_ONLINE));
     return stages;
 }
 

@@ -60,6 +60,7 @@ public:
         };
         define("attune_malloc", reinterpret_cast<void *>(&attune_malloc));
         define("attune_free", reinterpret_cast<void *>(&attune_free));
+        define("attune_ask_ahead", reinterpret_cast<void *>(&attune_ask_ahead));
         checked(library.define(llvm::orc::absoluteSymbols(std::move(runtime))), "define the runtime");
         for (const ObjectFile &object : variant_.objects) {
             checked(jit_->addObjectFile(

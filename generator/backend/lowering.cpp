@@ -1,4 +1,5 @@
 #include "generator/backend/lowering.h"
+#include "generator/backend/ask_ahead.h"
 #include "generator/spec/error.h"
 
 namespace attune {
@@ -96,8 +97,7 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         RowClassStages stages = define_row_classes(*task);
         if (scheduled)
             schedule_cpu_row_classes(*task, stages);
-        return {task, Halide::Pipeline({stages.reference, stages.row_class}),
-                args.with_block({args.full, args.partial, args.query, args.key, args.key_norms})};
+        return {task, Halide::Pipeline(stages.result), args.with_block({args.full, args.partial, args.query, args.key, args.key_norms})};
     }
     case TaskFunction::pairs: {
         PairsStages stages = define_pairs(*task);
@@ -126,8 +126,10 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         if (scheduled)
             schedule_cpu_online(*task, stages, parameters);
     }
-    return {task, Halide::Pipeline({stages.output, stages.lse, stages.row_state}),
-            args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class})};
+    Halide::Pipeline pipeline({stages.output, stages.lse, stages.row_state});
+    if (scheduled)
+        ask_ahead(pipeline);
+    return {task, pipeline, args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class})};
 }
 
 }  // namespace attune

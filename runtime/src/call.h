@@ -2,7 +2,7 @@
 #ifndef ATTUNE_SRC_CALL_H
 #define ATTUNE_SRC_CALL_H
 
-#include "attune/kernel.h"
+#include "ask_ahead.h"
 
 #include <stdbool.h>
 
@@ -22,6 +22,8 @@ typedef struct attune_slot {
     int32_t *chunks, *first_keys;
     uint8_t *chunk_full, *states;
     attune_scratch scratch;
+    attune_ahead ahead;
+    int64_t next_task;  ///< that this worker will probably do, or past the last
 } attune_slot;
 
 typedef struct attune_call {

@@ -27,6 +27,7 @@ static void run_worker(void *data, int32_t index) {
     int64_t task;
     while (!atomic_load_explicit(&p->stopped, memory_order_relaxed) && (task = atomic_fetch_add(&p->next, 1)) < p->num_tasks) {
         const char *stage = "";
+        slot.next_task = task + p->num_workers;
         int code = p->task(p->call, &slot, task, &stage);
         if (!code) {
             atomic_fetch_add(&p->done, 1);

@@ -6,6 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+static int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 /// The keys or values first .. first + count - 1 of a head of a sequence.
 static attune_buffer *key_rows(attune_slice *s, const attune_call *call, const void *tensor, const int64_t stride[3], int64_t row_elements,
                                int64_t batch, int64_t kv_head, int64_t first, int64_t count) {
@@ -85,17 +89,33 @@ static attune_buffer *visit_buffer(attune_slice *s, const attune_call *call, att
     return attune_matrix(s, ATTUNE_TYPE_INT, 32, list.entries, 1 + call->variant->strips, list.count);
 }
 
-/// Asks for the block's query rows while its visits are listed: they are touched once, row by row, and rows of several heads are more
-/// streams than hardware foresees (window of 256 keys, head_dim 128: 8 % of the time were misses).
-static void prefetch_rows(const attune_buffer *rows) {
-    enum { line = 64 };
-    const int64_t element = rows->type_bits / 8, row_bytes = rows->dim[0].extent * element;
-    for (int64_t position = 0; position < rows->dim[2].extent; position++)
-        for (int64_t head = 0; head < rows->dim[1].extent; head++) {
-            const uint8_t *row = rows->host + (position * rows->dim[2].stride + head * rows->dim[1].stride) * element;
-            for (int64_t byte = 0; byte < row_bytes; byte += line)
-                __builtin_prefetch(row + byte, 0, 2);
-        }
+/// The positions of a block that are in use, begin .. end - 1.
+typedef struct positions {
+    int64_t begin, end;
+} positions;
+static positions used_positions(const attune_call *call, attune_block at) {
+    int64_t begin = at.block * call->variant->block_q, end = min(begin + call->variant->block_q, attune_rows_held(call, at.batch));
+    // Without keys a row's result is known, but for the lse of a sink.
+    const bool is_empty = attune_keys_used(call, at.batch) == 0 && !call->kernel->has_sink;
+    int64_t used = is_empty ? begin : min(attune_rows_used(call, at.batch), end);
+    return (positions){begin, used > begin ? used : begin};
+}
+
+/// Has the query and output rows of the worker's next task asked for during the visits of this one.
+static void plan_ahead(const attune_call *call, attune_slot *slot) {
+    const attune_attention_args *a = call->args;
+    attune_clear_ahead(&slot->ahead);
+    slot->scratch.ahead = &slot->ahead;
+    if (slot->next_task >= call->row_tasks)
+        return;
+    attune_block next = attune_find_block(call, slot->next_task);
+    positions p = used_positions(call, next);
+    attune_slice s;
+    attune_add_ahead(&slot->ahead,
+                     block_rows(&s, call, a->query, a->stride_query, call->kernel->info.head_dim, next, p.begin, p.end - p.begin));
+    attune_add_ahead(&slot->ahead,
+                     block_rows(&s, call, a->output, a->stride_output, call->kernel->info.head_dim_v, next, p.begin, p.end - p.begin));
+    attune_spread_ahead(&slot->ahead, (slot->full.count + slot->partial.count) * call->variant->strips);
 }
 
 /// The block's positions begin .. begin + positions - 1 by the kernel, positions >= 1.
@@ -114,13 +134,13 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
                                     .num_positions = (int32_t)positions};
     attune_slice s[10], norms;
     attune_buffer *query = block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, at, begin, positions);
-    prefetch_rows(query);
     int64_t num_chunks = 0;
     int code = keys > 0 ? attune_find_chunks(call, slot, &block, &num_chunks, stage) : 0;
     if (!code)
         code = attune_list_visits(call, slot, &block, num_chunks, v->fixed || v->exact_splits, stage);
     if (code)
         return code;
+    plan_ahead(call, slot);
 
     attune_buffer *key = key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, kv_head, 0, keys);
     attune_buffer *value = key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, kv_head, 0, keys);
@@ -184,20 +204,10 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
 
 int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
     attune_block at = attune_find_block(call, index);
-    int64_t held = attune_rows_held(call, at.batch);
-    int64_t begin = at.block * call->variant->block_q, end = begin + call->variant->block_q;
-    if (end > held)
-        end = held;
-    // Without keys a row's result is known, but for the lse of a sink.
-    const bool is_empty = attune_keys_used(call, at.batch) == 0 && !call->kernel->has_sink;
-    int64_t used_end = is_empty ? begin : attune_rows_used(call, at.batch);
-    if (used_end > end)
-        used_end = end;
-    if (used_end < begin)
-        used_end = begin;
-
-    int code = used_end > begin ? run_kernel(call, slot, at, begin, used_end - begin, stage) : 0;
+    positions used = used_positions(call, at);
+    int64_t end = min(used.begin + call->variant->block_q, attune_rows_held(call, at.batch));
+    int code = used.end > used.begin ? run_kernel(call, slot, at, used.begin, used.end - used.begin, stage) : 0;
     if (!code)
-        write_empty_rows(call, at, used_end, end);
+        write_empty_rows(call, at, used.end, end);
     return code;
 }

@@ -6,7 +6,7 @@ namespace {
 
 struct Scratch : testing::Test {
     alignas(64) uint8_t memory[1000];
-    attune_scratch scratch{memory, sizeof memory, 0};
+    attune_scratch scratch{memory, sizeof memory, 0, nullptr};
 };
 
 TEST_F(Scratch, GivesAlignedBlocksAndTakesThemBackInReverse) {

@@ -114,7 +114,7 @@ UnscheduledResult run(UnscheduledAlgorithm algorithm, const AttentionSpec &spec,
         row_classes.full_largest.compute_root();
         row_classes.full_last.compute_root();
         row_classes.seen.compute_root();
-        Pipeline({row_classes.reference, row_classes.row_class}).realize({reference, row_class});
+        Pipeline(row_classes.result).realize({reference, row_class});
     }
     set(task);
     // Halide cannot inline a reduction whose predicate reads a dimension of it (Symbol not found: accumulator.min.2): those two are stored.

@@ -129,9 +129,13 @@ void attune_register_kernel(attune_kernel *kernel);
 typedef struct attune_scratch {
     uint8_t *base;
     size_t size, used;
+    struct attune_ahead *ahead;
 } attune_scratch;
 void *attune_malloc(void *scratch, size_t bytes);
 void attune_free(void *scratch, void *pointer);
+
+/// Called by `fixed` and `exact` at each visit of a strip: prefetches some of the rows of the worker's next task. Returns 0.
+int32_t attune_ask_ahead(void *scratch);
 
 #ifdef __cplusplus
 }

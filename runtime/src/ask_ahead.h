@@ -1,0 +1,30 @@
+/// Asks memory for the rows of a worker's next task while the present one computes: the query is read and the output written once, row by
+/// row, so nothing else hides those misses (a window of 256 keys, head_dim 128, f32: 10 % of the time). Asked for all at once they would be
+/// dropped, a processor keeps some tens of misses in flight; so generated code calls attune_ask_ahead at each visit of a strip.
+#ifndef ATTUNE_SRC_ASK_AHEAD_H
+#define ATTUNE_SRC_ASK_AHEAD_H
+
+#include "attune/kernel.h"
+
+/// Rows of one head, one after another.
+typedef struct attune_row_stream {
+    const uint8_t *row;
+    int64_t stride, rows;  // bytes, left
+} attune_row_stream;
+
+/// Most heads whose rows a task holds (attune_kernel_variant::fold); larger folds are asked for in part.
+enum { ATTUNE_MAX_AHEAD_HEADS = 16 };
+
+typedef struct attune_ahead {
+    attune_row_stream streams[2 * ATTUNE_MAX_AHEAD_HEADS];
+    int64_t num_streams, current, row_bytes, byte, lines_per_visit;
+} attune_ahead;
+
+/// Forgets what was asked for.
+void attune_clear_ahead(attune_ahead *ahead);
+/// Adds the rows of a buffer (elements, heads, positions).
+void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows);
+/// Spreads the lines over `visits` calls of attune_ask_ahead.
+void attune_spread_ahead(attune_ahead *ahead, int64_t visits);
+
+#endif

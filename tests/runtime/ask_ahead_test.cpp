@@ -1,0 +1,70 @@
+#include "fake_kernel.h"
+
+extern "C" {
+#include "runtime/src/ask_ahead.h"
+}
+
+#include <gtest/gtest.h>
+
+namespace {
+
+/// Rows of 3 heads x 2 positions, 100 floats each.
+struct AskAhead : testing::Test {
+    float rows[1000];
+    attune_dimension dim[3] = {{0, 100, 1, 0}, {0, 3, 200, 0}, {0, 2, 100, 0}};
+    attune_buffer buffer{};
+    attune_ahead ahead{};
+    attune_scratch scratch{nullptr, 0, 0, &ahead};
+
+    void SetUp() override {
+        buffer.host = reinterpret_cast<uint8_t *>(rows);
+        buffer.type_code = 2;
+        buffer.type_bits = 32;
+        buffer.dimensions = 3;
+        buffer.dim = dim;
+        attune_clear_ahead(&ahead);
+    }
+};
+
+TEST_F(AskAhead, SpreadsAllLinesOverTheVisits) {
+    attune_add_ahead(&ahead, &buffer);
+    attune_spread_ahead(&ahead, 10);
+    EXPECT_EQ(ahead.num_streams, 3);
+    EXPECT_EQ(ahead.lines_per_visit, 5);  // 6 rows of 7 lines
+    int calls = 0;
+    for (; ahead.current < ahead.num_streams; calls++)
+        attune_ask_ahead(&scratch);
+    EXPECT_EQ(calls, 9);
+    attune_ask_ahead(&scratch);  // nothing is left
+    EXPECT_EQ(ahead.current, 3);
+}
+
+TEST_F(AskAhead, WalksAHeadBeforeTheNext) {
+    attune_add_ahead(&ahead, &buffer);
+    attune_spread_ahead(&ahead, 3);
+    attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.current, 1);
+    EXPECT_EQ(ahead.streams[1].row, buffer.host + 800);
+    EXPECT_EQ(ahead.streams[0].rows, 0);
+}
+
+TEST_F(AskAhead, HasNothingToDoWithoutRowsOrVisits) {
+    attune_ask_ahead(&scratch);
+    dim[2].extent = 0;
+    attune_add_ahead(&ahead, &buffer);
+    EXPECT_EQ(ahead.num_streams, 0);
+    dim[2].extent = 2;
+    attune_add_ahead(&ahead, &buffer);
+    attune_spread_ahead(&ahead, 0);
+    attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.current, 0);
+}
+
+TEST_F(AskAhead, LeavesOutHeadsBeyondItsRoom) {
+    dim[1].extent = 20;
+    attune_add_ahead(&ahead, &buffer);
+    attune_add_ahead(&ahead, &buffer);
+    EXPECT_EQ(ahead.num_streams, 2 * ATTUNE_MAX_AHEAD_HEADS);
+}
+
+}  // namespace
