@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,30 +23,37 @@ namespace {
 
 constexpr const char *usage = R"(attune_bench [--targets=LIST|all] [--ratios[=TEXT]] [Google Benchmark's flags]
 
-  --targets=LIST   of avx512,avx2,sse41; all: those that this machine runs [the best of them]
+  --targets=LIST   of avx512_bf16,avx512,avx2,sse41; all: those that this machine runs [the best of each type]
   --ratios[=TEXT]  instead of the rows: the figures that this version must show, each from two sides that alternate; only those with TEXT
   Defaults of Google Benchmark here: --benchmark_min_time=0.2 --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
   --benchmark_filter='ort-mha.*/f32/.*threads:1', --benchmark_format=json, --benchmark_out=FILE and the others work as ever.
 
 )";
 
+std::vector<const CpuTarget *> best_targets() {
+    std::set<const CpuTarget *> best;
+    for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+        best.insert(available_targets(dtype).front());
+    return {best.begin(), best.end()};
+}
+
 struct Options {
     bool ratios = false, table = true, help = false;
     std::string ratio_filter;
-    std::vector<const CpuTarget *> targets = {available_targets().front()};
+    std::vector<const CpuTarget *> targets = best_targets();
     std::vector<char *> rest;  ///< for Google Benchmark
 };
 
 std::vector<const CpuTarget *> targets_of(std::string_view list) {
     if (list == "all")
-        return available_targets();
+        return available_targets(DType::bf16);
     std::vector<const CpuTarget *> targets;
     while (!list.empty()) {
         const std::string name(list.substr(0, list.find(',')));
-        targets.push_back(&runnable_target(name, {name}));
+        targets.push_back(&runnable_target(name, {name}, DType::bf16));
         list.remove_prefix(std::min(list.size(), name.size() + 1));
     }
-    return targets.empty() ? available_targets() : targets;
+    return targets.empty() ? best_targets() : targets;
 }
 
 Options parse(int argc, char **argv) {

@@ -43,11 +43,13 @@ Callee prepare(const Row &row) {
     if (row.naive) {
         const auto output = std::make_shared<cli::Bytes>(w.shape.batch * w.shape.num_heads * w.shape.seq_len_q * w.spec.head_dim_v * 4);
         return {[&w, &arrays, output] { naive_attention(w, arrays, output->as<float>()); },
-                [&w, &arrays, output] { return sampled_error(w, arrays, *output, nullptr); }, "loops"};
+                [&w, &arrays, output] { return sampled_error(w, arrays, *output, nullptr, precision_of(w.spec.dtype)); }, "loops"};
     }
     const LoadedKernel &kernel = kernel_for(w.spec, *row.target);
     const auto call = std::make_shared<cli::KernelCall>(kernel, call_inputs(w, arrays), row.threads, cli::CallOutputs{.lse = true});
-    return {[call] { call->run(); }, [&w, &arrays, call] { return sampled_error(w, arrays, call->output(), call->lse()); },
+    const Precision precision = precision_of(w.spec.dtype, kernel.plan().rounds_weights);
+    return {[call] { call->run(); },
+            [&w, &arrays, call, precision] { return sampled_error(w, arrays, call->output(), call->lse(), precision); },
             kernel.plan().variant_name() + " " + cli::schedule_text(kernel.plan())};
 }
 
@@ -101,6 +103,8 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
             const Workload w = make_workload(dtype, shape.shape, shape.head_dim, shape.head_dim_v, shape.mask, shape.padding);
             const std::string name = fmt::format("{}/{}", shape.name, dtype_name(dtype));
             for (const CpuTarget *target : targets) {
+                if (!target->serves(dtype))
+                    continue;
                 for (int threads : {1, 2})
                     add({fmt::format("{}/{}/threads:{}", name, target->name, threads), w, target, threads});
                 if (dtype != DType::f32)

@@ -52,7 +52,8 @@ void show_pairs(ReferenceProblem &sampled, const Workload &w, int64_t b, int64_t
         };
 }
 
-ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Bytes &output, const float *lse, int64_t b, int64_t h) {
+ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Bytes &output, const float *lse, const Precision &precision,
+                         int64_t b, int64_t h) {
     const AttentionSpec &spec = w.spec;
     const cli::Shape &s = w.shape;
     const int64_t len_q = w.lengths.empty() ? s.seq_len_q : w.lengths[b], len_kv = w.lengths.empty() ? s.seq_len_kv : w.lengths[b];
@@ -79,8 +80,7 @@ ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Byt
         if (lse)
             found_lse.push_back(lse[at]);
     }
-    const int bits = spec.dtype == DType::f32 ? 24 : spec.dtype == DType::f16 ? 11 : 8;
-    return error_share(problem, reference_attention(problem), found, found_lse, bits, spec.dtype == DType::f16 ? -14 : -126);
+    return error_share(problem, reference_attention(problem), found, found_lse, precision);
 }
 
 }  // namespace
@@ -189,10 +189,10 @@ const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &targe
     return *kernel;
 }
 
-std::string sampled_error(const Workload &w, const Arrays &arrays, const cli::Bytes &output, const float *lse) {
+std::string sampled_error(const Workload &w, const Arrays &arrays, const cli::Bytes &output, const float *lse, const Precision &precision) {
     const int64_t batch = w.shape.batch, heads = w.shape.num_heads;
     for (const auto &[b, h] : {std::pair<int64_t, int64_t>{0, 0}, {batch / 2, heads / 2}, {batch - 1, heads - 1}}) {
-        const ErrorShare share = sampled_share(w, arrays, output, lse, b, h);
+        const ErrorShare share = sampled_share(w, arrays, output, lse, precision, b, h);
         if (!(share.output <= 1 && share.lse <= 1))  // false for NaN
             return fmt::format("wrong result in batch {}, head {}: {:.3g} times the error bound (lse {:.3g})", b, h, share.output,
                                share.lse);

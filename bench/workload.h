@@ -44,6 +44,7 @@ const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &targe
 
 /// Compares a few rows with attention in double, within the derived bound: a bench must not measure a wrong kernel. lse may be null.
 /// Empty where all is well, else one line.
-std::string sampled_error(const Workload &workload, const Arrays &arrays, const cli::Bytes &output, const float *lse);
+std::string sampled_error(const Workload &workload, const Arrays &arrays, const cli::Bytes &output, const float *lse,
+                          const Precision &precision);
 
 }  // namespace attune::bench

@@ -48,6 +48,9 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
         return fmt::format("block_q is {}, expected a multiple of tile_q * vector, which is {}", p.block_q, p.tile_q * vector);
     }
     for (const auto &[name, tile] : {std::pair("tile_kv", p.tile_kv), std::pair("tile_d", p.tile_d)}) {
+        // Of matrix tiles, whose columns are summed four at a time where registers do it.
+        if (p.matrix_tiles && std::string_view(name) == "tile_d")
+            continue;
         if (p.tile_q * tile + p.tile_q + 1 > registers) {
             return fmt::format("{} is {}, expected at most {}: {} vector registers hold tile_q * {} accumulators, tile_q queries and a key",
                                name, tile, (registers - 1) / p.tile_q - 1, registers, name);
@@ -58,7 +61,7 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &p, int vector) {
     // Row sums go by four keys.
-    return {vector, p.tile_q * vector, p.block_q, p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold};
+    return {vector, p.tile_q * vector, p.block_q, p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold, p.bf16_pairs, p.matrix_tiles};
 }
 
 const char *CpuFootprint::formula() {

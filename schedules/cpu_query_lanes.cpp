@@ -9,7 +9,7 @@ using namespace Halide;
 namespace {
 
 // The dimensions by the names that the algorithms gave them.
-const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), b("b"), row("row");
+const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), b("b"), row("row"), p_("p");
 
 class QueryLanes {
 public:
@@ -28,11 +28,11 @@ public:
 
     /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores.
     void query() {
-        const int dims = std::gcd(task.spec.head_dim, transposed_dims());
+        const int steps = task.product_steps(), dims = std::gcd(steps, transposed_dims());
         Var dt("dt"), it("it");
         stages.query_strip.compute_root()
             .bound_extent(i, strip)
-            .bound_extent(d, task.spec.head_dim)
+            .bound_extent(d, steps)
             .bound_storage(s, task.strips())
             .split(d, dt, d, dims)
             .split(i, it, i, vector)
@@ -69,7 +69,7 @@ public:
         Var so(visit_loop + suffix), bo("b" + suffix);
         Stage add = stages.accumulator.update(update);
         add.rename(s, so).rename(b, bo).reorder(i, j, bo, so, loop).vectorize(i, vector).unroll(i).unroll(j).never_partition(so, loop);
-        converted(chunk.key, LoopLevel(stages.accumulator, RVar(loop)));
+        converted(chunk.key, LoopLevel(stages.accumulator, RVar(loop)), p.block_kv);
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop)), LoopLevel(stages.accumulator, so), LoopLevel(stages.accumulator, bo));
     }
 
@@ -80,7 +80,7 @@ public:
         Stage add = stages.accumulator.update(update);
         add.rename(s, so).reorder(i, loop.x, loop.y, so, loop.z).vectorize(i, vector).unroll(i).unroll(loop.x).never_partition(so, loop.z);
         const LoopLevel at_strip(stages.accumulator, so);
-        converted(chunk.key, LoopLevel(stages.accumulator, RVar(loop.z)));
+        converted(chunk.key, LoopLevel(stages.accumulator, RVar(loop.z)), p.block_kv);
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop.z)), at_strip, LoopLevel(stages.accumulator, RVar(loop.y)));
         keep_logits(chunk, at_strip);
         chunk.logits.bound_extent(c, 1);
@@ -106,7 +106,7 @@ public:
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop)), LoopLevel(stages.accumulator, RVar(loop)),
                     LoopLevel(stages.accumulator, bo));
         keep_logits(chunk, at_strip);
-        converted(chunk.key, LoopLevel(chunk.logits, c));
+        converted(chunk.key, LoopLevel(chunk.logits, c), p.block_kv);
         stages.reference.compute_at(at_strip).bound_extent(i, strip).store_in(MemoryType::Stack).vectorize(i, vector).unroll(i);
         stages.reference.update()
             .reorder(i, chunk.over_max.x, chunk.over_max.y, chunk.over_max.z)
@@ -121,9 +121,34 @@ public:
 
     // Weights are on the stack up to 16 KB, by Halide's own rule; asked for in words, a larger strip would be kept until the function ends.
     void place_chunk(ChunkStages &chunk, const LoopLevel &at_chunk, const LoopLevel &at_strip, const LoopLevel &at_columns) {
-        converted(chunk.value, at_chunk);
+        const bool in_tiles = p.matrix_tiles && chunk.pairs.defined();
+        if (in_tiles)
+            transposed_value(chunk, at_chunk);
+        else
+            converted(chunk.value, at_chunk, chunk.pairs.defined() ? p.block_kv / 2 : p.block_kv);
         const bool partial = &chunk == &stages.partial;
-        if (!chunk.logits.defined()) {
+        if (in_tiles) {
+            chunk.pairs.compute_at(at_strip)
+                .bound_extent(i, strip)
+                .bound_extent(p_, p.block_kv / 2)
+                .bound_extent(c, 1)
+                .reorder(i, p_, c, s)
+                .vectorize(i, vector)
+                .unroll(i);
+            contraction(chunk.scores, at_strip).bound_extent(k, p.block_kv).vectorize(i, vector).update().reorder(chunk.over_d, i, k);
+        } else if (chunk.pairs.defined()) {
+            Var tile("tile");
+            chunk.pairs.compute_at(at_strip)
+                .bound_extent(i, strip)
+                .bound_extent(p_, p.block_kv / 2)
+                .bound_extent(c, 1)
+                .split(p_, tile, p_, p.tile_kv / 2)
+                .reorder(i, p_, tile, c, s)
+                .vectorize(i, vector)
+                .unroll(i)
+                .unroll(p_);
+            scores(chunk, LoopLevel(chunk.pairs, tile));
+        } else if (!chunk.logits.defined()) {
             tiles(chunk, chunk.weights, chunk.over_weights, at_strip);
             chunk.weights.bound_extent(c, 1);
         } else {
@@ -160,6 +185,15 @@ public:
             .unroll(i)
             .unroll(j);
         Stage weighted = chunk.weighted.update();
+        if (in_tiles) {
+            weighted.reorder(chunk.over_k, i, j);
+            return;
+        }
+        // Tiles hold 16 columns and more; as many as registers hold are summed at a time.
+        if (p.matrix_tiles) {
+            Var some("some");
+            weighted.split(j, some, j, 4);
+        }
         if (chunk.over_k.dimensions() == 2)
             weighted.reorder(i, j, chunk.over_k.x, chunk.over_k.y).never_partition(chunk.over_k.y).unroll(chunk.over_k.x);
         else
@@ -169,15 +203,40 @@ public:
             weighted.unroll(chunk.over_k, p.unroll);
     }
 
+    /// A stage that matrix tiles compute: loops of scalars, which become one call (backend/tile_contractions.h).
+    Func &contraction(Func &f, const LoopLevel &at) {
+        return f.compute_at(at).bound_extent(i, strip).bound_extent(c, 1).never_partition_all();
+    }
+
+    /// Values with keys innermost, through small tiles as the query is.
+    void transposed_value(ChunkStages &chunk, const LoopLevel &at) {
+        constexpr int edge = 8;
+        Var dt("dt"), kt("kt");
+        chunk.value.compute_at(at)
+            .bound_extent(k, p.block_kv / 2)
+            .bound_extent(c, 1)
+            .reorder_storage(k, d, c)
+            .split(d, dt, d, edge, TailStrategy::RoundUp)
+            .split(k, kt, k, vector / 2)
+            .reorder(k, d, kt, dt, c)
+            .vectorize(k)
+            .unroll(d)
+            .never_partition_all();
+        chunk.value_tile.compute_at(chunk.value, kt)
+            .bound_extent(k, vector / 2)
+            .bound_extent(c, 1)
+            .reorder_storage(k, d, c)
+            .reorder(d, k, c)
+            .vectorize(d, edge, TailStrategy::RoundUp)
+            .unroll(k)
+            .store_in(MemoryType::Stack);
+    }
+
     /// A chunk of keys or values as f32, where the tensors are not.
-    void converted(Func f, const LoopLevel &at) {
+    void converted(Func f, const LoopLevel &at, int keys) {
         if (!f.defined())
             return;
-        f.compute_at(at)
-            .bound_extent(k, p.block_kv)
-            .bound_extent(c, 1)
-            .vectorize(d, vector, TailStrategy::GuardWithIf)
-            .never_partition_all();
+        f.compute_at(at).bound_extent(k, keys).bound_extent(c, 1).vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
     }
 
     /// Strip x block_kv, walked in register tiles of tile_kv keys; `over`: those that a partial chunk visits.

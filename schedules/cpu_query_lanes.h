@@ -17,7 +17,10 @@ struct CpuScheduleParameters {
     int block_kv = 64;
     int block_q = 192;
     int unroll = 2;
-    int fold = 1;  ///< query heads a task: of the specification, not tuned
+    // Of the specification and the target, not tuned:
+    int fold = 1;               ///< query heads a task
+    bool bf16_pairs = false;    ///< products of pairs of bf16
+    bool matrix_tiles = false;  ///< those of full chunks as contractions of tiles
 };
 
 /// One parameter as `attune list` documents it and as overrides name it.

@@ -49,12 +49,13 @@ bool reads_reals_by_key(const ExprPtr &root, std::set<const Node *> &seen) {
     return std::any_of(node->operands.begin(), node->operands.end(),
                        [&](const ExprPtr &operand) { return reads_reals_by_key(operand, seen); });
 }
-bool reads_reals_by_key(const ExprPtr &root) {
-    std::set<const Node *> seen;
-    return root && reads_reals_by_key(root, seen);
-}
 
 }  // namespace
+
+bool score_may_hide(const AttentionSpec &spec) {
+    std::set<const Node *> seen;
+    return spec.score && reads_reals_by_key(spec.score.root, seen);
+}
 
 AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockShape &shape)
     : batch("batch"), head("head"), kv_head("kv_head"), q_begin("q_begin"), seq_len_q("seq_len_q"), seq_len_kv("seq_len_kv"),
@@ -95,8 +96,8 @@ std::vector<Argument> AttentionArguments::with_block(const std::vector<Argument>
     return all;
 }
 
-AttentionTask::AttentionTask(const AttentionSpec &spec, const BlockShape &shape)
-    : spec(spec), shape(shape), args(spec, shape), score_hides_(reads_reals_by_key(spec.score.root)) {}
+AttentionTask::AttentionTask(const AttentionSpec &spec, const BlockShape &shape, const MachineOperations &machine)
+    : spec(spec), shape(shape), machine(machine), args(spec, shape), score_hides_(score_may_hide(spec)) {}
 
 ExpressionInputs AttentionTask::inputs(const Expr &q, const Expr &h, const Expr &kv) const {
     return {{{Variable::b, args.batch},
@@ -152,6 +153,21 @@ Expr AttentionTask::value(const Expr &d, const Expr &kv) const {
 Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {
     const Expr last = args.seq_len_kv - 1;
     return unsafe_promise_clamped(clamped ? min(kv, last) : kv, 0, last);
+}
+
+int AttentionTask::product_steps() const {
+    constexpr int tile_depth = 16;
+    if (shape.matrix_tiles)
+        return (spec.head_dim + 2 * tile_depth - 1) / (2 * tile_depth) * tile_depth;
+    return shape.bf16_pairs ? spec.head_dim / 2 : spec.head_dim;
+}
+
+Expr AttentionTask::head_dim_pair(const Expr &d, const std::function<Expr(Expr)> &element) const {
+    const int elements = 2 * product_steps(), last = spec.head_dim - 1;
+    if (elements == spec.head_dim)
+        return pair_of_bf16(element(2 * d), element(2 * d + 1));
+    auto existing = [&](const Expr &at) { return select(at <= last, element(min(at, last)), cast(type(), 0.0f)); };
+    return pair_of_bf16(existing(2 * d), existing(2 * d + 1));
 }
 
 float AttentionTask::scale() const {

@@ -1,6 +1,7 @@
 #pragma once
 #include "Halide.h"
 #include "generator/algorithm/expression_halide.h"
+#include "generator/algorithm/operations.h"
 #include "generator/spec/spec.h"
 
 #include <functional>
@@ -17,6 +18,10 @@ struct BlockShape {
     int tile_kv;   ///< keys of a tile: what a partial chunk skips by; a multiple of 4 that divides block_kv
     int tile_d;    ///< head dims of a register tile; the accumulator's columns are padded to it
     int fold;      ///< query heads whose rows a task holds: row r is position r / fold of head r % fold
+    /// Products of pairs of bf16 (operations.h): query · key, and in full chunks weight · value, whose weights are rounded to bf16.
+    bool bf16_pairs = false;
+    /// The same products in full chunks as contractions of whole matrix tiles, 16 x 16 of depth 16 pairs (with bf16_pairs).
+    bool matrix_tiles = false;
 
     int tiles() const { return block_kv / tile_kv; }
 };
@@ -45,10 +50,11 @@ private:
 /// The expressions that the algorithms share: which keys a row sees, and the tensors as f32 with indices kept inside.
 class AttentionTask {
 public:
-    AttentionTask(const AttentionSpec &spec, const BlockShape &shape);
+    AttentionTask(const AttentionSpec &spec, const BlockShape &shape, const MachineOperations &machine = {});
 
     const AttentionSpec spec;
     const BlockShape shape;
+    const MachineOperations machine;
     AttentionArguments args;
 
     Halide::Expr rows() const { return args.num_positions * shape.fold; }
@@ -61,7 +67,7 @@ public:
     Halide::Expr visible(const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
     /// What the softmax is taken of, in log2 units, from what the sum over d gives (times scale()).
     Halide::Expr logit(const Halide::Expr &product, const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
-    /// A score expression may hide a pair by a logit below -1e29, as a bias of -infinity does, in full chunks too.
+    /// score_may_hide, in full chunks too.
     bool score_hides() const { return score_hides_; }
     /// Rows differ in what they see, so that hiding is a matter of each element and not of the sequence's end alone.
     bool rows_differ() const { return static_cast<bool>(spec.mask) || score_hides_; }
@@ -76,6 +82,10 @@ public:
 
     /// The factor on query: the score scale, with log2(e) folded in where the score is the scaled logit itself (softmax in base 2).
     float scale() const;
+    /// Steps of a sum over d: elements, or pairs of them; for matrix tiles whole depths of tiles.
+    int product_steps() const;
+    /// Elements 2 d and 2 d + 1 as a pair; 0 after the last.
+    Halide::Expr head_dim_pair(const Halide::Expr &d, const std::function<Halide::Expr(Halide::Expr d)> &element) const;
     Halide::Type type() const;  ///< of query, key, value and output
     /// Column blocks of the accumulator, tile_d wide: head_dim_v padded to whole blocks, then one with the row sum in column 0 and
     /// what the weights are relative to in column 1.
@@ -109,11 +119,13 @@ struct VisitList {
 /// (partial), of which tiles that no row sees are left out. Dimensions, innermost first: i = row in its strip, k = key in its chunk,
 /// c = visit, s = strip. Weights are -0 where hidden, which no visible weight is.
 struct ChunkStages {
-    Halide::Func key, value;  ///< (d, k, c)     as f32; undefined where the tensors are f32 already
-    Halide::Func scores;      ///< (i, k, c, s)  log2 units
+    Halide::Func key, value;  ///< (d, k, c)     as f32, undefined where the tensors are f32 already; or as pairs, see below
+    Halide::Func scores;      ///< (i, k, c, s)  log2 units; of pairs: the products alone
     Halide::Func logits;      ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
     Halide::Func maximum;     ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
     Halide::Func weights;     ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
+    Halide::Func value_tile;  ///< (d, p, c)     a transposed tile of value, for matrix tiles
+    Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (bf16_pairs, full)
     Halide::Func row_sums;    ///< (i, j, c, s)  sums of weights over keys k = j mod 4
     Halide::Func weighted;    ///< (i, j, b, c, s)  sum over the chunk of weights * value, column b * tile_d + j
     Halide::RDom over_d, over_max, over_sum, over_k;
@@ -127,8 +139,13 @@ struct RowStages {
     Halide::Expr head_of(const AttentionTask &task, const Halide::Expr &i, const Halide::Expr &s) const;
 };
 
+/// A score expression may hide a pair by a logit below -1e29, as a bias of -infinity does.
+bool score_may_hide(const AttentionSpec &spec);
+
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {
+    /// With bf16_pairs, query_tile and query_strip hold elements 2 d and 2 d + 1, not scaled; so do key (d, k, c) of each chunk, and value
+    /// (d, p, c) of a full one keys 2 p and 2 p + 1.
     Halide::Func query_tile;   ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
     Halide::Func query_strip;  ///< (i, d, s)
     RowStages rows;
@@ -199,6 +216,8 @@ constexpr float hidden_score = -1e30f;  ///< below first_maximum, so that a hidd
 constexpr float first_maximum = -1e29f;
 /// row_sums and weighted of a chunk, from its weights.
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial);
+/// pairs of a full chunk from its weights, and row_sums and weighted from pairs.
+void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Halide::Expr(Halide::Expr k)> &weight);
 /// The empty accumulator, and its update by a chunk whose weights are relative to `reference` (of row i, strip s) like all others.
 void define_accumulator(const AttentionTask &task, AttentionStages &stages);
 Halide::Expr row_sum(const AttentionTask &task, const AttentionStages &stages, const Halide::Expr &i, const Halide::Expr &s);

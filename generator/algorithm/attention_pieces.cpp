@@ -71,7 +71,9 @@ void define_query(const AttentionTask &task, AttentionStages &stages) {
     const int vector = task.shape.vector;
     stages.query_tile = Func("query_tile");
     stages.query_strip = Func("query_strip");
-    stages.query_tile(j, d, g) = task.query(d, g * vector + j);
+    const Expr row = task.existing_row(g * vector + j);
+    auto element = [&](const Expr &d) { return task.args.query(d, row % task.shape.fold, row / task.shape.fold); };
+    stages.query_tile(j, d, g) = task.shape.bf16_pairs ? task.head_dim_pair(d, element) : cast<float>(element(d)) * task.scale();
     const int vectors = task.shape.strip / vector;
     stages.query_strip(i, d, s) = stages.query_tile(i % vector, d, s * vectors + i / vector);
     stages.rows = define_rows(task);
@@ -106,21 +108,32 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
     if (task.spec.dtype != DType::f32) {
         chunk.key = Func("key" + suffix);
         chunk.value = Func("value" + suffix);
-        chunk.key(d, k, c) = task.key(d, task.existing_key(kv, partial));
-        chunk.value(d, k, c) = task.value(d, task.existing_key(kv, partial));
+        const Expr existing = task.existing_key(kv, partial);
+        if (task.shape.bf16_pairs)
+            chunk.key(d, k, c) = task.head_dim_pair(d, [&](const Expr &at) { return task.args.key(at, existing); });
+        else
+            chunk.key(d, k, c) = task.key(d, existing);
+        chunk.value(d, k, c) = task.value(d, existing);
     }
-    chunk.over_d = RDom(0, task.spec.head_dim, "over_d" + suffix);
+    chunk.over_d = RDom(0, task.product_steps(), "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
+    const Expr query = stages.query_strip(i, chunk.over_d, s);
+    if (task.shape.bf16_pairs) {
+        chunk.scores(i, k, c, s) = 0.0f;
+        chunk.scores(i, k, c, s) = dot_bf16(task.machine, chunk.scores(i, k, c, s), query, chunk.key(chunk.over_d, k, c));
+        return;
+    }
     chunk.scores(i, k, c, s) = start(i, s);
     const Expr key = chunk.key.defined() ? chunk.key(chunk.over_d, k, c) : task.key(chunk.over_d, task.existing_key(kv, partial));
-    chunk.scores(i, k, c, s) += stages.query_strip(i, chunk.over_d, s) * key;
+    chunk.scores(i, k, c, s) += query * key;
 }
 
 Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Expr &i, const Expr &k, const Expr &c,
                  const Expr &s) {
     const ChunkStages &chunk = partial ? stages.partial : stages.full;
     const Expr kv = task.existing_key(visit_list(task, partial).kv(k, c), partial);
-    return task.logit(chunk.scores(i, k, c, s), stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
+    const Expr scores = chunk.scores(i, k, c, s), product = task.shape.bf16_pairs ? scores * task.scale() : scores;
+    return task.logit(product, stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
 }
 
 Expr chunk_visible(const AttentionTask &task, const RowStages &rows, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
@@ -221,6 +234,35 @@ void define_weighted(const AttentionTask &task, AttentionStages &stages, bool pa
     // as long.
     const bool masked = task.rows_differ() && (partial || task.score_hides());
     chunk.weighted(i, j, b, c, s) = masked ? select(reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum) : next;
+}
+
+void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Expr(Expr)> &weight) {
+    ChunkStages &chunk = stages.full;
+    const VisitList list = visit_list(task, false);
+    Var i("i"), j("j"), b("b"), c("c"), s("s"), d("d"), p("p"), k("k");
+    const int pairs = task.shape.block_kv / 2;
+    chunk.pairs = Func("pairs_full");
+    const Expr low = weight(2 * p), high = weight(2 * p + 1);
+    chunk.pairs(i, p, c, s) = Tuple(rounded_pair_of_bf16(low, high), low + high);
+    // Sums are of what was not rounded: lse is f32, and its bound too.
+    chunk.over_sum = RDom(0, pairs / 4, "over_sum_full");
+    chunk.row_sums = Func("row_sums_full");
+    chunk.row_sums(i, j, c, s) = 0.0f;
+    chunk.row_sums(i, j, c, s) += chunk.pairs(i, chunk.over_sum * 4 + j, c, s)[1];
+
+    chunk.value = Func("value_pairs");
+    auto value = [&](const Expr &in_chunk) {
+        return task.args.value(min(d, task.spec.head_dim_v - 1), task.existing_key(list.kv(in_chunk, c), false));
+    };
+    chunk.value_tile = Func("value_tile");
+    chunk.value_tile(d, k, c) = pair_of_bf16(value(2 * k), value(2 * k + 1));
+    chunk.value(d, k, c) = chunk.value_tile(d, k, c);
+    chunk.over_k = RDom(0, pairs, "over_k_full");
+    const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
+    chunk.weighted = Func("weighted_full");
+    chunk.weighted(i, j, b, c, s) = 0.0f;
+    chunk.weighted(i, j, b, c, s) =
+        dot_bf16(task.machine, chunk.weighted(i, j, b, c, s), chunk.pairs(i, chunk.over_k, c, s)[0], chunk.value(column, chunk.over_k, c));
 }
 
 Expr chunk_row_sum(const ChunkStages &chunk, const Expr &i, const Expr &c, const Expr &s) {

@@ -19,18 +19,26 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
         ChunkStages &chunk = partial ? stages.partial : stages.full;
         const VisitList list = visit_list(task, partial);
         // Without a score expression the sum starts at -reference, which saves a subtraction an element.
-        const bool plain = !task.spec.score;
-        define_scores(task, stages, partial, [&](const Expr &i, const Expr &s) { return plain ? -stages.reference(i, s) : 0.0f; });
-        chunk.weights = Func(partial ? "weights_partial" : "weights_full");
-        chunk.over_weights = define_elements(task, chunk.weights, partial, [&](const Expr &k) {
+        const bool starts_at_reference = !task.spec.score && !shape.bf16_pairs;
+        define_scores(task, stages, partial,
+                      [&](const Expr &i, const Expr &s) { return starts_at_reference ? -stages.reference(i, s) : 0.0f; });
+        const bool as_pairs = shape.bf16_pairs && !partial;
+        auto weight_of = [&](const Expr &k) {
             const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
-            const Expr weight = exp2_capped(plain ? logit : logit - stages.reference(i, s));
+            const Expr weight = exp2(task.machine, starts_at_reference ? logit : logit - stages.reference(i, s),
+                                     as_pairs && !task.spec.lse ? WeightPrecision::half : WeightPrecision::f32);
             Expr visible = partial ? chunk_visible(task, stages.rows, i, k, c, s) : Internal::const_true();
             if (task.score_hides())
                 visible = visible && !hides(logit);
             return Internal::is_const_one(visible) ? weight : shown_weight(visible, weight);
-        });
-        define_weighted(task, stages, partial);
+        };
+        if (as_pairs) {
+            define_pairs_of_weights(task, stages, weight_of);
+        } else {
+            chunk.weights = Func(partial ? "weights_partial" : "weights_full");
+            chunk.over_weights = define_elements(task, chunk.weights, partial, weight_of);
+            define_weighted(task, stages, partial);
+        }
 
         RDom &loop = partial ? stages.partial_loop : stages.full_loop;
         loop = RDom(0, list.count(), partial ? "partial_visit" : "full_visit");
@@ -42,7 +50,7 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
     Expr sum = row_sum(task, stages, i, s);
     const Expr sink = task.sink(task.head(row));
     if (sink.defined())
-        sum += exp2_capped(sink - stages.reference(i, s));
+        sum += exp2(task.machine, sink - stages.reference(i, s));
     const Expr sum_bits = float_bits(sum);
     stages.largest = Func("largest");
     RDom over_d(0, task.spec.head_dim_v, "over_largest");

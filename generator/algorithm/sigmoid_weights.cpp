@@ -18,7 +18,7 @@ AttentionStages define_sigmoid_weights(const AttentionTask &task) {
         chunk.over_weights = define_elements(task, chunk.weights, partial, [&](const Expr &k) {
             const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
             const Expr is_nan = (float_bits(logit) & 0x7fffffff) > infinity_bits;
-            const Expr sigmoid = 1.0f / (1.0f + exp2_capped(-logit));
+            const Expr sigmoid = 1.0f / (1.0f + exp2(task.machine, -logit));
             const Expr weight = reinterpret<float>(select(is_nan, 0x7fc00000, float_bits(sigmoid)));
             const Expr shown = !hides(logit);
             return shown_weight(partial ? chunk_visible(task, stages.rows, i, k, c, s) && shown : shown, weight);

@@ -47,7 +47,8 @@ std::string cache_key(const KernelPlan &plan, const CompileOptions &options) {
     std::string key = fmt::format("{}\n{}\n{}\n{}\n", plan.spec.canonical(), plan.spec.name, plan.variant_name(), plan.schedule);
     for (const auto &[name, value] : plan.parameters)
         key += fmt::format("{}={} ", name, value);
-    return key + fmt::format("\nasserts={} asan={}\n{}", options.asserts, options.asan, build_id());
+    return key + fmt::format("\ntwins={} emulate_tiles={} asserts={} asan={}\n{}", options.twins, options.emulate_tiles, options.asserts,
+                             options.asan, build_id());
 }
 
 // An entry is a JSON line with the key and the sizes, then the objects one after another.

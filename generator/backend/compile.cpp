@@ -1,6 +1,5 @@
-#include "generator/backend/files.h"
+#include "generator/backend/code_generator.h"
 #include "generator/backend/lowering.h"
-#include "generator/backend/object.h"
 #include "generator/spec/error.h"
 
 #include <algorithm>
@@ -59,10 +58,9 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
     variant.plan = plan;
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     variant.sizes = planned_sizes(plan);
-    const TemporaryFolder folder;
     for (TaskFunction function : task_functions(plan)) {
         const std::string symbol = task_symbol(plan, function);
-        ScheduledFunction scheduled = schedule_function(plan, function);
+        ScheduledFunction scheduled = schedule_function(plan, function, options);
         Halide::Module module = scheduled.pipeline.compile_to_module(scheduled.arguments, symbol, halide_target(plan, options),
                                                                      Halide::LinkageType::ExternalPlusArgv);
         ScratchBytes scratch;
@@ -76,11 +74,9 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
             variant.sizes.scratch_bytes_per_key = int64_t(4) * parameters.tile_q * plan.target->vector;
         variant.sizes.scratch_bytes =
             std::max(variant.sizes.scratch_bytes, scratch.constant + scratch.dynamic * (ScratchBytes::block_overhead + 64));
-        const std::string file = folder.path + "/kernel.o";
-        module.compile({{Halide::OutputFileType::object, file}});
-        ObjectFile object{symbol + ".o", {}};
-        read_file(file, object.bytes);
-        variant.objects.push_back(options.asserts ? object : rename_symbols(object, "halide_", "attune_"));
+        variant.objects.push_back(
+            {symbol + ".o", generate_code(module, *plan.target, CodeForm::object,
+                                          {.own_runtime = !options.asserts, .emulate_tiles = options.emulate_tiles})});
     }
     variant.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return variant;

@@ -19,6 +19,7 @@ struct KernelPlan {
     std::string algorithm;  ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
     std::string schedule;   ///< the family: "cpu_query_lanes", "cpu_full_row"
     ScheduleParameters parameters;
+    bool rounds_weights = false;    ///< before they meet values, to the kernel's type (Precision of reference.h)
     std::string reason;             ///< why this family and these parameters, one line
     int64_t footprint_bytes = 0;    ///< working set of the inner loops: strips and chunks that should stay in L1/L2
     std::string footprint_formula;  ///< as text, with the parameters' names
@@ -29,6 +30,8 @@ struct KernelPlan {
 /// How a build differs from the release form; tests use it.
 struct CompileOptions {
     ScheduleParameters overrides;  ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
+    bool twins = false;            ///< plain Halide in place of the machine's own operations
+    bool emulate_tiles = false;    ///< functions of the test program in place of the instructions of matrix tiles
     bool asserts = false;          ///< keep Halide's checks, and turn promises into checks
     bool asan = false;             ///< Halide's address-sanitizer instrumentation
 };

@@ -1,13 +1,9 @@
 #include "generator/backend/cache.h"
+#include "generator/backend/code_loader.h"
 #include "generator/backend/files.h"
 #include "generator/backend/lowering.h"
 #include "generator/backend/params_struct.h"
 #include "generator/spec/error.h"
-
-#include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
-#include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
-#include <llvm/ExecutionEngine/Orc/LLJIT.h>
-#include <llvm/Support/TargetSelect.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,18 +11,6 @@
 namespace attune {
 
 namespace {
-
-template <typename T>
-T checked(llvm::Expected<T> value, const char *step) {
-    if (value)
-        return std::move(*value);
-    throw internal_error(step, llvm::toString(value.takeError()));
-}
-
-void checked(llvm::Error error, const char *step) {
-    if (error)
-        throw internal_error(step, llvm::toString(std::move(error)));
-}
 
 /// Halide's own runtime, which builds with its checks call: the sentence of each check, and memory that no scratch limits.
 ObjectFile halide_runtime(const CpuTarget &target) {
@@ -43,33 +27,13 @@ void print_halide_error(void *, const char *message) {
     std::fprintf(stderr, "%s\n", message);
 }
 
-/// The variant's objects, linked into this process by LLVM's JIT linker, and a descriptor made here.
+/// The variant's objects in this process, and a descriptor made here.
 class JitKernel : public LoadedKernel {
 public:
-    JitKernel(CompiledVariant variant, double seconds, bool asserts) : variant_(std::move(variant)), seconds_(seconds) {
-        llvm::InitializeNativeTarget();
-        llvm::InitializeNativeTargetAsmPrinter();
-        jit_ = checked(llvm::orc::LLJITBuilder().create(), "create the JIT linker");
-        auto &library = jit_->getMainJITDylib();
-        library.addGenerator(
-            checked(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit_->getDataLayout().getGlobalPrefix()),
-                    "find this process's symbols"));
-        llvm::orc::SymbolMap runtime;
-        auto define = [&](const char *name, void *address) {
-            runtime[jit_->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address), llvm::JITSymbolFlags::Exported};
-        };
-        define("attune_malloc", reinterpret_cast<void *>(&attune_malloc));
-        define("attune_free", reinterpret_cast<void *>(&attune_free));
-        define("attune_ask_ahead", reinterpret_cast<void *>(&attune_ask_ahead));
-        checked(library.define(llvm::orc::absoluteSymbols(std::move(runtime))), "define the runtime");
-        for (const ObjectFile &object : variant_.objects) {
-            checked(jit_->addObjectFile(
-                        llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.bytes.data(), object.bytes.size()), object.name)),
-                    "add an object");
-        }
+    JitKernel(CompiledVariant variant, double seconds, bool asserts)
+        : variant_(std::move(variant)), seconds_(seconds), code_(variant_.objects) {
         if (asserts)
-            checked(jit_->lookup("halide_set_error_handler"), "link Halide's runtime")
-                .toPtr<void (*)(void (*)(void *, const char *))>()(print_halide_error);
+            code_.find<void(void (*)(void *, const char *))>("halide_set_error_handler")(print_halide_error);
         describe();
     }
 
@@ -93,7 +57,7 @@ private:
         const std::vector<TaskFunction> present = task_functions(variant_.plan);
         for (const auto &[function, pointer] : functions)
             if (std::find(present.begin(), present.end(), function) != present.end())
-                *pointer = checked(jit_->lookup(task_symbol(variant_.plan, function) + "_argv"), "link the kernel").toPtr<attune_task_fn>();
+                *pointer = code_.find<int(void **)>(task_symbol(variant_.plan, function) + "_argv");
         mask_ = spec.mask_text();
         score_ = spec.score_text();
         const ParamsStruct layout = params_struct(spec);
@@ -134,7 +98,7 @@ private:
 
     CompiledVariant variant_;
     double seconds_;
-    std::unique_ptr<llvm::orc::LLJIT> jit_;
+    CodeLoader code_;
     attune_kernel_variant row_{};
     attune_kernel kernel_{};
     std::vector<attune_param> params_;

@@ -1,5 +1,7 @@
 #include "generator/backend/lowering.h"
 #include "generator/backend/ask_ahead.h"
+#include "generator/backend/code_generator.h"
+#include "generator/backend/tile_contractions.h"
 #include "generator/spec/error.h"
 
 namespace attune {
@@ -73,10 +75,11 @@ Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &optio
     return target;
 }
 
-ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, bool scheduled) {
+ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options, bool scheduled) {
     report_errors_as_ours();
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
-    const auto task = std::make_shared<AttentionTask>(plan.spec, cpu_block_shape(parameters, plan.target->vector));
+    const auto task = std::make_shared<AttentionTask>(plan.spec, cpu_block_shape(parameters, plan.target->vector),
+                                                      has_llvm_backend() && !options.twins ? plan.target->machine : MachineOperations{});
     const AttentionArguments &args = task->args;
     switch (function) {
     case TaskFunction::key_norms: {
@@ -129,6 +132,8 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     Halide::Pipeline pipeline({stages.output, stages.lse, stages.row_state});
     if (scheduled)
         ask_ahead(pipeline);
+    if (scheduled && parameters.matrix_tiles && function == TaskFunction::fixed && !options.twins && has_llvm_backend())
+        contract_in_tiles(pipeline);
     return {task, pipeline, args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class})};
 }
 

@@ -24,7 +24,8 @@ struct ScheduledFunction {
     Halide::Pipeline pipeline;
     std::vector<Halide::Argument> arguments;
 };
-ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, bool scheduled = true);
+ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options = {},
+                                    bool scheduled = true);
 
 Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &options);
 

@@ -22,6 +22,27 @@ int folded_heads(const AttentionSpec &spec) {
     return spec.group <= largest && spec.group > 1 && !heads_differ ? spec.group : 1;
 }
 
+/// Products of pairs of bf16 where the machine has them. Not where a score hides by a bias of -infinity: a hidden weight of 0 would meet a value
+/// that may be a NaN in full chunks too, and only the products of single elements leave it out.
+bool takes_bf16_pairs(const AttentionSpec &spec, const CpuTarget &target) {
+    return target.machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0 && !score_may_hide(spec);
+}
+
+void choose_products(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
+    p.fold = folded_heads(spec);
+    p.bf16_pairs = takes_bf16_pairs(spec, target) && p.tile_kv % 2 == 0 && p.block_kv % 8 == 0;
+    p.matrix_tiles =
+        p.bf16_pairs && target.machine.tiles_bf16 && p.tile_d % 16 == 0 && p.tile_q * target.vector % 16 == 0 && p.block_kv % 32 == 0;
+}
+
+/// Strips of 64 rows, four tiles wide. Values lie in columns of 16, one tile each.
+void fit_matrix_tiles(CpuScheduleParameters &p) {
+    p.tile_q = 4;
+    p.tile_kv = 4;
+    p.tile_d = 16;
+    p.block_kv = 64;
+}
+
 /// The largest multiple of `tile` up to `limit` that divides `size`; 0 where there is none.
 int dividing_multiple(int tile, int limit, int size) {
     for (int n = limit / tile * tile; n > 0; n -= tile)
@@ -81,20 +102,21 @@ CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTar
         p.block_kv = 32;
         p.tile_q = 2;
     }
-    if (spec.mask && algorithm != Algorithm::full_row) {
+    if (target.machine.tiles_bf16 && takes_bf16_pairs(spec, target) && algorithm != Algorithm::full_row)
+        fit_matrix_tiles(p);
+    else if (spec.mask && algorithm != Algorithm::full_row) {
         std::set<const Node *> seen;
         fit_row_blocks(p, row_blocks(spec.mask.root, seen), target);
     }
     const int strip = p.tile_q * target.vector;
     const int64_t rows = task_cache_bytes / (4 * (spec.head_dim + spec.head_dim_v));
     p.block_q = static_cast<int>(std::clamp<int64_t>(rows, strip, 384) / strip * strip);
-    p.fold = folded_heads(spec);
     if (spec.block_mask)
         fit_block_mask(p, spec, target);
     return p;
 }
 
-void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrides, const CpuTarget &target) {
+void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrides, const AttentionSpec &spec, const CpuTarget &target) {
     for (const auto &[name, value] : overrides) {
         const auto &known = cpu_parameters();
         const auto found = std::find_if(known.begin(), known.end(), [&](const CpuParameter &k) { return name == k.name; });
@@ -107,6 +129,7 @@ void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrid
         }
         p.*found->member = value;
     }
+    choose_products(p, spec, target);
     const std::string error = cpu_parameters_error(p, target.vector, target.registers);
     if (!error.empty())
         throw Error({.argument = "schedule", .cure = "see attune list", .problem = error});
@@ -116,8 +139,7 @@ void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrid
 
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan) {
     CpuScheduleParameters p;
-    p.fold = folded_heads(plan.spec);
-    apply_overrides(p, plan.parameters, *plan.target);
+    apply_overrides(p, plan.parameters, plan.spec, *plan.target);
     return p;
 }
 
@@ -153,7 +175,7 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
         plan.reason = "the normalizer: each weight by itself";
     }
     CpuScheduleParameters p = default_parameters(spec, target, algorithm);
-    apply_overrides(p, overrides, target);
+    apply_overrides(p, overrides, spec, target);
     if (spec.block_mask && spec.block_size_kv % p.block_kv != 0)
         throw Error({.argument = "block_kv",
                      .value = std::to_string(p.block_kv),
@@ -163,6 +185,9 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
         plan.reason += fmt::format("; {} query heads share the rows of a task", p.fold);
     for (const CpuParameter &parameter : cpu_parameters())
         plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    plan.rounds_weights = p.bf16_pairs && has_fixed_reference(plan);
+    if (plan.rounds_weights)
+        plan.reason += fmt::format("; products of pairs of bf16{}, weights rounded to it", p.matrix_tiles ? " in matrix tiles" : "");
     plan.reason += fmt::format("; {} x {} accumulators of {} registers, a task of {} rows keeps {} KB of query and accumulator in cache",
                                p.tile_q, p.tile_kv, target.registers, p.block_q, p.block_q * (spec.head_dim + spec.head_dim_v) * 4 >> 10);
     plan.footprint_bytes = cpu_footprint(spec, p, target.vector).task;

@@ -1,4 +1,7 @@
 #pragma once
+#include "generator/algorithm/machine_operations.h"
+#include "generator/spec/spec.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,12 +10,17 @@ namespace attune {
 
 /// An instruction set that kernels are generated for: one row of the target table.
 struct CpuTarget {
-    const char *name;    ///< "avx512"
-    const char *halide;  ///< Halide's target string, without the features that every kernel has
-    int vector;          ///< lanes of f32
-    int registers;       ///< vector registers
-    uint32_t features;   ///< ATTUNE_CPU_… bits that the machine must have
-    const char *needs;   ///< for messages: "AVX-512 F, BW, CD, DQ and VL"
+    const char *name;                ///< "avx512"
+    const char *halide;              ///< Halide's target string, without the features that every kernel has
+    int vector;                      ///< lanes of f32
+    int registers;                   ///< vector registers
+    uint32_t features;               ///< ATTUNE_CPU_… bits that the machine must have
+    const char *needs;               ///< for messages: "AVX-512 F, BW, CD, DQ and VL"
+    const char *llvm_features = "";  ///< of the LLVM back end, after Halide's: "+avx512bf16"
+    MachineOperations machine = {};
+
+    /// Its code for this type differs from that of the target after it: dot products of bf16 are of no use to others.
+    bool serves(DType dtype) const { return !machine.dot_bf16 || dtype == DType::bf16; }
 };
 
 /// All of them, best first; the last is the baseline.
@@ -20,9 +28,9 @@ const std::vector<CpuTarget> &cpu_targets();
 /// By name. Throws Error(usage) for an unknown one, Error(target) for a known one that this version cannot generate yet
 /// (amx, neon, opencl, …).
 const CpuTarget &cpu_target(const std::string &name);
-/// The targets that this machine runs, best first.
-std::vector<const CpuTarget *> available_targets();
-/// `name`, or for "auto" the best of `allowed` that this machine runs. Throws Error(target) where it cannot run here.
-const CpuTarget &runnable_target(const std::string &name, const std::vector<std::string> &allowed);
+/// The targets that this machine runs and that serve the type, best first.
+std::vector<const CpuTarget *> available_targets(DType dtype = DType::f32);
+/// `name`, or for "auto" the best of `allowed` that this machine runs and that serves the type. Throws Error(target) where it cannot run here.
+const CpuTarget &runnable_target(const std::string &name, const std::vector<std::string> &allowed, DType dtype = DType::f32);
 
 }  // namespace attune

@@ -26,14 +26,6 @@ void declare(Flags &flags) {
     declare_target_flag(flags);
 }
 
-/// Significant bits and the smallest normal exponent of a type.
-struct Format {
-    int bits, min_exponent;
-};
-Format format_of(DType dtype) {
-    return dtype == DType::f32 ? Format{24, -126} : dtype == DType::f16 ? Format{11, -14} : Format{8, -126};
-}
-
 struct Shares : ErrorShare {
     double pairs = 0;
 };
@@ -45,11 +37,11 @@ Shares check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kin
     KernelCall call(kernel, problem.call(), 0, {.lse = spec.lse, .pairs = with_pairs});
     call.run();
     const std::vector<float> lse = spec.lse ? std::vector<float>(call.lse(), call.lse() + call.rows()) : std::vector<float>();
-    const Format format = format_of(spec.dtype);
+    const Precision precision = precision_of(spec.dtype, kernel.plan().rounds_weights);
     const ReferenceResult expected = reference_attention(problem.reference);
-    Shares shares{error_share(problem.reference, expected, decode(call.output(), spec.dtype), lse, format.bits, format.min_exponent)};
+    Shares shares{error_share(problem.reference, expected, decode(call.output(), spec.dtype), lse, precision)};
     if (with_pairs)
-        shares.pairs = pairs_share(expected, decode(call.pairs(), spec.dtype), format.bits, format.min_exponent);
+        shares.pairs = pairs_share(expected, decode(call.pairs(), spec.dtype), precision);
     return shares;
 }
 

@@ -42,7 +42,7 @@ struct Roofline {
 };
 Roofline roofline(const CpuTarget &target, const Cost &cost) {
     Roofline r{};
-    const auto here = available_targets();
+    const auto here = available_targets(DType::bf16);
     r.measured = std::find(here.begin(), here.end(), &target) != here.end();
     r.peak_gflops = r.measured ? best_peak_gflops(target, 1, peak_seconds) : assumed_gflops_per_lane * target.vector;
     r.read_gbs = r.measured ? measure_read_gbs(1, peak_seconds) : assumed_gbs;
@@ -159,8 +159,8 @@ int run(const Flags &flags, Session &session) {
 
     if (flags.has("--picture"))
         write_text_file(flags.text("--picture"), picture_svg(blocks.map(spec, max_svg_cells, max_svg_cells),
-                                                             fmt::format("{}: mask {}, sq {}, skv {}", spec.name,
-                                                                         spec.mask_text(), shape.seq_len_q, shape.seq_len_kv)));
+                                                             fmt::format("{}: mask {}, sq {}, skv {}", spec.name, spec.mask_text(),
+                                                                         shape.seq_len_q, shape.seq_len_kv)));
     if (!stage.empty()) {
         const std::string text = stage == "plan" ? spec_to_toml(spec) + "\nalgorithm: " + plan.algorithm +
                                                        "\nschedule:  " + schedule_text(plan) + "\n\n" + block_plan_text(spec, blocks)

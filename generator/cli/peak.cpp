@@ -42,6 +42,25 @@ __attribute__((target("avx512f"), noinline)) double fma_512() {
     return 2.0 * 16 * chains * peak_rounds;
 }
 
+/// Two products a lane, of pairs of bf16.
+__attribute__((target("avx512f,avx512bf16"), noinline)) double dot_bf16_512() {
+    constexpr int chains = 24;
+    const auto a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(peak_factor), _mm512_set1_ps(peak_factor));
+    const auto b = _mm512_cvtne2ps_pbh(_mm512_set1_ps(peak_term), _mm512_set1_ps(peak_term));
+    __m512 acc[chains];
+#pragma GCC unroll 24
+    for (auto &x : acc)
+        x = _mm512_set1_ps(peak_factor);
+    for (int round = 0; round < peak_rounds; round++) {
+#pragma GCC unroll 24
+        for (auto &x : acc) {
+            x = _mm512_dpbf16_ps(x, a, b);
+            asm volatile("" : "+v"(x));
+        }
+    }
+    return 2.0 * 32 * chains * peak_rounds;
+}
+
 __attribute__((target("avx2,fma"), noinline)) double fma_256() {
     constexpr int chains = 14;  // of 16 registers; factor and term take two
     const __m256 a = _mm256_set1_ps(peak_factor), b = _mm256_set1_ps(peak_term);
@@ -151,7 +170,10 @@ bool pin_to_cpus(int threads) {
 }
 
 double measure_peak_gflops(const CpuTarget &target, int threads, double seconds) {
-    const auto body = target.vector == 16 ? fma_512 : target.vector == 8 ? fma_256 : multiply_add_128;
+    const auto body = target.machine.dot_bf16 ? dot_bf16_512
+                      : target.vector == 16   ? fma_512
+                      : target.vector == 8    ? fma_256
+                                              : multiply_add_128;
     return rate_on_threads(threads, seconds, [&](int) { return body(); }) * 1e-9;
 }
 

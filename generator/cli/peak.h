@@ -11,7 +11,8 @@ std::vector<int> usable_cpus();
 /// nor peak moves. Returns false where there are too few.
 bool pin_to_cpus(int threads);
 
-/// GFLOP/s of the unit that `target` multiplies with, from registers only: fused multiply-adds of 512 (avx512) or 256 bits (avx2), multiplications
+/// GFLOP/s of the unit that `target` multiplies with, from registers only: fused multiply-adds of 512 (avx512) or 256 bits (avx2), dot products of bf16 pairs
+/// (avx512_bf16), multiplications
 /// and additions of 128 bits (sse41), on `threads` threads at once for about `seconds`. The machine must have the target.
 double measure_peak_gflops(const CpuTarget &target, int threads, double seconds);
 

@@ -67,7 +67,7 @@ std::vector<std::string> spec_words(const Flags &flags) {
 }
 
 void declare_target_flag(Flags &flags) {
-    flags.value("--target", "T", "sse41, avx2, avx512 or auto, the best that runs here [auto]");
+    flags.value("--target", "T", "sse41, avx2, avx512, avx512_bf16, amx or auto, the best that runs here [auto]");
 }
 
 const CpuTarget &target_to_run(const Flags &flags, const AttentionSpec &spec) {
@@ -78,13 +78,14 @@ const CpuTarget &target_to_run(const Flags &flags, const AttentionSpec &spec) {
     }
     unsetenv("ATTUNE_FORCE_TARGET");
     if (name.empty() || name == "auto")
-        return runnable_target("auto", spec.targets);
-    return named_target(name, origin, [](const std::string &word) -> const CpuTarget & { return runnable_target(word, {word}); });
+        return runnable_target("auto", spec.targets, spec.dtype);
+    return named_target(name, origin,
+                        [&](const std::string &word) -> const CpuTarget & { return runnable_target(word, {word}, spec.dtype); });
 }
 
 const CpuTarget &target_to_explain(const Flags &flags, const AttentionSpec &spec) {
     const std::string name = flags.text("--target", "auto");
-    return name == "auto" ? runnable_target(name, spec.targets) : named_target(name, "--target", cpu_target);
+    return name == "auto" ? runnable_target(name, spec.targets, spec.dtype) : named_target(name, "--target", cpu_target);
 }
 
 }  // namespace attune::cli

@@ -13,9 +13,9 @@ constexpr double u32 = 0x1p-24;      // unit roundoff of the f32 arithmetic in a
 constexpr double flushed = 0x1p-120;  // what flushing denormals may cost
 
 /// Distance of neighbouring values of the output type at `x`.
-double ulp(double x, int bits, int min_exponent) {
-    const int exponent = x == 0 ? min_exponent : std::max(std::ilogb(x), min_exponent);
-    return std::ldexp(1.0, exponent - (bits - 1));
+double ulp(double x, const Precision &precision) {
+    const int exponent = x == 0 ? precision.min_exponent : std::max(std::ilogb(x), precision.min_exponent);
+    return std::ldexp(1.0, exponent - (precision.bits - 1));
 }
 
 /// |got - expected| / bound; a NaN or infinity must be met by the same.
@@ -29,20 +29,26 @@ double share(double got, double expected, double bound) {
 
 }  // namespace
 
+Precision precision_of(DType dtype, bool rounds_weights) {
+    Precision precision = dtype == DType::f32 ? Precision{24, -126} : dtype == DType::f16 ? Precision{11, -14} : Precision{8, -126};
+    if (rounds_weights) precision.weight_roundoff = std::ldexp(1.0, -precision.bits);
+    return precision;
+}
+
 ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &expected, const std::vector<double> &output,
-                       const std::vector<float> &lse, int bits_out, int min_exponent) {
+                       const std::vector<float> &lse, const Precision &precision) {
     const size_t rows = expected.lse.size(), dim = static_cast<size_t>(problem.head_dim_v);
     if (output.size() != expected.output.size() || (!lse.empty() && lse.size() != rows))
         throw std::invalid_argument("error_share: output or lse has another size than the reference");
 
     ErrorShare worst;
-    const double u_out = std::ldexp(1.0, -bits_out);
+    const double u_out = std::ldexp(1.0, -precision.bits);
     for (size_t row = 0; row < rows; row++) {
         const bool sees_nothing = expected.keys_seen[row] == 0;
         for (size_t i = row * dim; i < (row + 1) * dim; i++) {
             const double sum_abs = expected.value_abs[i];
-            double bound = 8 * u32 * sum_abs + expected.output_error[i] + flushed;
-            if (std::isfinite(expected.output[i])) bound += ulp(expected.output[i], bits_out, min_exponent) / 2;
+            double bound = (8 * u32 + 2 * precision.weight_roundoff) * sum_abs + expected.output_error[i] + flushed;
+            if (std::isfinite(expected.output[i])) bound += ulp(expected.output[i], precision) / 2;
             if (sees_nothing) bound = 0;  // exactly zero
             const double s = share(output[i], expected.output[i], bound);
             if (worst.worst_index < 0 || s > worst.output) worst.worst_index = static_cast<int64_t>(i);
@@ -58,12 +64,12 @@ ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &e
     return worst;
 }
 
-double pairs_share(const ReferenceResult &expected, const std::vector<double> &pairs, int bits_out, int min_exponent) {
+double pairs_share(const ReferenceResult &expected, const std::vector<double> &pairs, const Precision &precision) {
     if (pairs.size() != expected.pairs.size()) throw std::invalid_argument("pairs_share: another size than the reference");
     double worst = 0;
     for (size_t i = 0; i < pairs.size(); i++) {
         double bound = expected.pairs_error[i] + flushed;
-        if (std::isfinite(expected.pairs[i])) bound += ulp(expected.pairs[i], bits_out, min_exponent) / 2;
+        if (std::isfinite(expected.pairs[i])) bound += ulp(expected.pairs[i], precision) / 2;
         worst = std::max(worst, share(pairs[i], expected.pairs[i], bound));
     }
     return worst;

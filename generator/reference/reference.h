@@ -50,10 +50,18 @@ struct ReferenceResult {
 /// Rows at or after lengths_q: output 0, lse -inf. A logit below -1e29 is hidden.
 ReferenceResult reference_attention(const ReferenceProblem &problem);
 
+/// What a kernel rounds to.
+struct Precision {
+    int bits;                    ///< significant bits of the output type: 24, 11, 8
+    int min_exponent;            ///< its smallest normal exponent: -126, -14, -126
+    double weight_roundoff = 0;  ///< u_p, unit roundoff of the type that weights are rounded to before they meet values; 0: they stay f32
+};
+/// `rounds_weights`: to the type of output itself.
+Precision precision_of(DType dtype, bool rounds_weights = false);
+
 /// How far a kernel may be from the reference.
-///   |O - O64| <= ulp_out(O64) / 2 + 8 u sum p|v| + output_error + 2^-120,  u = 2^-24
+///   |O - O64| <= ulp_out(O64) / 2 + (8 u + 2 u_p) sum p|v| + output_error + 2^-120,  u = 2^-24
 ///   |lse - lse64| <= lse_error + 8 u max(1, |lse64|) + 2^-120
-/// bits_out: significant bits of the output type (24, 11, 8), min_exponent its smallest normal exponent (-126, -14, -126).
 struct ErrorShare {
     double output = 0;        ///< largest |O - O64| / bound; infinity where one is NaN or infinite and the other is not
     double lse = 0;
@@ -61,9 +69,9 @@ struct ErrorShare {
     int64_t worst_index = -1; ///< flat index into output of the largest share
 };
 ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &expected, const std::vector<double> &output,
-                       const std::vector<float> &lse, int bits_out, int min_exponent);
+                       const std::vector<float> &lse, const Precision &precision);
 
 /// Largest |pairs - pairs64| / (ulp_out / 2 + pairs_error + 2^-120).
-double pairs_share(const ReferenceResult &expected, const std::vector<double> &pairs, int bits_out, int min_exponent);
+double pairs_share(const ReferenceResult &expected, const std::vector<double> &pairs, const Precision &precision);
 
 }  // namespace attune

@@ -62,9 +62,9 @@ const std::vector<SpecKey> &spec_keys() {
          .cure = "write NAME = \"TYPE\" in a table [params], such as slopes = \"f32[h]\""},
         {.table = "layer", .name = "", .kind = later},
 
-        {.table = "targets", .name = "cpu", .kind = words, .allowed = {"auto", "sse41", "avx2", "avx512"},
-         .later = {"avx512_fp16", "amx", "neon"}, .type = "LIST", .otherwise = "auto",
-         .help = "instruction sets to generate for; auto: all of them", .cure = "use [\"auto\"], or some of sse41, avx2 and avx512"},
+        {.table = "targets", .name = "cpu", .kind = words, .allowed = {"auto", "sse41", "avx2", "avx512", "avx512_bf16", "amx"},
+         .later = {"avx512_fp16", "neon"}, .type = "LIST", .otherwise = "auto",
+         .help = "instruction sets to generate for; auto: all of them", .cure = "use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx"},
         {.table = "targets", .name = "gpu", .kind = words,
          .later = {"opencl", "cuda", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"}, .type = "LIST", .otherwise = "none",
          .help = "GPU interfaces to generate for", .cure = "leave it out"},

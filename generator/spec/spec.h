@@ -44,7 +44,7 @@ struct AttentionSpec {
     bool lse = true;              ///< outputs contains "lse"
     PairsOutput pairs_output = PairsOutput::none;  ///< the one of outputs that is a matrix of pairs
     Algorithm algorithm = Algorithm::automatic;
-    std::vector<std::string> targets = {"sse41", "avx2", "avx512"};  ///< of [targets] cpu, in this order; "auto" is all of them
+    std::vector<std::string> targets = {"sse41", "avx2", "avx512", "avx512_bf16", "amx"};  ///< of [targets] cpu, in this order; "auto" is all of them
 
     std::string mask_text() const { return mask ? mask.text : "none"; }
     std::string score_text() const { return score ? score.text : "s"; }

@@ -5,8 +5,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+static atomic_int tile_refusal;  // errno of the system's refusal, or 0
+
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /// The register states that the operating system saves. A CPU with AVX under a system that does not save ymm corrupts or faults.
 static uint32_t saved_states(void) {
@@ -17,6 +22,16 @@ static uint32_t saved_states(void) {
 
 static bool has_all(uint32_t word, uint32_t bits) {
     return (word & bits) == bits;
+}
+
+/// Asks Linux for the state of matrix tiles: 8 KB a thread that the kernel saves only for processes that asked, for others the first tile
+/// instruction is a SIGILL. One call serves all threads, also those that run already. Refused by kernels before 5.16, by seccomp filters, and
+/// with ENOSPC where a thread has a sigaltstack too small for the state. linux/Documentation/arch/x86/xstate.rst
+static bool tiles_are_granted(void) {
+    enum { arch_req_xcomp_perm = 0x1023, tile_data = 18 };
+    int refusal = syscall(SYS_arch_prctl, arch_req_xcomp_perm, tile_data) ? errno : 0;
+    atomic_store_explicit(&tile_refusal, refusal, memory_order_relaxed);
+    return refusal == 0;
 }
 
 /// Bits: Intel SDM volume 2A, CPUID, tables 3-10 (leaf 1) and 3-8 (leaf 7).
@@ -38,8 +53,17 @@ static uint32_t detect(void) {
         return features;
     features |= ATTUNE_CPU_AVX2;
     // Only on top of AVX2: compilers given AVX-512 use fma and f16c too, and a hypervisor may mask those alone.
-    if (has_all(ebx, avx512) && has_all(saved_states(), zmm_state))
-        features |= ATTUNE_CPU_AVX512;
+    if (!has_all(ebx, avx512) || !has_all(saved_states(), zmm_state))
+        return features;
+    features |= ATTUNE_CPU_AVX512;
+    const uint32_t amx_tile_bf16 = 1u << 24 | 1u << 22, tile_state = 0x60000;
+    const bool has_tiles = has_all(edx, amx_tile_bf16) && has_all(saved_states(), tile_state);
+    const uint32_t avx512_bf16 = 1u << 5;
+    if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !has_all(eax, avx512_bf16))
+        return features;
+    features |= ATTUNE_CPU_AVX512_BF16;
+    if (has_tiles && tiles_are_granted())
+        features |= ATTUNE_CPU_AMX_BF16;
     return features;
 }
 #else
@@ -59,6 +83,11 @@ uint32_t attune_cpu_features(void) {
     return features & ~detected;
 }
 
+int attune_tile_refusal(void) {
+    attune_cpu_features();
+    return atomic_load_explicit(&tile_refusal, memory_order_relaxed);
+}
+
 const char *attune_cpu_feature_name(uint32_t bit) {
     switch (bit) {
     case ATTUNE_CPU_SSE41:
@@ -67,6 +96,11 @@ const char *attune_cpu_feature_name(uint32_t bit) {
         return "avx2, fma and f16c";
     case ATTUNE_CPU_AVX512:
         return "avx512 f, bw, cd, dq and vl";
+    case ATTUNE_CPU_AVX512_BF16:
+        return "avx512_bf16";
+    case ATTUNE_CPU_AMX_BF16:
+        return atomic_load_explicit(&tile_refusal, memory_order_relaxed) ? "amx tiles, which the system refused to this process"
+                                                                         : "amx_tile and amx_bf16";
     default:
         return "a feature that this runtime does not know";
     }

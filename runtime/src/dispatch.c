@@ -100,6 +100,9 @@ static void tell(const attune_kernel *kernel, const attune_kernel_variant *varia
     if (!verbose || !*verbose || strcmp(verbose, "0") == 0)
         return;
     char all[160];
+    const int refusal = attune_tile_refusal();
+    if (refusal)
+        fprintf(stderr, "attune: the system refused amx tiles to this process (%s)\n", strerror(refusal));
     fprintf(stderr, "attune: %s runs %s (of %s)\n", kernel->info.name, variant->target, list_targets(kernel, false, all, sizeof all));
 }
 

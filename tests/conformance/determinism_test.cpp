@@ -76,7 +76,7 @@ TEST_P(Determinism, PlaceInTheBatchAndNeighboursDoNotMatter) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Determinism, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(kernel_choices)), kernel_name);
+INSTANTIATE_TEST_SUITE_P(Cpu, Determinism, testing::ValuesIn(kernel_table()), kernel_name);
 
 }  // namespace
 }  // namespace attune::test

@@ -89,7 +89,7 @@ TEST_P(HiddenNumbers, RowsThatSeeNothingAreZero) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, HiddenNumbers, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(kernel_choices)), kernel_name);
+INSTANTIATE_TEST_SUITE_P(Cpu, HiddenNumbers, testing::ValuesIn(kernel_table()), kernel_name);
 
 }  // namespace
 }  // namespace attune::test

@@ -51,6 +51,15 @@ protected:
     const LoadedKernel *kernel = nullptr;
 };
 
+/// Every target with the kernels of a type that it serves.
+inline std::vector<std::tuple<std::string, KernelChoice>> kernel_table() {
+    std::vector<std::tuple<std::string, KernelChoice>> table;
+    for (const CpuTarget &target : cpu_targets())
+        for (const KernelChoice &choice : kernel_choices)
+            if (target.serves(choice.dtype)) table.emplace_back(target.name, choice);
+    return table;
+}
+
 inline std::string kernel_name(const testing::TestParamInfo<std::tuple<std::string, KernelChoice>> &info) {
     return std::get<0>(info.param) + "_" + std::get<1>(info.param).name;
 }

@@ -124,7 +124,7 @@ TEST_P(Magnitudes, ARowWhoseGuardFiresLeavesItsNeighboursAlone) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, Magnitudes, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(kernel_choices)), kernel_name);
+INSTANTIATE_TEST_SUITE_P(Cpu, Magnitudes, testing::ValuesIn(kernel_table()), kernel_name);
 
 }  // namespace
 }  // namespace attune::test

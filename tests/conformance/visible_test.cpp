@@ -96,7 +96,7 @@ TEST_P(VisibleNumbers, InfinityInAKeyFollowsTheReference) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpu, VisibleNumbers, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(kernel_choices)), kernel_name);
+INSTANTIATE_TEST_SUITE_P(Cpu, VisibleNumbers, testing::ValuesIn(kernel_table()), kernel_name);
 
 }  // namespace
 }  // namespace attune::test

@@ -22,7 +22,7 @@ protected:
         output = expected.output;
         lse.assign(expected.lse.begin(), expected.lse.end());
     }
-    ErrorShare share(int bits = 24, int min_exponent = -126) const { return error_share(problem, expected, output, lse, bits, min_exponent); }
+    ErrorShare share(int bits = 24, int min_exponent = -126) const { return error_share(problem, expected, output, lse, {bits, min_exponent}); }
     double score_error(int row) const { return expected.lse_error[row]; }
 };
 

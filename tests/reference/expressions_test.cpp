@@ -134,7 +134,7 @@ TEST(ReferenceBound, HoldsForScoresInFloat) {
             return static_cast<double>(in_float(static_cast<float>(s)));
         };
         const ReferenceResult got = reference_attention(rounded);
-        const ErrorShare share = error_share(p, expected, got.output, {got.lse.begin(), got.lse.end()}, 24, -126);
+        const ErrorShare share = error_share(p, expected, got.output, {got.lse.begin(), got.lse.end()}, precision_of(DType::f32));
         EXPECT_LT(share.output, 1) << name;
         EXPECT_LT(share.lse, 1) << name;
         EXPECT_GT(std::max(share.output, share.lse), 1e-3) << name;

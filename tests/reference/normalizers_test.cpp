@@ -175,17 +175,17 @@ TEST_F(Pairs, ShareSeesWhatIsOff) {
     for (const PairsOutput pairs : {PairsOutput::logits_raw, PairsOutput::logits_biased, PairsOutput::logits, PairsOutput::weights}) {
         const ReferenceResult r = run(pairs);
         std::vector<double> got = r.pairs;
-        EXPECT_EQ(pairs_share(r, got, 24, -126), 0);
+        EXPECT_EQ(pairs_share(r, got, precision_of(DType::f32)), 0);
         for (double &x : got) x = static_cast<float>(x);
-        EXPECT_LE(pairs_share(r, got, 24, -126), 1);
+        EXPECT_LE(pairs_share(r, got, precision_of(DType::f32)), 1);
         got[4] += 1e-4;
-        EXPECT_GT(pairs_share(r, got, 24, -126), 10);
+        EXPECT_GT(pairs_share(r, got, precision_of(DType::f32)), 10);
         got = r.pairs;
         got[1] = pairs == PairsOutput::logits_raw ? nan_value : -1e30;
-        EXPECT_GT(pairs_share(r, got, 24, -126), 1e6);
+        EXPECT_GT(pairs_share(r, got, precision_of(DType::f32)), 1e6);
     }
     const ReferenceResult r = run(PairsOutput::weights);
-    EXPECT_THROW(pairs_share(r, {}, 24, -126), std::invalid_argument);
+    EXPECT_THROW(pairs_share(r, {}, precision_of(DType::f32)), std::invalid_argument);
 }
 
 }  // namespace

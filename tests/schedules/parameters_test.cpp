@@ -69,14 +69,14 @@ class Unscheduled : public testing::TestWithParam<const char *> {};
 
 void expect_close(const ReferenceProblem &p, const KernelResult &scheduled, const UnscheduledResult &plain, const std::string &context) {
     const ReferenceResult expected = reference_attention(p);
-    const ErrorShare own = error_share(p, expected, plain.output, plain.lse, 24, -126);
+    const ErrorShare own = error_share(p, expected, plain.output, plain.lse, precision_of(DType::f32));
     EXPECT_LE(own.output, 1) << context << ": unscheduled, worst index " << own.worst_index;
     EXPECT_LE(own.lse, 1) << context << ": unscheduled";
     // The bound is that of the reference; around the unscheduled result instead.
     ReferenceResult around = expected;
     around.output = plain.output;
     for (size_t i = 0; i < around.lse.size(); i++) around.lse[i] = plain.lse[i];
-    const ErrorShare both = error_share(p, around, scheduled.output, scheduled.lse, 24, -126);
+    const ErrorShare both = error_share(p, around, scheduled.output, scheduled.lse, precision_of(DType::f32));
     EXPECT_LE(both.output, 2) << context << ": scheduled and unscheduled differ, worst index " << both.worst_index;
     EXPECT_LE(both.lse, 2) << context << ": scheduled and unscheduled differ";
 }

@@ -60,8 +60,8 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:2:9: dtype i8 is known, but not in this version, expected one of f32, f16, bf16; convert the arrays to one of these types"},
     MessageCase{"later_phase", "[kernel]\nphases = [\"prefill\", \"decode\"]",
                 "spec.toml:2:10: phases decode is known, but not in this version, expected the list [\"prefill\"]; use [\"prefill\"]"},
-    MessageCase{"later_cpu", "[targets]\ncpu = [\"amx\"]",
-                "spec.toml:2:7: targets.cpu amx is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512", ErrorCode::target},
+    MessageCase{"later_cpu", "[targets]\ncpu = [\"avx512_fp16\"]",
+                "spec.toml:2:7: targets.cpu avx512_fp16 is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx", ErrorCode::target},
     MessageCase{"gpu", "[targets]\ngpu = [\"opencl\"]",
                 "spec.toml:2:7: GPU targets are not in this version, expected an empty list; leave it out", ErrorCode::target},
     MessageCase{"gpu_unknown", "[targets]\ngpu = [\"voodoo\"]",
@@ -211,15 +211,15 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"phases_empty", "[kernel]\nphases = []",
                 "spec.toml:2:10: phases is [], expected the list [\"prefill\"]; use [\"prefill\"]"},
     MessageCase{"targets_empty", "[targets]\ncpu = []",
-                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512"},
+                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx"},
     MessageCase{"targets_unknown", "[targets]\ncpu = [\"avx3\"]",
-                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512; did you mean avx2"},
+                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; did you mean avx2"},
     MessageCase{"targets_string", "[targets]\ncpu = \"avx2\"",
-                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512; write [\"avx2\"]"},
+                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; write [\"avx2\"]"},
     MessageCase{"targets_twice", "[targets]\ncpu = [\"avx2\", \"avx2\"]",
-                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512; write avx2 once"},
+                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; write avx2 once"},
     MessageCase{"targets_auto_and_more", "[targets]\ncpu = [\"auto\", \"avx2\"]",
-                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512; auto is all of them, so it stands alone"},
+                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; auto is all of them, so it stands alone"},
     MessageCase{"name_empty", "[kernel]\nname = \"\"",
                 "spec.toml:2:8: name is \"\", expected a C identifier of at most 63 characters; choose a name, or leave the key out"},
     MessageCase{"name_digit", "[kernel]\nname = \"2fast\"",
@@ -316,9 +316,9 @@ TEST(SpecMessages, FlagsAreNamedAsTyped) {
     EXPECT_EQ(what("kernel.outputs", "", "--outputs"),
               "--outputs is \"\", expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]");
     EXPECT_EQ(what("targets.cpu", "avx2,avx2", "--target"),
-              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512; write avx2 once");
+              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; write avx2 once");
     EXPECT_EQ(what("targets.cpu", "neon", "--target"),
-              "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512; use [\"auto\"], or some of sse41, avx2 and avx512");
+              "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx");
     EXPECT_EQ(what("kernel.mask", "\xff\x1b", "--mask"),
               "--mask:1: unexpected \\xff, expected names, numbers, && || ! < <= > >= == != + - * / % ( ) [ ] and ,; remove it");
 }

@@ -66,8 +66,10 @@ enum { ATTUNE_VISIT_UNMASKED = 2, ATTUNE_VISIT_FIRST_SHIFT = 8, ATTUNE_VISIT_END
 /// CPU features a variant needs (bits of attune_kernel_variant::features).
 enum {
     ATTUNE_CPU_SSE41 = 1u << 0,
-    ATTUNE_CPU_AVX2 = 1u << 1,   ///< avx, avx2, fma, f16c, and the system saves ymm
-    ATTUNE_CPU_AVX512 = 1u << 2  ///< F BW CD DQ VL, and the system saves zmm
+    ATTUNE_CPU_AVX2 = 1u << 1,    ///< avx, avx2, fma, f16c, and the system saves ymm
+    ATTUNE_CPU_AVX512 = 1u << 2,  ///< F BW CD DQ VL, and the system saves zmm
+    ATTUNE_CPU_AVX512_BF16 = 1u << 3,
+    ATTUNE_CPU_AMX_BF16 = 1u << 4  ///< AMX tiles and their bf16 products, and the system grants tiles to this process
 };
 
 /// The objects of one target. Sizes in bytes.
@@ -114,8 +116,8 @@ struct attune_kernel {
     attune_kernel_info info;
     const attune_param *params;
     uint32_t num_params;
-    int32_t block_size_q, block_size_kv;  ///< of the attune_block_mask that <name>_params starts with; 0: it has none
-    int32_t has_sink;                    ///< rows have a logit without a key: also those that see nothing have an lse
+    int32_t block_size_q, block_size_kv;    ///< of the attune_block_mask that <name>_params starts with; 0: it has none
+    int32_t has_sink;                       ///< rows have a logit without a key: also those that see nothing have an lse
     const attune_kernel_variant *variants;  ///< best first; the last is the baseline
     struct attune_kernel *next;             ///< the registry's list
     const attune_kernel_variant *chosen;    ///< set once by the dispatcher

@@ -1,0 +1,153 @@
+#include "generator/backend/code_generator.h"
+
+#include "generator/backend/files.h"
+#include "generator/backend/marked_operations.h"
+#include "generator/backend/matrix_tiles.h"
+#include "generator/spec/error.h"
+
+#include <llvm/Bitcode/BitcodeReader.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/Transforms/InstCombine/InstCombine.h>
+#include <llvm/Transforms/Scalar/DeadStoreElimination.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+#include <llvm/Transforms/Scalar/GVN.h>
+#include <llvm/Transforms/Scalar/LICM.h>
+#include <llvm/Transforms/Scalar/LoopPassManager.h>
+#include <llvm/Transforms/Scalar/SROA.h>
+#include <llvm/Transforms/Scalar/SimplifyCFG.h>
+#include <llvm/Transforms/Vectorize/VectorCombine.h>
+
+namespace attune {
+
+namespace {
+
+[[noreturn]] void fail(const std::string &what) {
+    throw internal_error("code generation", what);
+}
+
+std::unique_ptr<llvm::Module> read_bitcode(const Halide::Module &module, llvm::LLVMContext &context) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path + "/kernel.bc";
+    module.compile({{Halide::OutputFileType::bitcode, path}});
+    std::vector<char> bytes;
+    read_file(path, bytes);
+    auto parsed = llvm::parseBitcodeFile(llvm::MemoryBufferRef(llvm::StringRef(bytes.data(), bytes.size()), module.name()), context);
+    if (!parsed)
+        fail(llvm::toString(parsed.takeError()));
+    return std::move(*parsed);
+}
+
+std::string module_flag(const llvm::Module &module, const char *name) {
+    const auto *flag = llvm::dyn_cast_or_null<llvm::MDString>(module.getModuleFlag(name));
+    return flag ? flag->getString().str() : "";
+}
+
+/// Halide's choice of CPU and features, and those of the target that Halide knows nothing of.
+std::unique_ptr<llvm::TargetMachine> retarget(llvm::Module &module, const CpuTarget &target) {
+    static const bool initialised = [] {
+        llvm::InitializeNativeTarget();
+        llvm::InitializeNativeTargetAsmPrinter();
+        return true;
+    }();
+    (void)initialised;
+    const std::string cpu = module_flag(module, "halide_mcpu_target"), tune = module_flag(module, "halide_mcpu_tune");
+    std::string features = module_flag(module, "halide_mattrs");
+    if (*target.llvm_features)
+        features += std::string(features.empty() ? "" : ",") + target.llvm_features;
+    for (llvm::Function &function : module) {
+        if (function.isIntrinsic())
+            continue;
+        function.addFnAttr("target-cpu", cpu);
+        function.addFnAttr("tune-cpu", tune.empty() ? cpu : tune);
+        function.addFnAttr("target-features", features);
+    }
+    std::string error;
+    const llvm::Target *llvm_target = llvm::TargetRegistry::lookupTarget(module.getTargetTriple(), error);
+    if (!llvm_target)
+        fail(error);
+    std::unique_ptr<llvm::TargetMachine> machine(llvm_target->createTargetMachine(module.getTargetTriple(), cpu, features,
+                                                                                  llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt,
+                                                                                  llvm::CodeGenOptLevel::Aggressive));
+    module.setDataLayout(machine->createDataLayout());
+    return machine;
+}
+
+/// Halide's optimiser has run; this cleans up after the marked operations (0.05 s where O3 takes 0.5 s, for the same code).
+void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager call_graph;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PassBuilder builder(&machine);
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(call_graph);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, call_graph, modules);
+    llvm::FunctionPassManager passes;
+    auto hoist = [] { return llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), true); };
+    passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+    passes.addPass(llvm::EarlyCSEPass(true));
+    passes.addPass(llvm::InstCombinePass());
+    passes.addPass(llvm::SimplifyCFGPass());
+    passes.addPass(hoist());
+    passes.addPass(llvm::GVNPass());
+    passes.addPass(llvm::DSEPass());
+    passes.addPass(llvm::VectorCombinePass());
+    passes.addPass(llvm::InstCombinePass());
+    passes.addPass(hoist());
+    llvm::ModulePassManager all;
+    all.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(passes)));
+    all.run(module, modules);
+}
+
+void own_the_runtime(llvm::Module &module) {
+    for (llvm::Function &function : module)
+        if (function.isDeclaration() && function.getName().starts_with("halide_"))
+            function.setName("attune_" + function.getName().drop_front(std::string("halide_").size()));
+}
+
+std::vector<char> emit(llvm::Module &module, llvm::TargetMachine &machine, CodeForm form) {
+    llvm::SmallVector<char, 0> output;
+    llvm::raw_svector_ostream stream(output);
+    if (form == CodeForm::llvm_assembly) {
+        module.print(stream, nullptr);
+    } else {
+        llvm::legacy::PassManager passes;
+        const auto type = form == CodeForm::object ? llvm::CodeGenFileType::ObjectFile : llvm::CodeGenFileType::AssemblyFile;
+        if (machine.addPassesToEmitFile(passes, stream, nullptr, type))
+            fail("no emitter");
+        passes.run(module);
+    }
+    return {output.begin(), output.end()};
+}
+
+}  // namespace
+
+bool has_llvm_backend() {
+    return true;
+}
+
+std::vector<char> generate_code(const Halide::Module &halide_module, const CpuTarget &target, CodeForm form, const CodeOptions &options) {
+    llvm::LLVMContext context;
+    const std::unique_ptr<llvm::Module> module = read_bitcode(halide_module, context);
+    lower_matrix_tiles(*module, options.emulate_tiles);
+    lower_marked_operations(*module);
+    const std::unique_ptr<llvm::TargetMachine> machine = retarget(*module, target);
+    std::string problem;
+    llvm::raw_string_ostream stream(problem);
+    if (llvm::verifyModule(*module, &stream))
+        fail(problem);
+    optimise(*module, *machine);
+    if (options.own_runtime)
+        own_the_runtime(*module);
+    return emit(*module, *machine, form);
+}
+
+}  // namespace attune

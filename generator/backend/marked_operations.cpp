@@ -1,0 +1,88 @@
+#include "generator/backend/marked_operations.h"
+
+#include "generator/algorithm/operations.h"
+#include "generator/backend/vector_calls.h"
+#include "generator/spec/error.h"
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsX86.h>
+
+#include <map>
+#include <vector>
+
+namespace attune {
+
+namespace {
+
+using llvm::ArrayRef;
+using llvm::IRBuilderBase;
+using llvm::Value;
+
+constexpr unsigned lanes = 16;            // every operation here is of zmm registers
+constexpr unsigned current_rounding = 4;  // of the instructions that carry a rounding mode
+
+llvm::Value *whole_register(IRBuilderBase &b, llvm::Intrinsic::ID id, std::vector<Value *> arguments, Value *passed_through) {
+    arguments.insert(arguments.end(), {passed_through, llvm::ConstantInt::getAllOnesValue(b.getInt16Ty()), b.getInt32(current_rounding)});
+    return b.CreateIntrinsic(id, arguments);
+}
+
+/// 2^x = p(f) 2^n, n = x rounded to an integer (vrndscaleps), f = x - n in [-1/2, 1/2]. vscalefps gives 0 for -infinity and infinity where
+/// 2^n leaves the range.
+template <size_t degree>
+Value *exp2(IRBuilderBase &b, const double (&coefficients)[degree + 1], Value *x) {
+    llvm::Type *type = x->getType();
+    Value *zero = llvm::Constant::getNullValue(type);
+    constexpr unsigned remainder_of_nearest = 8;  // imm8: no fraction bits kept, round to nearest even, no exception
+    Value *f = whole_register(b, llvm::Intrinsic::x86_avx512_mask_reduce_ps_512, {x, b.getInt32(remainder_of_nearest)}, zero);
+    Value *sum = llvm::ConstantFP::get(type, coefficients[0]);
+    for (size_t i = 1; i <= degree; i++)
+        sum = b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {sum, f, llvm::ConstantFP::get(type, coefficients[i])});
+    return whole_register(b, llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {sum, b.CreateFSub(x, f)}, zero);
+}
+
+Value *exp2_f32(IRBuilderBase &b, ArrayRef<Value *> x) {
+    return exp2<5>(b, exp2_degree_5, x[0]);
+}
+
+Value *exp2_half(IRBuilderBase &b, ArrayRef<Value *> x) {
+    return exp2<3>(b, exp2_degree_3, x[0]);
+}
+
+Value *dot_bf16(IRBuilderBase &b, ArrayRef<Value *> arguments) {
+    llvm::Type *pairs = llvm::FixedVectorType::get(b.getBFloatTy(), 2 * lanes);
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512,
+                             {arguments[0], b.CreateBitCast(arguments[1], pairs), b.CreateBitCast(arguments[2], pairs)});
+}
+
+using Lowering = Value *(*)(IRBuilderBase &, ArrayRef<Value *>);
+const std::map<std::string, Lowering> lowerings = {{exp2_f32_name, exp2_f32}, {exp2_half_name, exp2_half}, {dot_bf16_name, dot_bf16}};
+
+}  // namespace
+
+int lower_marked_operations(llvm::Module &module) {
+    int made = 0;
+    // Calls that take each other's results show their vectors one after another, outermost first.
+    for (bool again = true; again;) {
+        again = false;
+        for (const auto &[name, lowering] : lowerings) {
+            llvm::Function *function = module.getFunction(name);
+            if (!function)
+                continue;
+            const int vectors = vectorise_calls(*function, lanes, lowering);
+            made += vectors;
+            again |= vectors > 0;
+        }
+    }
+    for (llvm::Function &function : llvm::make_early_inc_range(module)) {
+        if (!function.isDeclaration() || !function.getName().starts_with(marked_prefix))
+            continue;
+        const auto lowering = lowerings.find(function.getName().str());
+        if (lowering == lowerings.end())
+            throw internal_error("code generation", "no lowering for " + function.getName().str());
+        made += vectorise_single_calls(function, lanes, lowering->second);
+        function.eraseFromParent();
+    }
+    return made;
+}
+
+}  // namespace attune

@@ -1,0 +1,110 @@
+/// Each marked operation against its twin in plain Halide, on the machine's own instructions.
+#include "generator/algorithm/attention.h"
+#include "generator/backend/code_generator.h"
+#include "generator/reference/half.h"
+#include "tests/support/halide_function.h"
+#include "tests/support/kernel_case.h"
+
+#include <cmath>
+#include <random>
+
+namespace attune::test {
+
+namespace {
+
+using Halide::Expr;
+using Halide::Float;
+using Halide::Func;
+using Halide::ImageParam;
+using Halide::Var;
+
+/// result(i) of n elements, through the back end for the target whose operations these are.
+class Operations : public testing::Test {
+protected:
+    const CpuTarget *target_with(bool MachineOperations::*operation) {
+        for (const CpuTarget *target : available_targets(DType::bf16))
+            if (has_llvm_backend() && target->machine.*operation) return target;
+        return nullptr;
+    }
+    static constexpr int n = 4096 + 16;
+    Var i{"i"};
+    std::mt19937 random{7};
+};
+
+TEST_F(Operations, Exp2IsTwoToTheX) {
+    const CpuTarget *target = target_with(&MachineOperations::exp2);
+    if (!target) GTEST_SKIP() << "no target of this CPU marks exp2";
+    ImageParam x(Float(32), 1, "x");
+    std::vector<float> values = {0, -0.0f, 1, -1, 0.5f, -0.5f, 127, -126, -126.4f, 1e-30f, -149, -1000, -1e30f, -INFINITY, 128.5f, INFINITY};
+    std::uniform_real_distribution<float> uniform(-126, 127), small(-1, 1);
+    while (values.size() < n) values.push_back(values.size() % 2 ? uniform(random) : small(random));
+    for (const auto &[precision, tolerance] : {std::pair(WeightPrecision::f32, 2.5e-7), {WeightPrecision::half, 7.7e-5}}) {
+        Func f("f");
+        f(i) = exp2(target->machine, x(i), precision);
+        f.vectorize(i, 16);
+        const std::vector<float> got = run_function<float>(f, {x}, {values}, *target);
+        for (size_t k = 0; k < values.size(); k++) {
+            const double expected = std::exp2(double(values[k]));
+            if (values[k] < -126) {
+                EXPECT_LE(got[k], 0x1p-126) << values[k];
+            } else if (values[k] > 128) {
+                EXPECT_GE(got[k], 0x1p127) << values[k];
+            } else {
+                EXPECT_NEAR(got[k] / expected, 1, tolerance) << values[k];
+            }
+        }
+    }
+    Func f("f");
+    f(i) = exp2(target->machine, x(i));
+    f.vectorize(i, 16);
+    for (float y : run_function<float>(f, {x}, {std::vector<float>(n, NAN)}, *target)) EXPECT_TRUE(std::isnan(y));
+}
+
+TEST_F(Operations, DotOfBf16IsItsTwin) {
+    const CpuTarget *target = target_with(&MachineOperations::dot_bf16);
+    if (!target) GTEST_SKIP() << "no target of this CPU marks dot products of bf16";
+    ImageParam accumulator(Float(32), 1, "accumulator"), a(Float(32), 1, "a"), b(Float(32), 1, "b");
+    std::normal_distribution<float> normal;
+    std::vector<float> start(n), first(2 * n), second(2 * n);
+    for (float &x : start) x = normal(random);
+    for (auto *values : {&first, &second})
+        for (float &x : *values) x = bf16_to_float(float_to_bf16(normal(random)));
+    auto build = [&](const MachineOperations &machine) {
+        Func f("f");
+        auto pair = [&](const ImageParam &p) { return rounded_pair_of_bf16(p(2 * i), p(2 * i + 1)); };
+        f(i) = dot_bf16(machine, accumulator(i), pair(a), pair(b));
+        f.vectorize(i, 16);
+        return f;
+    };
+    Func marked = build(target->machine), twin = build({});
+    const std::vector<std::vector<float>> arrays = {start, first, second};
+    const auto got = run_function<float>(marked, {accumulator, a, b}, arrays, *target);
+    const auto expected = run_function<float>(twin, {accumulator, a, b}, arrays, *target);
+    for (int k = 0; k < n; k++) {
+        const size_t at = 2 * static_cast<size_t>(k);
+        const double exact = double(start[k]) + double(first[at]) * second[at] + double(first[at + 1]) * second[at + 1];
+        const double magnitude = std::abs(start[k]) + std::abs(first[at] * second[at]) + std::abs(first[at + 1] * second[at + 1]);
+        EXPECT_NEAR(got[k], exact, 2 * 0x1p-24 * magnitude);
+        EXPECT_NEAR(expected[k], exact, 2 * 0x1p-24 * magnitude);
+    }
+}
+
+TEST_F(Operations, PairsAreRoundedToTheNearest) {
+    const CpuTarget &target = *available_targets().front();
+    ImageParam x(Float(32), 1, "x");
+    std::normal_distribution<float> normal;
+    std::vector<float> values(2 * n);
+    for (float &v : values) v = normal(random);
+    Func f("f");
+    f(i) = rounded_pair_of_bf16(x(2 * i), x(2 * i + 1));
+    f.vectorize(i, 8);
+    const auto got = run_function<uint32_t>(f, {x}, {values}, target, n);
+    for (size_t k = 0; k < got.size(); k++)
+        for (int part : {0, 1}) {
+            const float value = values[2 * k + part], rounded = bf16_to_float(static_cast<uint16_t>(got[k] >> (16 * part)));
+            EXPECT_LE(std::abs(rounded - value), std::ldexp(1.0f, std::ilogb(value) - 8)) << value;
+        }
+}
+
+}  // namespace
+}  // namespace attune::test
