@@ -100,7 +100,7 @@ void add(Row row) {
 void register_rows(const std::vector<const CpuTarget *> &targets) {
     for (const BenchShape &shape : bench_shapes)
         for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-            const Workload w = make_workload(dtype, shape.shape, shape.head_dim, shape.head_dim_v, shape.mask, shape.padding);
+            const Workload w = make_workload(dtype, shape.shape, shape.head_dim, shape.head_dim_v, shape.pairs, shape.padding);
             const std::string name = fmt::format("{}/{}", shape.name, dtype_name(dtype));
             for (const CpuTarget *target : targets) {
                 if (!target->serves(dtype))
@@ -115,7 +115,7 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
                     add({fmt::format("{}/{}/{}/threads:1", name, target->name, algorithm_name(algorithm)), other, target});
                 }
             }
-            if (dtype == DType::f32 && workload_cost(w).flops <= naive_flops)
+            if (dtype == DType::f32 && w.params.values().empty() && workload_cost(w).flops <= naive_flops)
                 add({.name = name + "/naive/threads:1", .workload = w, .target = targets.front(), .naive = true});
         }
 }

@@ -116,7 +116,7 @@ private:
 
 /// One sequence, 8 heads.
 Workload heads_8(DType dtype, int64_t seq_len, int head_dim, const char *mask) {
-    return make_workload(dtype, {1, 8, 8, seq_len, seq_len}, head_dim, head_dim, mask);
+    return make_workload(dtype, {1, 8, 8, seq_len, seq_len}, head_dim, head_dim, {.mask = mask});
 }
 
 /// Masks and scores against the dense rate of the same shape: what they leave of it, on the pairs that they show.
@@ -132,11 +132,7 @@ const PairsFigure pairs_figures[] = {
     {"a tenth of the blocks, S 4096 d 128", {1, 8, 8, 4096, 4096}, 128, {.block_density = 0.1}, 0.87},
     {"ALiBi causal, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "causal", .score = "alibi(m)", .params = "m: f32[h]"}, 0.8},
     {"soft cap causal, S 4096 d 128", {1, 8, 8, 4096, 4096}, 128, {.mask = "causal", .score = "softcap(s, 50)"}, 0.8},
-    {"16 documents, S 8192 d 128",
-     {1, 2, 2, 8192, 8192},
-     128,
-     {.mask = "document(ids)", .params = "ids: i32[b, kv] nondecreasing", .integers = [](int64_t i) { return double(i / 512); }},
-     0.8},
+    {"16 documents, S 8192 d 128", {1, 2, 2, 8192, 8192}, 128, documents_16, 0.8},
     {"Longformer, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "global(64) || window(256, 256)"}, 0.8},
     {"BigBird, S 4096 d 64", {1, 8, 8, 4096, 4096}, 64, {.mask = "bigbird(64, 64, 3, 2, 3, 0)"}, 0.8},
 };
@@ -173,8 +169,9 @@ int add_target(RatioTable &table, const CpuTarget &target) {
             table.add(what(fmt::format("none S 1024 d {}, {} / f32", dim, dtype_name(dtype))),
                       sides.kernel(heads_8(dtype, 1024, dim, "none")), sides.kernel(heads_8(f32, 1024, dim, "none")), 0.85);
     for (const PairsFigure &row : pairs_figures)
-        table.add(what(fmt::format("f32 {} / none", row.name)), sides.kernel(make_workload(f32, row.shape, row.head_dim, row.pairs)),
-                  sides.kernel(make_workload(f32, row.shape, row.head_dim, PairsText())), row.wanted);
+        table.add(what(fmt::format("f32 {} / none", row.name)),
+                  sides.kernel(make_workload(f32, row.shape, row.head_dim, row.head_dim, row.pairs)),
+                  sides.kernel(make_workload(f32, row.shape, row.head_dim, row.head_dim)), row.wanted);
     sides.use_clock(2);
     if (cli::usable_cpus().size() >= 2)
         for (const char *mask : {"none", "causal"})
@@ -195,7 +192,7 @@ int add_target(RatioTable &table, const CpuTarget &target) {
                         {"spike hidden by padding", InputKind::spike, "none", true}};
     for (DType dtype : {f32, f16, bf16})
         for (const auto &input : inputs) {
-            const Workload w = make_workload(dtype, {2, 4, 4, 1024, 1024}, 64, 64, input.mask, input.padding);
+            const Workload w = make_workload(dtype, {2, 4, 4, 1024, 1024}, 64, 64, {.mask = input.mask}, input.padding);
             table.add(what(fmt::format("{} S 1024 d 64, {} / normal", dtype_name(dtype), input.name)), sides.kernel(w, 1, input.kind),
                       sides.kernel(w), 0.6);
         }

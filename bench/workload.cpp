@@ -85,18 +85,7 @@ ErrorShare sampled_share(const Workload &w, const Arrays &arrays, const cli::Byt
 
 }  // namespace
 
-Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, int head_dim_v, const char *mask, bool padding) {
-    RawSpec raw;
-    const auto set = [&](const char *key, const std::string &text) { set_spec_flag(raw, key, text, "bench"); };
-    set("kernel.dtype", dtype_name(dtype));
-    set("kernel.head_dim", std::to_string(head_dim));
-    set("kernel.head_dim_v", std::to_string(head_dim_v));
-    set("kernel.group", std::to_string(shape.num_heads / shape.num_kv_heads));
-    set("kernel.mask", mask);
-    return {validate_spec(raw), shape, padding ? padding_lengths(shape.batch, shape.seq_len_kv) : std::vector<int32_t>()};
-}
-
-Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, const PairsText &pairs) {
+Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, int head_dim_v, const PairsText &pairs, bool padding) {
     RawSpec raw;
     const auto set = [&](const char *key, const std::string &text) {
         if (!text.empty())
@@ -104,12 +93,13 @@ Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, const
     };
     set("kernel.dtype", dtype_name(dtype));
     set("kernel.head_dim", std::to_string(head_dim));
+    set("kernel.head_dim_v", std::to_string(head_dim_v));
     set("kernel.group", std::to_string(shape.num_heads / shape.num_kv_heads));
     set("kernel.mask", pairs.mask);
     set("kernel.score", pairs.score);
     set("params", pairs.params);
     set("kernel.block_mask", pairs.block_density > 0 ? "csr" : "");
-    Workload w{validate_spec(raw), shape};
+    Workload w{validate_spec(raw), shape, padding ? padding_lengths(shape.batch, shape.seq_len_kv) : std::vector<int32_t>()};
     std::vector<cli::Argument> arguments;
     for (size_t i = 0; i < w.spec.params.size(); i++) {
         const ParamDeclaration &param = w.spec.params[i];

@@ -1,10 +1,10 @@
 #pragma once
+#include "bench/shapes.h"
 #include "generator/cli/cost.h"
 #include "generator/cli/params.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/reference/inputs.h"
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,15 +17,9 @@ struct Workload {
     std::vector<int32_t> lengths = {};  ///< rows and keys in use of each sequence; empty: all
     cli::CallParams params = {};
 };
-Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, int head_dim_v, const char *mask, bool padding = false);
-
-/// What a specification says of pairs.
-struct PairsText {
-    const char *mask = "none", *score = "s", *params = "";
-    double block_density = 0;                      ///< not 0: random block lists of 128 x 128 that hold this share of the blocks
-    std::function<double(int64_t)> integers = {};  ///< the i-th element of i32 parameters; others are random
-};
-Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, const PairsText &pairs);
+/// `padding`: sequences of different lengths, see padding_lengths.
+Workload make_workload(DType dtype, const cli::Shape &shape, int head_dim, int head_dim_v, const PairsText &pairs = {},
+                       bool padding = false);
 
 /// As call_cost; of padded sequences only the rows and keys in use count.
 cli::Cost workload_cost(const Workload &workload);

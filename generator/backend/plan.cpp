@@ -1,3 +1,4 @@
+#include "generator/backend/code_generator.h"
 #include "generator/backend/kernel.h"
 #include "generator/backend/lowering.h"
 #include "generator/spec/error.h"
@@ -25,7 +26,7 @@ int folded_heads(const AttentionSpec &spec) {
 /// Products of pairs of bf16 where the machine has them. Not where a score hides by a bias of -infinity: a hidden weight of 0 would meet a value
 /// that may be a NaN in full chunks too, and only the products of single elements leave it out.
 bool takes_bf16_pairs(const AttentionSpec &spec, const CpuTarget &target) {
-    return target.machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0 && !score_may_hide(spec);
+    return has_llvm_backend() && target.machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0 && !score_may_hide(spec);
 }
 
 void choose_products(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
