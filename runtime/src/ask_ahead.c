@@ -8,16 +8,17 @@ void attune_clear_ahead(attune_ahead *ahead) {
 
 void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
     const int64_t element = rows->type_bits / 8, heads = rows->dim[1].extent, positions = rows->dim[2].extent;
-    ahead->row_bytes = rows->dim[0].extent * element;
     for (int64_t head = 0; head < heads && ahead->num_streams < 2 * ATTUNE_MAX_AHEAD_HEADS && positions > 0; head++)
-        ahead->streams[ahead->num_streams++] = (attune_row_stream){
-            .row = rows->host + head * rows->dim[1].stride * element, .stride = rows->dim[2].stride * element, .rows = positions};
+        ahead->streams[ahead->num_streams++] = (attune_row_stream){.row = rows->host + head * rows->dim[1].stride * element,
+                                                                   .bytes = rows->dim[0].extent * element,
+                                                                   .stride = rows->dim[2].stride * element,
+                                                                   .rows = positions};
 }
 
 void attune_spread_ahead(attune_ahead *ahead, int64_t visits) {
     int64_t lines = 0;
     for (int64_t i = 0; i < ahead->num_streams; i++)
-        lines += ahead->streams[i].rows * ((ahead->row_bytes + line - 1) / line);
+        lines += ahead->streams[i].rows * ((ahead->streams[i].bytes + line - 1) / line);
     ahead->lines_per_visit = visits > 0 ? (lines + visits - 1) / visits : 0;
 }
 
@@ -27,7 +28,7 @@ int32_t attune_ask_ahead(void *scratch) {
         attune_row_stream *s = &a->streams[a->current];
         __builtin_prefetch(s->row + a->byte, 0, 2);
         a->byte += line;
-        if (a->byte >= a->row_bytes) {
+        if (a->byte >= s->bytes) {
             a->byte = 0;
             s->row += s->stride;
             if (--s->rows == 0)

@@ -9,7 +9,7 @@
 /// Rows of one head, one after another.
 typedef struct attune_row_stream {
     const uint8_t *row;
-    int64_t stride, rows;  // bytes, left
+    int64_t bytes, stride, rows;  // of a row; from row to row; left
 } attune_row_stream;
 
 /// Most heads whose rows a task holds (attune_kernel_variant::fold); larger folds are asked for in part.
@@ -17,7 +17,7 @@ enum { ATTUNE_MAX_AHEAD_HEADS = 16 };
 
 typedef struct attune_ahead {
     attune_row_stream streams[2 * ATTUNE_MAX_AHEAD_HEADS];
-    int64_t num_streams, current, row_bytes, byte, lines_per_visit;
+    int64_t num_streams, current, byte, lines_per_visit;
 } attune_ahead;
 
 /// Forgets what was asked for.

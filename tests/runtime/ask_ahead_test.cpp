@@ -39,6 +39,16 @@ TEST_F(AskAhead, SpreadsAllLinesOverTheVisits) {
     EXPECT_EQ(ahead.current, 3);
 }
 
+TEST_F(AskAhead, TakesRowsOfSeveralLengths) {
+    attune_add_ahead(&ahead, &buffer);
+    dim[0].extent = 16;  // one line
+    attune_add_ahead(&ahead, &buffer);
+    attune_spread_ahead(&ahead, 1);
+    EXPECT_EQ(ahead.lines_per_visit, 6 * 7 + 6);
+    attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.current, 6);
+}
+
 TEST_F(AskAhead, WalksAHeadBeforeTheNext) {
     attune_add_ahead(&ahead, &buffer);
     attune_spread_ahead(&ahead, 3);
