@@ -31,7 +31,7 @@ def flags() -> argparse.Namespace:
                         help="shapes whose name contains this; may be repeated [all]")
     parser.add_argument("--dtype", metavar="LIST", default=",".join(DTYPES), help="f32,f16,bf16 [all]")
     parser.add_argument("--threads", metavar="LIST", default="1,2", help="numbers of threads [1,2]")
-    parser.add_argument("--quick", action="store_true", help="three rounds of each: a fifth of the time, and numbers that move")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look: numbers move")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows here too")
     parser.add_argument("--save", metavar="FOLDER", type=Path, default=Path(os.environ["ATTUNE_PEER_LIBRARY"]).parent / "peers-results",
                         help="for peers.json, peers.csv, bars.svg and roofline.svg [bench/peers-results in the build folder]")
