@@ -1,4 +1,4 @@
-/// Attune's kernels and the machine's limits behind a C interface, for bench/peers/library.py: in the process of the rivals, so that data,
+/// Attune's kernels and the machine's limits behind a C interface, for bench/peers/native.py: in the process of the rivals, so that data,
 /// pinning and clock are the same. Functions that can fail return null or nonzero; attune_peer_error() then says why, in one line.
 #include "generator/cli/cost.h"
 #include "generator/cli/params.h"
@@ -52,7 +52,7 @@ cli::Argument argument(const ParamDeclaration &param, const cli::Shape &shape, c
 
 extern "C" {
 
-/// As library.py declares it.
+/// As native.py declares it.
 struct attune_peer_inputs {
     int64_t batch, num_heads, num_kv_heads, seq_len_q, seq_len_kv;
     const void *query, *key, *value;  ///< (batch, heads, seq, dim) in C order, in the kernel's type

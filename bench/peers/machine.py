@@ -4,7 +4,7 @@ import platform
 import time
 from pathlib import Path
 
-from .library import library
+from .native import library
 
 PEAK_SECONDS = 0.02
 

@@ -136,11 +136,6 @@ Expr AttentionTask::sink(const Expr &h) const {
     return to_halide(node, inputs(0, h, 0)) * static_cast<float>(M_LOG2E);
 }
 
-Expr AttentionTask::query(const Expr &d, const Expr &row) const {
-    const Expr existing = existing_row(row);
-    return cast<float>(args.query(d, existing % shape.fold, existing / shape.fold)) * scale();
-}
-
 Expr AttentionTask::key(const Expr &d, const Expr &kv) const {
     return cast<float>(args.key(d, kv));
 }

@@ -74,7 +74,6 @@ public:
     /// The logit of the row's sink in log2 units; undefined where it has none.
     Halide::Expr sink(const Halide::Expr &h) const;
 
-    Halide::Expr query(const Halide::Expr &d, const Halide::Expr &row) const;  ///< times scale(); rows after the last repeat it
     Halide::Expr key(const Halide::Expr &d, const Halide::Expr &kv) const;
     Halide::Expr value(const Halide::Expr &d, const Halide::Expr &kv) const;  ///< columns after the last repeat it
     /// kv, inside the sequence: keys after the last become it, or are promised not to occur.

@@ -1,10 +1,10 @@
 #include "generator/backend/code_loader.h"
+#include "generator/backend/llvm_code.h"
 #include "generator/spec/error.h"
 
 #include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
-#include <llvm/Support/TargetSelect.h>
 
 namespace attune {
 
@@ -29,8 +29,7 @@ struct CodeLoader::Linker {
 };
 
 CodeLoader::CodeLoader(const std::vector<ObjectFile> &objects) : linker_(std::make_unique<Linker>()) {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
+    initialise_llvm();
     auto &jit = linker_->jit;
     jit = checked(llvm::orc::LLJITBuilder().create(), "create the JIT linker");
     auto &library = jit->getMainJITDylib();

@@ -1,17 +1,14 @@
 #include "generator/backend/object.h"
+#include "generator/backend/llvm_code.h"
 #include "generator/spec/error.h"
 
 #include <llvm/AsmParser/Parser.h>
 #include <llvm/IR/LLVMContext.h>
-#include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
-#include <llvm/MC/TargetRegistry.h>
 #include <llvm/ObjCopy/ConfigManager.h>
 #include <llvm/ObjCopy/ObjCopy.h>
 #include <llvm/Object/ObjectFile.h>
 #include <llvm/Support/SourceMgr.h>
-#include <llvm/Support/TargetSelect.h>
-#include <llvm/Target/TargetMachine.h>
 #include <llvm/TargetParser/Triple.h>
 
 #include <deque>
@@ -49,33 +46,14 @@ ObjectFile rename_symbols(const ObjectFile &object, const std::string &from, con
 }
 
 ObjectFile assemble_llvm(const std::string &text, const std::string &name) {
-    static const bool initialised = [] {
-        llvm::InitializeNativeTarget();
-        llvm::InitializeNativeTargetAsmPrinter();
-        return true;
-    }();
-    (void)initialised;
     llvm::LLVMContext context;
     llvm::SMDiagnostic diagnostic;
     std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(text, diagnostic, context);
     if (!module)
         fail(diagnostic.getMessage().str());
-    const llvm::Triple triple("x86_64-unknown-linux-gnu");
-    std::string error;
-    const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
-    if (!target)
-        fail(error);
-    std::unique_ptr<llvm::TargetMachine> machine(
-        target->createTargetMachine(triple, "x86-64", "", llvm::TargetOptions(), llvm::Reloc::PIC_));
-    module->setTargetTriple(triple);
-    module->setDataLayout(machine->createDataLayout());
-    llvm::SmallVector<char, 0> output;
-    llvm::raw_svector_ostream stream(output);
-    llvm::legacy::PassManager passes;
-    if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
-        fail("no object emitter");
-    passes.run(*module);
-    return {name, {output.begin(), output.end()}};
+    module->setTargetTriple(llvm::Triple("x86_64-unknown-linux-gnu"));
+    const auto machine = target_machine(*module, "x86-64", "", llvm::CodeGenOptLevel::Default);
+    return {name, emit_code(*module, *machine, llvm::CodeGenFileType::ObjectFile)};
 }
 
 }  // namespace attune

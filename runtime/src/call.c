@@ -16,10 +16,6 @@ static int64_t round_up(int64_t n, int64_t to) {
 static int64_t max(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /// Floats in a cache line: key norms of heads and sequences start on one, and are padded to one.
 enum { norm_pad = 16 };
 
@@ -95,7 +91,7 @@ static void plan_work(attune_call *call) {
 
     const attune_exec *exec = a->exec;
     int64_t num_threads = exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads();
-    call->num_workers = (int32_t)min(min(num_threads, ATTUNE_MAX_THREADS), call->row_tasks);
+    call->num_workers = (int32_t)attune_min(attune_min(num_threads, ATTUNE_MAX_THREADS), call->row_tasks);
     call->parallel_for = exec && exec->parallel_for ? exec->parallel_for : attune_pool_parallel_for;
     call->parallel_context = exec ? exec->parallel_context : NULL;
 }

@@ -53,6 +53,10 @@ typedef struct attune_call {
     size_t norm_bytes, row_array_bytes, visit_bytes, first_key_bytes, chunk_bytes, state_bytes, scratch_bytes, slot_bytes, workspace_bytes;
 } attune_call;
 
+static inline int64_t attune_min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 /// Keys of one norm task.
 enum { ATTUNE_NORM_BLOCK = 4096 };
 

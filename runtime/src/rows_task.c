@@ -6,10 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /// The keys or values first .. first + count - 1 of a head of a sequence.
 static attune_buffer *key_rows(attune_slice *s, const attune_call *call, const void *tensor, const int64_t stride[3], int64_t row_elements,
                                int64_t batch, int64_t kv_head, int64_t first, int64_t count) {
@@ -94,10 +90,10 @@ typedef struct positions {
     int64_t begin, end;
 } positions;
 static positions used_positions(const attune_call *call, attune_block at) {
-    int64_t begin = at.block * call->variant->block_q, end = min(begin + call->variant->block_q, attune_rows_held(call, at.batch));
+    int64_t begin = at.block * call->variant->block_q, end = attune_min(begin + call->variant->block_q, attune_rows_held(call, at.batch));
     // Without keys a row's result is known, but for the lse of a sink.
     const bool is_empty = attune_keys_used(call, at.batch) == 0 && !call->kernel->has_sink;
-    int64_t used = is_empty ? begin : min(attune_rows_used(call, at.batch), end);
+    int64_t used = is_empty ? begin : attune_min(attune_rows_used(call, at.batch), end);
     return (positions){begin, used > begin ? used : begin};
 }
 
@@ -205,7 +201,7 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
 int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
     attune_block at = attune_find_block(call, index);
     positions used = used_positions(call, at);
-    int64_t end = min(used.begin + call->variant->block_q, attune_rows_held(call, at.batch));
+    int64_t end = attune_min(used.begin + call->variant->block_q, attune_rows_held(call, at.batch));
     int code = used.end > used.begin ? run_kernel(call, slot, at, used.begin, used.end - used.begin, stage) : 0;
     if (!code)
         write_empty_rows(call, at, used.end, end);

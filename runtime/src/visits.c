@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-static int64_t min(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /// What slot->chunk_full says of a chunk and the whole block: the mask decides; every pair is visible; every pair that exists is.
 enum { masked = 0, whole = 1, cut = 2 };
 
@@ -40,7 +36,7 @@ static int find_by_ranges(const attune_call *call, attune_slot *slot, attune_blo
     chunk_range ranges[ATTUNE_MAX_RANGES];
     int used = 0;
     for (int i = 0; i < num_ranges; i++) {
-        int64_t first = found[2 * i] > 0 ? found[2 * i] : 0, last = min(found[2 * i + 1], block->seq_len_kv - 1);
+        int64_t first = found[2 * i] > 0 ? found[2 * i] : 0, last = attune_min(found[2 * i + 1], block->seq_len_kv - 1);
         if (first <= last)
             ranges[used++] = (chunk_range){first / v->block_kv, last / v->block_kv + 1};
     }
@@ -66,7 +62,7 @@ static void find_by_lists(const attune_call *call, attune_slot *slot, const attu
     const int64_t chunks = (block->seq_len_kv + block_kv - 1) / block_kv;
     int64_t n = 0;
     for (int64_t i = offsets[0]; i < offsets[1]; i++) {
-        int64_t end = min((mask->columns[i] + 1) * per_block, chunks);
+        int64_t end = attune_min((mask->columns[i] + 1) * per_block, chunks);
         for (int64_t chunk = mask->columns[i] * per_block; chunk < end; chunk++) {
             slot->chunks[n] = (int32_t)chunk;
             slot->chunk_full[n++] = mask->full && mask->full[i] ? whole : masked;

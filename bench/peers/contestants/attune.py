@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..library import Inputs, check, library
+from ..native import Inputs, check, library
 from ..problem import NUMPY, Problem
 from ..shapes import BLOCK, Shape
 from . import Path
