@@ -32,8 +32,9 @@ constexpr const char *usage = R"(attune_bench [--targets=LIST|all] [--ratios[=TE
 
 std::vector<const CpuTarget *> best_targets() {
     std::set<const CpuTarget *> best;
-    for (DType dtype : {DType::f32, DType::f16, DType::bf16})
-        best.insert(available_targets(dtype).front());
+    for (ComputeDType compute : {ComputeDType::f32, ComputeDType::f16, ComputeDType::i8})
+        for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+            best.insert(available_targets({dtype, compute}).front());
     return {best.begin(), best.end()};
 }
 
@@ -46,11 +47,11 @@ struct Options {
 
 std::vector<const CpuTarget *> targets_of(std::string_view list) {
     if (list == "all")
-        return available_targets(DType::bf16);
+        return machine_targets();
     std::vector<const CpuTarget *> targets;
     while (!list.empty()) {
         const std::string name(list.substr(0, list.find(',')));
-        targets.push_back(&runnable_target(name, {name}, DType::bf16));
+        targets.push_back(&machine_target(name));
         list.remove_prefix(std::min(list.size(), name.size() + 1));
     }
     return targets.empty() ? best_targets() : targets;

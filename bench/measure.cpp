@@ -43,11 +43,11 @@ Callee prepare(const Row &row) {
     if (row.naive) {
         const auto output = std::make_shared<cli::Bytes>(w.shape.batch * w.shape.num_heads * w.shape.seq_len_q * w.spec.head_dim_v * 4);
         return {[&w, &arrays, output] { naive_attention(w, arrays, output->as<float>()); },
-                [&w, &arrays, output] { return sampled_error(w, arrays, *output, nullptr, precision_of(w.spec.dtype)); }, "loops"};
+                [&w, &arrays, output] { return sampled_error(w, arrays, *output, nullptr, precision_of(w.spec.types())); }, "loops"};
     }
     const LoadedKernel &kernel = kernel_for(w.spec, *row.target);
     const auto call = std::make_shared<cli::KernelCall>(kernel, call_inputs(w, arrays), row.threads, cli::CallOutputs{.lse = true});
-    const Precision precision = precision_of(w.spec.dtype, kernel.plan().rounds_weights);
+    const Precision precision = precision_of(w.spec.types(), kernel.plan().rounds_weights);
     return {[call] { call->run(); },
             [&w, &arrays, call, precision] { return sampled_error(w, arrays, call->output(), call->lse(), precision); },
             kernel.plan().variant_name() + " " + cli::schedule_text(kernel.plan())};
@@ -95,19 +95,27 @@ void add(Row row) {
     })->Unit(benchmark::kMillisecond);
 }
 
+const KernelTypes measured_types[] = {
+    DType::f32, DType::f16, DType::bf16, {DType::f16, ComputeDType::f16}, {DType::f16, ComputeDType::i8}, {DType::bf16, ComputeDType::i8}};
+
 }  // namespace
 
 void register_rows(const std::vector<const CpuTarget *> &targets) {
     for (const BenchShape &shape : bench_shapes)
-        for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-            const Workload w = make_workload(dtype, shape.shape, shape.head_dim, shape.head_dim_v, shape.pairs, shape.padding);
-            const std::string name = fmt::format("{}/{}", shape.name, dtype_name(dtype));
+        for (const KernelTypes &types : measured_types) {
+            const DType dtype = types.storage;
+            Workload w = make_workload(dtype, shape.shape, shape.head_dim, shape.head_dim_v, shape.pairs, shape.padding);
+            w.spec.compute_dtype = types.compute;
+            w.spec.name = w.spec.id();
+            const bool small_products = types.compute != ComputeDType::f32;
+            const std::string name = fmt::format("{}/{}{}", shape.name, dtype_name(dtype),
+                                                 small_products ? fmt::format("_products_{}", compute_dtype_name(types.compute)) : "");
             for (const CpuTarget *target : targets) {
-                if (!target->serves(dtype))
-                    continue;
+                if (!target->serves(types) || (small_products && target->serves(DType::f32)))
+                    continue;  // without units for smaller products a target's code is that of f32 products
                 for (int threads : {1, 2})
                     add({fmt::format("{}/{}/threads:{}", name, target->name, threads), w, target, threads});
-                if (dtype != DType::f32)
+                if (dtype != DType::f32 || small_products)
                     continue;
                 for (Algorithm algorithm : {Algorithm::online, Algorithm::full_row}) {
                     Workload other = w;
@@ -115,7 +123,7 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
                     add({fmt::format("{}/{}/{}/threads:1", name, target->name, algorithm_name(algorithm)), other, target});
                 }
             }
-            if (dtype == DType::f32 && w.params.values().empty() && workload_cost(w).flops <= naive_flops)
+            if (dtype == DType::f32 && !small_products && w.params.values().empty() && workload_cost(w).flops <= naive_flops)
                 add({.name = name + "/naive/threads:1", .workload = w, .target = targets.front(), .naive = true});
         }
 }

@@ -79,7 +79,7 @@ public:
                 state->call =
                     std::make_unique<cli::KernelCall>(kernel, call_inputs(w, state->arrays), threads, cli::CallOutputs{.lse = true});
                 state->call->run();
-                check(w, state->arrays, *state->call, precision_of(w.spec.dtype, kernel.plan().rounds_weights),
+                check(w, state->arrays, *state->call, precision_of(w.spec.types(), kernel.plan().rounds_weights),
                       kernel.plan().variant_name() + ", inputs " + input_kind_name(kind));
             }
             state->call->run();  // the other side's arrays are in the cache

@@ -42,6 +42,7 @@ void show_pairs(ReferenceProblem &sampled, const Workload &w, int64_t b, int64_t
     set_expressions(all, w.spec, w.params.values());
     cli::apply_block_lists(all, w.params.lists());
     sampled.softmax_scale = all.softmax_scale;
+    sampled.compute = all.compute;
     if (all.visible)
         sampled.visible = [=, visible = all.visible](int64_t, int64_t, int64_t q, int64_t kv, int64_t, int64_t) {
             return visible(b, h, rows[q], kv, len_q, len_kv);

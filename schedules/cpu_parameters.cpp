@@ -47,13 +47,20 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
     if (p.block_q % (p.tile_q * vector) != 0) {
         return fmt::format("block_q is {}, expected a multiple of tile_q * vector, which is {}", p.block_q, p.tile_q * vector);
     }
+    const bool halves = p.scores == Products::f16;
+    if (halves && p.tile_q % 2 != 0)
+        return fmt::format("tile_q is {}, expected a multiple of 2 with products of halves", p.tile_q);
+    constexpr int most_halves = 64;  // weighted values that one sum in half precision may have
+    if (halves && p.block_kv > most_halves)
+        return fmt::format("block_kv is {}, expected at most {} with products of halves", p.block_kv, most_halves);
+    const int vectors = halves ? p.tile_q / 2 : p.tile_q;
     for (const auto &[name, tile] : {std::pair("tile_kv", p.tile_kv), std::pair("tile_d", p.tile_d)}) {
         // Of matrix tiles, whose columns are summed four at a time where registers do it.
         if (p.matrix_tiles && std::string_view(name) == "tile_d")
             continue;
-        if (p.tile_q * tile + p.tile_q + 1 > registers) {
-            return fmt::format("{} is {}, expected at most {}: {} vector registers hold tile_q * {} accumulators, tile_q queries and a key",
-                               name, tile, (registers - 1) / p.tile_q - 1, registers, name);
+        if (vectors * tile + vectors + 1 > registers) {
+            return fmt::format("{} is {}, expected at most {}: {} vector registers hold {} * {} accumulators, {} queries and a key", name,
+                               tile, (registers - 1) / vectors - 1, registers, vectors, name, vectors);
         }
     }
     return "";
@@ -61,7 +68,7 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &p, int vector) {
     // Row sums go by four keys.
-    return {vector, p.tile_q * vector, p.block_q, p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold, p.bf16_pairs, p.matrix_tiles};
+    return {vector, p.tile_q * vector, p.block_q, p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold, p.scores, p.values, p.matrix_tiles};
 }
 
 const char *CpuFootprint::formula() {

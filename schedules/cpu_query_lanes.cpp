@@ -28,9 +28,13 @@ public:
 
     /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores.
     void query() {
-        const int steps = task.product_steps(), dims = std::gcd(steps, transposed_dims());
+        const bool quantised = task.shape.scores == Products::i8_quads;
+        const int steps = quantised ? task.spec.head_dim : task.product_steps(), dims = std::gcd(steps, transposed_dims());
+        Func transposed = quantised ? stages.query_scales.strip : stages.query_strip;
+        if (quantised)
+            quantised_query();
         Var dt("dt"), it("it");
-        stages.query_strip.compute_root()
+        transposed.compute_root()
             .bound_extent(i, strip)
             .bound_extent(d, steps)
             .bound_storage(s, task.strips())
@@ -40,7 +44,7 @@ public:
             .vectorize(i)
             .unroll(d)
             .never_partition_all();
-        stages.query_tile.compute_at(stages.query_strip, it)
+        stages.query_tile.compute_at(transposed, it)
             .bound_extent(j, vector)
             .bound_extent(d, dims)
             .reorder_storage(j, d, g)
@@ -57,6 +61,25 @@ public:
             per_row(stages.reference);
     }
 
+    /// Rows in lanes; each of the passes over the f32 query is cheap beside its transposing.
+    void quantised_query() {
+        QueryScales &scales = stages.query_scales;
+        stages.query_strip.compute_root()
+            .bound_extent(i, strip)
+            .bound_extent(d, task.product_steps())
+            .bound_storage(s, task.strips())
+            .reorder(i, d, s)
+            .vectorize(i, vector)
+            .never_partition_all();
+        for (Func f : {scales.scale, scales.mean_product, scales.unsigned_sum}) {
+            per_row(f);
+            f.update().reorder(i, f.rvars(0)[0], s).vectorize(i, vector).unroll(i).never_partition_all();
+        }
+        scales.shared_visit.compute_root();
+        scales.key_mean.compute_root().bound_extent(d, task.spec.head_dim).vectorize(d, vector, TailStrategy::GuardWithIf);
+        scales.key_mean.update().reorder(d, scales.key_mean.rvars(0)[0]).vectorize(d, vector, TailStrategy::GuardWithIf);
+    }
+
     /// A value a row: whole strips, in lanes.
     void per_row(Func f) {
         f.compute_root().bound_extent(i, strip).bound_storage(s, task.strips()).vectorize(i, vector).never_partition_all();
@@ -69,7 +92,7 @@ public:
         Var so(visit_loop + suffix), bo("b" + suffix);
         Stage add = stages.accumulator.update(update);
         add.rename(s, so).rename(b, bo).reorder(i, j, bo, so, loop).vectorize(i, vector).unroll(i).unroll(j).never_partition(so, loop);
-        converted(chunk.key, LoopLevel(stages.accumulator, RVar(loop)), p.block_kv);
+        key(chunk, LoopLevel(stages.accumulator, RVar(loop)));
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop)), LoopLevel(stages.accumulator, so), LoopLevel(stages.accumulator, bo));
     }
 
@@ -80,7 +103,7 @@ public:
         Stage add = stages.accumulator.update(update);
         add.rename(s, so).reorder(i, loop.x, loop.y, so, loop.z).vectorize(i, vector).unroll(i).unroll(loop.x).never_partition(so, loop.z);
         const LoopLevel at_strip(stages.accumulator, so);
-        converted(chunk.key, LoopLevel(stages.accumulator, RVar(loop.z)), p.block_kv);
+        key(chunk, LoopLevel(stages.accumulator, RVar(loop.z)));
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop.z)), at_strip, LoopLevel(stages.accumulator, RVar(loop.y)));
         keep_logits(chunk, at_strip);
         chunk.logits.bound_extent(c, 1);
@@ -106,7 +129,7 @@ public:
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop)), LoopLevel(stages.accumulator, RVar(loop)),
                     LoopLevel(stages.accumulator, bo));
         keep_logits(chunk, at_strip);
-        converted(chunk.key, LoopLevel(chunk.logits, c), p.block_kv);
+        key(chunk, LoopLevel(chunk.logits, c));
         stages.reference.compute_at(at_strip).bound_extent(i, strip).store_in(MemoryType::Stack).vectorize(i, vector).unroll(i);
         stages.reference.update()
             .reorder(i, chunk.over_max.x, chunk.over_max.y, chunk.over_max.z)
@@ -121,18 +144,20 @@ public:
 
     // Weights are on the stack up to 16 KB, by Halide's own rule; asked for in words, a larger strip would be kept until the function ends.
     void place_chunk(ChunkStages &chunk, const LoopLevel &at_chunk, const LoopLevel &at_strip, const LoopLevel &at_columns) {
-        const bool in_tiles = p.matrix_tiles && chunk.pairs.defined();
-        if (in_tiles)
+        const bool partial = &chunk == &stages.partial;
+        const bool scores_in_tiles = task.shape.matrix_tiles && !partial, values_in_tiles = scores_in_tiles && chunk.pairs.defined();
+        if (values_in_tiles)
             transposed_value(chunk, at_chunk);
         else
             converted(chunk.value, at_chunk, chunk.pairs.defined() ? p.block_kv / 2 : p.block_kv);
-        const bool partial = &chunk == &stages.partial;
-        if (in_tiles) {
-            chunk.pairs.compute_at(at_strip)
+        if (scores_in_tiles) {
+            Func weights = chunk.pairs.defined() ? chunk.pairs : chunk.weights;
+            const Var key = chunk.pairs.defined() ? p_ : k;
+            weights.compute_at(at_strip)
                 .bound_extent(i, strip)
-                .bound_extent(p_, p.block_kv / 2)
+                .bound_extent(key, chunk.pairs.defined() ? p.block_kv / 2 : p.block_kv)
                 .bound_extent(c, 1)
-                .reorder(i, p_, c, s)
+                .reorder(i, key, c, s)
                 .vectorize(i, vector)
                 .unroll(i);
             contraction(chunk.scores, at_strip).bound_extent(k, p.block_kv).vectorize(i, vector).update().reorder(chunk.over_d, i, k);
@@ -181,24 +206,23 @@ public:
             .bound_extent(c, 1)
             .bound_extent(j, p.tile_d)
             .bound_extent(b, 1)
-            .vectorize(i, vector)
+            .vectorize(i, lanes(chunk.weighted))
             .unroll(i)
             .unroll(j);
         Stage weighted = chunk.weighted.update();
-        if (in_tiles) {
+        if (values_in_tiles) {
             weighted.reorder(chunk.over_k, i, j);
             return;
         }
-        // Tiles hold 16 columns and more; as many as registers hold are summed at a time.
-        if (p.matrix_tiles) {
+        if (const int columns = held(chunk.weighted, p.tile_d); columns < p.tile_d) {
             Var some("some");
-            weighted.split(j, some, j, 4);
+            weighted.split(j, some, j, columns);
         }
         if (chunk.over_k.dimensions() == 2)
             weighted.reorder(i, j, chunk.over_k.x, chunk.over_k.y).never_partition(chunk.over_k.y).unroll(chunk.over_k.x);
         else
             weighted.reorder(i, j, chunk.over_k);
-        weighted.vectorize(i, vector).unroll(i).unroll(j);
+        weighted.vectorize(i, lanes(chunk.weighted)).unroll(i).unroll(j);
         if (!partial)
             weighted.unroll(chunk.over_k, p.unroll);
     }
@@ -232,7 +256,27 @@ public:
             .store_in(MemoryType::Stack);
     }
 
-    /// A chunk of keys or values as f32, where the tensors are not.
+    /// A register's lanes of a Func's elements.
+    int lanes(const Func &f) const { return f.types()[0].bits() == 16 ? 2 * vector : vector; }
+
+    /// How many of `wanted` sums over a strip registers hold at a time. The tiles of halves and of matrices are wider than those of f32, which partial
+    /// chunks and the exact algorithm sum in the same kernel.
+    int held(const Func &sums, int wanted) const {
+        constexpr int most_accumulators = 24, fewer = 4;
+        return strip / lanes(sums) * wanted > most_accumulators ? std::gcd(fewer, wanted) : wanted;
+    }
+
+    void key(ChunkStages &chunk, const LoopLevel &at) {
+        converted(chunk.key, at, p.block_kv);
+        KeyScales &scales = chunk.key_scales;
+        if (!scales.scale.defined())
+            return;
+        const Var v("v");
+        scales.scale.compute_at(at).bound_extent(k, p.block_kv).bound_extent(c, 1).never_partition_all();
+        scales.lane_largest.compute_at(scales.scale, k).bound_extent(v, vector).vectorize(v).update().vectorize(v).unroll(scales.over_d);
+    }
+
+    /// A chunk of keys or values as products take them, where the tensors are not that.
     void converted(Func f, const LoopLevel &at, int keys) {
         if (!f.defined())
             return;
@@ -255,7 +299,7 @@ public:
             return;
         }
         Var kt("kt");
-        f.split(k, kt, k, p.tile_kv).reorder(i, k, kt, c, s).vectorize(i, vector).unroll(i).unroll(k);
+        f.split(k, kt, k, p.tile_kv).reorder(i, k, kt, c, s).vectorize(i, lanes(f)).unroll(i).unroll(k);
         scores(chunk, LoopLevel(f, kt));
     }
 
@@ -267,10 +311,15 @@ public:
             .bound_extent(i, strip)
             .bound_extent(c, 1)
             .bound_extent(k, p.tile_kv)
-            .vectorize(i, vector)
+            .vectorize(i, lanes(chunk.scores))
             .unroll(i)
             .unroll(k);
-        chunk.scores.update().reorder(i, k, chunk.over_d).vectorize(i, vector).unroll(i).unroll(k).unroll(chunk.over_d, steps);
+        Stage sum = chunk.scores.update();
+        if (const int keys = held(chunk.scores, p.tile_kv); keys < p.tile_kv) {
+            Var some("some");
+            sum.split(k, some, k, keys);
+        }
+        sum.reorder(i, k, chunk.over_d).vectorize(i, lanes(chunk.scores)).unroll(i).unroll(k).unroll(chunk.over_d, steps);
     }
 
     void accumulator() {

@@ -18,9 +18,9 @@ struct CpuScheduleParameters {
     int block_q = 192;
     int unroll = 2;
     // Of the specification and the target, not tuned:
-    int fold = 1;               ///< query heads a task
-    bool bf16_pairs = false;    ///< products of pairs of bf16
-    bool matrix_tiles = false;  ///< those of full chunks as contractions of tiles
+    int fold = 1;  ///< query heads a task
+    Products scores = Products::f32, values = Products::f32;
+    bool matrix_tiles = false;  ///< products of full chunks as contractions of tiles
 };
 
 /// One parameter as `attune list` documents it and as overrides name it.

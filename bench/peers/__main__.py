@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import machine, table
 from .contestants import installed
+from .contestants.attune import COMPUTE_DTYPE
 from .shapes import SHAPES
 
 DTYPES = ("f32", "f16", "bf16")
@@ -30,6 +31,7 @@ def flags() -> argparse.Namespace:
     parser.add_argument("--shape", metavar="FILTER", action="append", default=[],
                         help="shapes whose name contains this; may be repeated [all]")
     parser.add_argument("--dtype", metavar="LIST", default=",".join(DTYPES), help="f32,f16,bf16 [all]")
+    parser.add_argument("--compute-dtype", choices=("f16", "i8"), help="of Attune's kernels, with the error of such products; f16: of dtype f16 alone")
     parser.add_argument("--threads", metavar="LIST", default="1,2", help="numbers of threads [1,2]")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look: numbers move")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows here too")
@@ -39,6 +41,10 @@ def flags() -> argparse.Namespace:
     given.dtypes = given.dtype.split(",")
     if unknown := set(given.dtypes) - set(DTYPES):
         parser.error(f"--dtype: unknown {', '.join(sorted(unknown))}, expected one or more of {','.join(DTYPES)}")
+    if given.compute_dtype == "f16" and given.dtypes != ["f16"]:
+        parser.error(f"--dtype is {given.dtype}, expected f16 beside --compute-dtype f16")
+    if given.compute_dtype:
+        os.environ[COMPUTE_DTYPE] = given.compute_dtype
     cores = len(os.sched_getaffinity(0))
     try:
         given.counts = [int(text) for text in given.threads.split(",")]

@@ -72,7 +72,7 @@ void *attune_peer_prepare(const char *spec_text, const attune_peer_inputs *in) {
     const bool ready = succeeds([&] {
         const AttentionSpec spec = validate_spec(read_spec_text(spec_text, "peer"));
         const cli::Shape shape{in->batch, in->num_heads, in->num_kv_heads, in->seq_len_q, in->seq_len_kv};
-        peer->kernel = load_kernel(spec, runnable_target("auto", spec.targets, spec.dtype));
+        peer->kernel = load_kernel(spec, runnable_target("auto", spec.targets, spec.types()));
         std::vector<cli::Argument> arguments;
         for (size_t i = 0; i < spec.params.size(); i++)
             arguments.push_back(argument(spec.params[i], shape, in->params[i]));

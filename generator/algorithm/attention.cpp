@@ -150,11 +150,14 @@ Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {
     return unsafe_promise_clamped(clamped ? min(kv, last) : kv, 0, last);
 }
 
+int AttentionTask::step_elements() const {
+    return shape.scores == Products::bf16_pairs ? 2 : shape.scores == Products::i8_quads ? 4 : 1;
+}
+
 int AttentionTask::product_steps() const {
     constexpr int tile_depth = 16;
-    if (shape.matrix_tiles)
-        return (spec.head_dim + 2 * tile_depth - 1) / (2 * tile_depth) * tile_depth;
-    return shape.bf16_pairs ? spec.head_dim / 2 : spec.head_dim;
+    const int steps = (spec.head_dim + step_elements() - 1) / step_elements();
+    return shape.matrix_tiles ? (steps + tile_depth - 1) / tile_depth * tile_depth : steps;
 }
 
 Expr AttentionTask::head_dim_pair(const Expr &d, const std::function<Expr(Expr)> &element) const {

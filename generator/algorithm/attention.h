@@ -9,18 +9,26 @@
 
 namespace attune {
 
+/// The numbers that products are taken of.
+enum class Products {
+    f32,
+    bf16_pairs,  ///< two products a step, summed in f32; weights are rounded to bf16
+    f16,         ///< in half precision: sums of a row of query · key, and of a chunk's weight · value; weights are rounded to it
+    i8_quads     ///< four products a step of 8-bit integers, query · key alone (quantised_scores.cpp)
+};
+
 /// The block structure that an algorithm is written in: extents are constants, so every intermediate has a constant size.
 struct BlockShape {
-    int vector;    ///< f32 lanes
-    int strip;     ///< query rows of one register tile, in vector lanes: a multiple of vector
-    int block_q;   ///< query rows of a task: a multiple of strip
-    int block_kv;  ///< keys of a chunk
-    int tile_kv;   ///< keys of a tile: what a partial chunk skips by; a multiple of 4 that divides block_kv
-    int tile_d;    ///< head dims of a register tile; the accumulator's columns are padded to it
-    int fold;      ///< query heads whose rows a task holds: row r is position r / fold of head r % fold
-    /// Products of pairs of bf16 (operations.h): query · key, and in full chunks weight · value, whose weights are rounded to bf16.
-    bool bf16_pairs = false;
-    /// The same products in full chunks as contractions of whole matrix tiles, 16 x 16 of depth 16 pairs (with bf16_pairs).
+    int vector;                       ///< f32 lanes
+    int strip;                        ///< query rows of one register tile, in vector lanes: a multiple of vector
+    int block_q;                      ///< query rows of a task: a multiple of strip
+    int block_kv;                     ///< keys of a chunk
+    int tile_kv;                      ///< keys of a tile: what a partial chunk skips by; a multiple of 4 that divides block_kv
+    int tile_d;                       ///< head dims of a register tile; the accumulator's columns are padded to it
+    int fold;                         ///< query heads whose rows a task holds: row r is position r / fold of head r % fold
+    Products scores = Products::f32;  ///< of query · key
+    Products values = Products::f32;  ///< of weight · value in full chunks; in partial ones f32, which alone leaves hidden keys out
+    /// Products of pairs and quads in full chunks as contractions of whole matrix tiles, 16 x 16 of depth 16.
     bool matrix_tiles = false;
 
     int tiles() const { return block_kv / tile_kv; }
@@ -81,8 +89,10 @@ public:
 
     /// The factor on query: the score scale, with log2(e) folded in where the score is the scaled logit itself (softmax in base 2).
     float scale() const;
-    /// Steps of a sum over d: elements, or pairs of them; for matrix tiles whole depths of tiles.
+    /// Steps of a sum over d: elements, pairs or quads of them; for matrix tiles whole depths of tiles.
     int product_steps() const;
+    /// Elements of a step.
+    int step_elements() const;
     /// Elements 2 d and 2 d + 1 as a pair; 0 after the last.
     Halide::Expr head_dim_pair(const Halide::Expr &d, const std::function<Halide::Expr(Halide::Expr d)> &element) const;
     Halide::Type type() const;  ///< of query, key, value and output
@@ -114,17 +124,35 @@ struct VisitList {
     Halide::Expr holds_tile(const Halide::Expr &tile, const Halide::Expr &c, const Halide::Expr &s, int parts = 1) const;
 };
 
+/// What makes integers of a chunk's keys.
+struct KeyScales {
+    Halide::Func lane_largest;  ///< (v, k, c)  largest |key - mean| over d = v mod vector
+    Halide::RDom over_d;
+    Halide::Func scale;  ///< (k, c)  of a key: its largest element is 127 of it
+};
+
+/// What makes integers of a task's query rows, and logits of their products.
+struct QueryScales {
+    Halide::Func shared_visit;  ///< ()      the first full visit of all strips that have rows; more than there are: none
+    Halide::Func key_mean;      ///< (d)     of that visit's keys; 0 where there is none
+    Halide::Func strip;         ///< (i, d, s)  the scaled query as f32
+    Halide::Func scale;         ///< (i, s)  of a row
+    Halide::Func unsigned_sum;  ///< (i, s)  what the sum of products of unsigned keys, 128 too large, has too much
+    Halide::Func mean_product;  ///< (i, s)  query · key_mean
+};
+
 /// How one chunk of keys becomes its contribution: once for chunks that all rows of a strip see (full), once for the others
 /// (partial), of which tiles that no row sees are left out. Dimensions, innermost first: i = row in its strip, k = key in its chunk,
 /// c = visit, s = strip. Weights are -0 where hidden, which no visible weight is.
 struct ChunkStages {
-    Halide::Func key, value;  ///< (d, k, c)     as f32, undefined where the tensors are f32 already; or as pairs, see below
-    Halide::Func scores;      ///< (i, k, c, s)  log2 units; of pairs: the products alone
+    Halide::Func key, value;  ///< (d, k, c)     as f32, undefined where the tensors are f32 already; or as AttentionStages says
+    KeyScales key_scales;     ///<               of i8 quads
+    Halide::Func scores;      ///< (i, k, c, s)  log2 units; a half's bits; of pairs and quads: the products alone
     Halide::Func logits;      ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
     Halide::Func maximum;     ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
     Halide::Func weights;     ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
     Halide::Func value_tile;  ///< (d, p, c)     a transposed tile of value, for matrix tiles
-    Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (bf16_pairs, full)
+    Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (pairs of values, full)
     Halide::Func row_sums;    ///< (i, j, c, s)  sums of weights over keys k = j mod 4
     Halide::Func weighted;    ///< (i, j, b, c, s)  sum over the chunk of weights * value, column b * tile_d + j
     Halide::RDom over_d, over_max, over_sum, over_k;
@@ -143,10 +171,12 @@ bool score_may_hide(const AttentionSpec &spec);
 
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {
-    /// With bf16_pairs, query_tile and query_strip hold elements 2 d and 2 d + 1, not scaled; so do key (d, k, c) of each chunk, and value
-    /// (d, p, c) of a full one keys 2 p and 2 p + 1.
+    /// query_strip and key (d, k, c) of each chunk hold what a step of the sum over d takes: an f32; of pairs elements 2 d and 2 d + 1, query_tile
+    /// too, not scaled; of f16 a half, the key's twice; of quads integers of elements 4 d … 4 d + 3, signed of query, unsigned of key.
+    /// value (d, p, c) of a full chunk: of pairs keys 2 p and 2 p + 1, of f16 a half twice.
     Halide::Func query_tile;   ///< (j, d, g)       row g * vector + j: a transposed tile of the scaled query
     Halide::Func query_strip;  ///< (i, d, s)
+    QueryScales query_scales;  ///< of i8 quads
     RowStages rows;
     Halide::Func reference;  ///< (i, s)          the fixed reference, or the full row's maximum
     Halide::Func wanted;     ///< (s)             1 where a row of the strip takes the exact algorithm, which leaves the others out (online)
@@ -187,13 +217,22 @@ RowStages define_rows(const AttentionTask &task);
 int head_dim_steps(const AttentionTask &task);
 Halide::Expr head_dim_lane(const AttentionTask &task, const Halide::Expr &d, const std::function<Halide::Expr(Halide::Expr d)> &element);
 Halide::Expr sum_of_lanes(const std::function<Halide::Expr(int lane)> &lane, int lanes);
+Halide::Expr largest_of_lanes(const std::function<Halide::Expr(int lane)> &lane, int lanes);
 /// The query, scaled and transposed into strips; position and head of each row.
 void define_query(const AttentionTask &task, AttentionStages &stages);
+/// Query and keys as 8-bit integers (quantised_scores.cpp): query_strip from query_tile; key of a chunk; the scaled product of both.
+void define_quantised_query(const AttentionTask &task, AttentionStages &stages);
+void define_quantised_key(const AttentionTask &task, AttentionStages &stages, bool partial);
+Halide::Expr quantised_product(const AttentionStages &stages, const ChunkStages &chunk, const Halide::Expr &i, const Halide::Expr &k,
+                               const Halide::Expr &c, const Halide::Expr &s);
 /// The list that a chunk's stages walk.
 VisitList visit_list(const AttentionTask &task, bool partial);
 /// key, value and scores of a chunk; `start` is what the sum over d starts from.
 void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial,
                    const std::function<Halide::Expr(Halide::Expr i, Halide::Expr s)> &start);
+/// The product of a query and a key, scaled, from what define_scores left of it.
+Halide::Expr chunk_product(const AttentionTask &task, const AttentionStages &stages, bool partial, const Halide::Expr &i,
+                           const Halide::Expr &k, const Halide::Expr &c, const Halide::Expr &s);
 /// The logit of an element of a chunk, in log2 units, from its score.
 Halide::Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Halide::Expr &i,
                          const Halide::Expr &k, const Halide::Expr &c, const Halide::Expr &s);
@@ -215,6 +254,8 @@ constexpr float hidden_score = -1e30f;  ///< below first_maximum, so that a hidd
 constexpr float first_maximum = -1e29f;
 /// row_sums and weighted of a chunk, from its weights.
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial);
+/// The same of a full chunk's weights in half precision, with value as halves.
+void define_half_weighted(const AttentionTask &task, AttentionStages &stages);
 /// pairs of a full chunk from its weights, and row_sums and weighted from pairs.
 void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Halide::Expr(Halide::Expr k)> &weight);
 /// The empty accumulator, and its update by a chunk whose weights are relative to `reference` (of row i, strip s) like all others.

@@ -26,6 +26,19 @@ Expr exponent(const Expr &bits) {
     return reinterpret<float>(reinterpret<uint32_t>(bits) << cast<uint32_t>(23));
 }
 
+/// Lanes combined by halves; a power of two.
+Expr tree_of_lanes(const std::function<Expr(int)> &lane, int lanes, const std::function<Expr(Expr, Expr)> &combined) {
+    std::vector<Expr> all;
+    for (int v = 0; v < lanes; v++)
+        all.push_back(lane(v));
+    while (all.size() > 1) {
+        for (size_t v = 0; v < all.size() / 2; v++)
+            all[v] = combined(all[2 * v], all[2 * v + 1]);
+        all.resize(all.size() / 2);
+    }
+    return all[0];
+}
+
 }  // namespace
 
 Expr float_bits(const Expr &x) {
@@ -33,15 +46,11 @@ Expr float_bits(const Expr &x) {
 }
 
 Expr sum_of_lanes(const std::function<Expr(int)> &lane, int lanes) {
-    std::vector<Expr> sums;
-    for (int v = 0; v < lanes; v++)
-        sums.push_back(lane(v));
-    while (sums.size() > 1) {
-        for (size_t v = 0; v < sums.size() / 2; v++)
-            sums[v] = sums[2 * v] + sums[2 * v + 1];
-        sums.resize(sums.size() / 2);
-    }
-    return sums[0];
+    return tree_of_lanes(lane, lanes, [](const Expr &a, const Expr &b) { return a + b; });
+}
+
+Expr largest_of_lanes(const std::function<Expr(int)> &lane, int lanes) {
+    return tree_of_lanes(lane, lanes, [](const Expr &a, const Expr &b) { return max(a, b); });
 }
 
 int head_dim_steps(const AttentionTask &task) {
@@ -73,10 +82,16 @@ void define_query(const AttentionTask &task, AttentionStages &stages) {
     stages.query_strip = Func("query_strip");
     const Expr row = task.existing_row(g * vector + j);
     auto element = [&](const Expr &d) { return task.args.query(d, row % task.shape.fold, row / task.shape.fold); };
-    stages.query_tile(j, d, g) = task.shape.bf16_pairs ? task.head_dim_pair(d, element) : cast<float>(element(d)) * task.scale();
-    const int vectors = task.shape.strip / vector;
-    stages.query_strip(i, d, s) = stages.query_tile(i % vector, d, s * vectors + i / vector);
+    stages.query_tile(j, d, g) =
+        task.shape.scores == Products::bf16_pairs ? task.head_dim_pair(d, element) : cast<float>(element(d)) * task.scale();
     stages.rows = define_rows(task);
+    if (task.shape.scores == Products::i8_quads) {
+        define_quantised_query(task, stages);
+        return;
+    }
+    const int vectors = task.shape.strip / vector;
+    const Expr query = stages.query_tile(i % vector, d, s * vectors + i / vector);
+    stages.query_strip(i, d, s) = task.shape.scores == Products::f16 ? half_of(query) : query;
 }
 
 RowStages define_rows(const AttentionTask &task) {
@@ -100,40 +115,90 @@ Expr RowStages::head_of(const AttentionTask &task, const Expr &i, const Expr &s)
     return head.defined() ? head(i, s) : Expr(task.args.head);
 }
 
+namespace {
+
+/// What steps of the sum over d take of a chunk's keys; nothing where that is what the tensor holds.
+void define_key(const AttentionTask &task, AttentionStages &stages, bool partial) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    Var k("k"), c("c"), d("d");
+    const Products products = task.shape.scores;
+    if (products == Products::f32 && task.spec.dtype == DType::f32)
+        return;
+    chunk.key = Func(partial ? "key_partial" : "key_full");
+    const Expr existing = task.existing_key(visit_list(task, partial).kv(k, c), partial);
+    auto element = [&](const Expr &at) { return task.args.key(at, existing); };
+    switch (products) {
+    case Products::f32:
+        chunk.key(d, k, c) = task.key(d, existing);
+        break;
+    case Products::bf16_pairs:
+        chunk.key(d, k, c) = task.head_dim_pair(d, element);
+        break;
+    case Products::f16:
+        chunk.key(d, k, c) = half_twice(reinterpret<uint16_t>(element(d)));
+        break;
+    case Products::i8_quads:
+        define_quantised_key(task, stages, partial);
+    }
+}
+
+}  // namespace
+
 void define_scores(const AttentionTask &task, AttentionStages &stages, bool partial, const std::function<Expr(Expr, Expr)> &start) {
     ChunkStages &chunk = partial ? stages.partial : stages.full;
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), k("k"), c("c"), s("s"), d("d");
     const Expr kv = visit_list(task, partial).kv(k, c);
+    const Expr existing = task.existing_key(kv, partial);
     if (task.spec.dtype != DType::f32) {
-        chunk.key = Func("key" + suffix);
         chunk.value = Func("value" + suffix);
-        const Expr existing = task.existing_key(kv, partial);
-        if (task.shape.bf16_pairs)
-            chunk.key(d, k, c) = task.head_dim_pair(d, [&](const Expr &at) { return task.args.key(at, existing); });
-        else
-            chunk.key(d, k, c) = task.key(d, existing);
         chunk.value(d, k, c) = task.value(d, existing);
     }
+    define_key(task, stages, partial);
     chunk.over_d = RDom(0, task.product_steps(), "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
     const Expr query = stages.query_strip(i, chunk.over_d, s);
-    if (task.shape.bf16_pairs) {
+    const Expr key = chunk.key.defined() ? Expr(chunk.key(chunk.over_d, k, c)) : task.key(chunk.over_d, existing);
+    switch (task.shape.scores) {
+    case Products::f32:
+        chunk.scores(i, k, c, s) = start(i, s);
+        chunk.scores(i, k, c, s) += query * key;
+        break;
+    case Products::bf16_pairs:
         chunk.scores(i, k, c, s) = 0.0f;
-        chunk.scores(i, k, c, s) = dot_bf16(task.machine, chunk.scores(i, k, c, s), query, chunk.key(chunk.over_d, k, c));
-        return;
+        chunk.scores(i, k, c, s) = dot_bf16(task.machine, chunk.scores(i, k, c, s), query, key);
+        break;
+    case Products::f16:
+        chunk.scores(i, k, c, s) = half_of(start(i, s));
+        chunk.scores(i, k, c, s) = fma_f16(task.machine, chunk.scores(i, k, c, s), query, key);
+        break;
+    case Products::i8_quads:
+        chunk.scores(i, k, c, s) = 0;
+        chunk.scores(i, k, c, s) = dot_i8(task.machine, chunk.scores(i, k, c, s), query, key);
     }
-    chunk.scores(i, k, c, s) = start(i, s);
-    const Expr key = chunk.key.defined() ? chunk.key(chunk.over_d, k, c) : task.key(chunk.over_d, task.existing_key(kv, partial));
-    chunk.scores(i, k, c, s) += query * key;
+}
+
+Expr chunk_product(const AttentionTask &task, const AttentionStages &stages, bool partial, const Expr &i, const Expr &k, const Expr &c,
+                   const Expr &s) {
+    const ChunkStages &chunk = partial ? stages.partial : stages.full;
+    const Expr scores = chunk.scores(i, k, c, s);
+    switch (task.shape.scores) {
+    case Products::bf16_pairs:
+        return scores * task.scale();
+    case Products::f16:
+        return f32_of_half(scores);
+    case Products::i8_quads:
+        return quantised_product(stages, chunk, i, k, c, s);
+    case Products::f32:
+        break;
+    }
+    return scores;
 }
 
 Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Expr &i, const Expr &k, const Expr &c,
                  const Expr &s) {
-    const ChunkStages &chunk = partial ? stages.partial : stages.full;
     const Expr kv = task.existing_key(visit_list(task, partial).kv(k, c), partial);
-    const Expr scores = chunk.scores(i, k, c, s), product = task.shape.bf16_pairs ? scores * task.scale() : scores;
-    return task.logit(product, stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
+    return task.logit(chunk_product(task, stages, partial, i, k, c, s), stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
 }
 
 Expr chunk_visible(const AttentionTask &task, const RowStages &rows, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
@@ -236,6 +301,25 @@ void define_weighted(const AttentionTask &task, AttentionStages &stages, bool pa
     chunk.weighted(i, j, b, c, s) = masked ? select(reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum) : next;
 }
 
+void define_half_weighted(const AttentionTask &task, AttentionStages &stages) {
+    ChunkStages &chunk = stages.full;
+    Var i("i"), j("j"), b("b"), c("c"), s("s"), d("d"), k("k");
+    chunk.over_sum = RDom(0, task.shape.block_kv / 4, "over_sum_full");
+    chunk.row_sums = Func("row_sums_full");
+    chunk.row_sums(i, j, c, s) = 0.0f;
+    chunk.row_sums(i, j, c, s) += f32_of_half(chunk.weights(i, chunk.over_sum * 4 + j, c, s));
+
+    const Expr kv = task.existing_key(visit_list(task, false).kv(k, c), false);
+    chunk.value = Func("value_halves");
+    chunk.value(d, k, c) = half_twice(reinterpret<uint16_t>(task.args.value(min(d, task.spec.head_dim_v - 1), kv)));
+    chunk.over_k = RDom(0, task.shape.block_kv, "over_k_full");
+    const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
+    chunk.weighted = Func("weighted_full");
+    chunk.weighted(i, j, b, c, s) = cast<uint16_t>(0);
+    chunk.weighted(i, j, b, c, s) =
+        fma_f16(task.machine, chunk.weighted(i, j, b, c, s), chunk.weights(i, chunk.over_k, c, s), chunk.value(column, chunk.over_k, c));
+}
+
 void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Expr(Expr)> &weight) {
     ChunkStages &chunk = stages.full;
     const VisitList list = visit_list(task, false);
@@ -285,7 +369,8 @@ void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const 
     Var i("i"), j("j"), b("b"), s("s");
     const Expr old = stages.accumulator(i, j, b, s);
     const Expr state = select(j == 0, old + chunk_row_sum(chunk, i, loop, s), reference);
-    stages.accumulator(i, j, b, s) = select(b < task.value_blocks(), likely(old + chunk.weighted(i, j, b, loop, s)), state);
+    const Expr sums = chunk.weighted(i, j, b, loop, s), weighted = sums.type() == UInt(16) ? f32_of_half(sums) : sums;
+    stages.accumulator(i, j, b, s) = select(b < task.value_blocks(), likely(old + weighted), state);
 }
 
 /// 2^n for an integer n <= 0; 0 below -126.

@@ -44,4 +44,47 @@ Expr dot_bf16(const MachineOperations &machine, const Expr &accumulator, const E
     return accumulator + low_half(a) * low_half(b) + high_half(a) * high_half(b);
 }
 
+Expr half_of(const Expr &x) {
+    return reinterpret<uint16_t>(cast(Float(16), x));
+}
+
+Expr f32_of_half(const Expr &half) {
+    return cast<float>(reinterpret(Float(16), half));
+}
+
+Expr half_twice(const Expr &half) {
+    const Expr bits = cast<uint32_t>(half);
+    return bits | bits << Expr(uint32_t{16});
+}
+
+Expr fma_f16(const MachineOperations &machine, const Expr &accumulator, const Expr &a, const Expr &b) {
+    if (machine.fma_f16)
+        return marked(UInt(16), fma_f16_name, {accumulator, a, b});
+    return half_of(f32_of_half(accumulator) + f32_of_half(a) * f32_of_half(cast<uint16_t>(b)));
+}
+
+Expr exp2_f16(const MachineOperations &machine, const Expr &x) {
+    if (machine.fma_f16)
+        return marked(UInt(16), exp2_f16_name, {x});
+    return half_of(exp2_capped(f32_of_half(x)));
+}
+
+Expr quad_of_i8(const Expr (&elements)[4]) {
+    Expr quad = cast<uint32_t>(elements[0]) & Expr(255u);
+    for (uint32_t i = 1; i < 4; i++)
+        quad = quad | (cast<uint32_t>(elements[i]) & Expr(255u)) << Expr(8 * i);
+    return quad;
+}
+
+Expr dot_i8(const MachineOperations &machine, const Expr &accumulator, const Expr &a, const Expr &b) {
+    if (machine.dot_i8)
+        return marked(Int(32), dot_i8_name, {accumulator, a, b});
+    Expr sum = accumulator;
+    for (uint32_t i = 0; i < 4; i++) {
+        const Expr first = cast<int32_t>(a << Expr(24 - 8 * i)) >> 24, second = cast<int32_t>(b >> Expr(8 * i) & Expr(255u));
+        sum += first * second;
+    }
+    return sum;
+}
+
 }  // namespace attune

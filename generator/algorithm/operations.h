@@ -19,4 +19,21 @@ Halide::Expr rounded_pair_of_bf16(const Halide::Expr &low, const Halide::Expr &h
 /// accumulator + low(a) low(b) + high(a) high(b). The machine's flushes denormals; its two sums are rounded once or twice.
 Halide::Expr dot_bf16(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);
 
+// Halves are handled by their bits, as uint16: Halide 21 makes f32 of Float(16) arithmetic.
+
+/// An f32 rounded to the nearest half, and back.
+Halide::Expr half_of(const Halide::Expr &x);
+Halide::Expr f32_of_half(const Halide::Expr &half);
+/// A half twice, which the machine broadcasts from memory without a shuffle.
+Halide::Expr half_twice(const Halide::Expr &half);
+/// accumulator + a b in half precision; b by half_twice. The twin rounds twice, to f32 and to half.
+Halide::Expr fma_f16(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);
+/// 2^x in half precision. Relative error 1.5e-3 down to 2^-14, then within 2^-24; infinity above 2^16, NaN for NaN or infinity.
+Halide::Expr exp2_f16(const MachineOperations &machine, const Halide::Expr &x);
+
+/// Four integers from -128 to 255 as the bytes of a uint32, the first lowest.
+Halide::Expr quad_of_i8(const Halide::Expr (&elements)[4]);
+/// accumulator + the four products of the signed bytes of a and the unsigned ones of b.
+Halide::Expr dot_i8(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);
+
 }  // namespace attune

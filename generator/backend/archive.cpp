@@ -40,7 +40,7 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
     }
     std::vector<CompiledVariant> variants;
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
-        if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.dtype)) {
+        if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types())) {
             variants.push_back(compile_variant(plan_kernel(spec, target)));
         }
     }

@@ -47,7 +47,7 @@ std::string cache_key(const KernelPlan &plan, const CompileOptions &options) {
     std::string key = fmt::format("{}\n{}\n{}\n{}\n", plan.spec.canonical(), plan.spec.name, plan.variant_name(), plan.schedule);
     for (const auto &[name, value] : plan.parameters)
         key += fmt::format("{}={} ", name, value);
-    return key + fmt::format("\ntwins={} emulate_tiles={} asserts={} asan={}\n{}", options.twins, options.emulate_tiles, options.asserts,
+    return key + fmt::format("\ntwins={} emulate={} asserts={} asan={}\n{}", options.twins, options.emulate, options.asserts,
                              options.asan, build_id());
 }
 

@@ -1,5 +1,6 @@
 #include "generator/backend/code_generator.h"
 
+#include "generator/backend/emulation.h"
 #include "generator/backend/files.h"
 #include "generator/backend/llvm_code.h"
 #include "generator/backend/marked_operations.h"
@@ -46,20 +47,30 @@ std::string module_flag(const llvm::Module &module, const char *name) {
     return flag ? flag->getString().str() : "";
 }
 
+/// What code is generated for.
+struct Cpu {
+    std::string name, tuned_for, features;
+};
+
 /// Halide's choice of CPU and features, and those of the target that Halide knows nothing of.
-std::unique_ptr<llvm::TargetMachine> retarget(llvm::Module &module, const CpuTarget &target) {
-    const std::string cpu = module_flag(module, "halide_mcpu_target"), tune = module_flag(module, "halide_mcpu_tune");
-    std::string features = module_flag(module, "halide_mattrs");
+Cpu cpu_of(const llvm::Module &module, const CpuTarget &target) {
+    Cpu cpu{module_flag(module, "halide_mcpu_target"), module_flag(module, "halide_mcpu_tune"), module_flag(module, "halide_mattrs")};
+    if (cpu.tuned_for.empty())
+        cpu.tuned_for = cpu.name;
     if (*target.llvm_features)
-        features += std::string(features.empty() ? "" : ",") + target.llvm_features;
+        cpu.features += std::string(cpu.features.empty() ? "" : ",") + target.llvm_features;
+    return cpu;
+}
+
+std::unique_ptr<llvm::TargetMachine> retarget(llvm::Module &module, const Cpu &cpu) {
     for (llvm::Function &function : module) {
         if (function.isIntrinsic())
             continue;
-        function.addFnAttr("target-cpu", cpu);
-        function.addFnAttr("tune-cpu", tune.empty() ? cpu : tune);
-        function.addFnAttr("target-features", features);
+        function.addFnAttr("target-cpu", cpu.name);
+        function.addFnAttr("tune-cpu", cpu.tuned_for);
+        function.addFnAttr("target-features", cpu.features);
     }
-    return target_machine(module, cpu, features, llvm::CodeGenOptLevel::Aggressive);
+    return target_machine(module, cpu.name, cpu.features, llvm::CodeGenOptLevel::Aggressive);
 }
 
 /// Halide's optimiser has run; this cleans up after the marked operations (0.05 s where O3 takes 0.5 s, for the same code).
@@ -113,9 +124,12 @@ bool has_llvm_backend() {
 std::vector<char> generate_code(const Halide::Module &halide_module, const CpuTarget &target, CodeForm form, const CodeOptions &options) {
     llvm::LLVMContext context;
     const std::unique_ptr<llvm::Module> module = read_bitcode(halide_module, context);
-    lower_matrix_tiles(*module, options.emulate_tiles);
+    lower_matrix_tiles(*module);
     lower_marked_operations(*module);
-    const std::unique_ptr<llvm::TargetMachine> machine = retarget(*module, target);
+    if (options.emulate)
+        emulate_instructions(*module);
+    const Cpu any_with_avx2{"x86-64-v3", "x86-64-v3", ""};
+    const std::unique_ptr<llvm::TargetMachine> machine = retarget(*module, options.emulate ? any_with_avx2 : cpu_of(*module, target));
     std::string problem;
     llvm::raw_string_ostream stream(problem);
     if (llvm::verifyModule(*module, &stream))

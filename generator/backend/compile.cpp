@@ -74,9 +74,8 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
             variant.sizes.scratch_bytes_per_key = int64_t(4) * parameters.tile_q * plan.target->vector;
         variant.sizes.scratch_bytes =
             std::max(variant.sizes.scratch_bytes, scratch.constant + scratch.dynamic * (ScratchBytes::block_overhead + 64));
-        variant.objects.push_back(
-            {symbol + ".o", generate_code(module, *plan.target, CodeForm::object,
-                                          {.own_runtime = !options.asserts, .emulate_tiles = options.emulate_tiles})});
+        variant.objects.push_back({symbol + ".o", generate_code(module, *plan.target, CodeForm::object,
+                                                                {.own_runtime = !options.asserts, .emulate = options.emulate})});
     }
     variant.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return variant;

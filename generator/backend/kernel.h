@@ -31,7 +31,7 @@ struct KernelPlan {
 struct CompileOptions {
     ScheduleParameters overrides;  ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
     bool twins = false;            ///< plain Halide in place of the machine's own operations
-    bool emulate_tiles = false;    ///< functions of the test program in place of the instructions of matrix tiles
+    bool emulate = false;          ///< for a CPU with AVX2: functions of the test program in place of the target's own instructions
     bool asserts = false;          ///< keep Halide's checks, and turn promises into checks
     bool asan = false;             ///< Halide's address-sanitizer instrumentation
 };

@@ -78,7 +78,14 @@ Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &optio
 ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options, bool scheduled) {
     report_errors_as_ours();
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
-    const auto task = std::make_shared<AttentionTask>(plan.spec, cpu_block_shape(parameters, plan.target->vector),
+    BlockShape shape = cpu_block_shape(parameters, plan.target->vector);
+    if (function != TaskFunction::fixed) {
+        // What the others compute is f32: `exact` takes the rows whose numbers leave a smaller type's range. Pairs have the range of f32.
+        shape.scores = shape.scores == Products::bf16_pairs ? Products::bf16_pairs : Products::f32;
+        shape.values = Products::f32;
+        shape.matrix_tiles = false;
+    }
+    const auto task = std::make_shared<AttentionTask>(plan.spec, shape,
                                                       has_llvm_backend() && !options.twins ? plan.target->machine : MachineOperations{});
     const AttentionArguments &args = task->args;
     switch (function) {

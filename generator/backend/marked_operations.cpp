@@ -4,6 +4,7 @@
 #include "generator/backend/vector_calls.h"
 #include "generator/spec/error.h"
 
+#include <llvm/Analysis/VectorUtils.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/IntrinsicsX86.h>
 
@@ -18,11 +19,12 @@ using llvm::ArrayRef;
 using llvm::IRBuilderBase;
 using llvm::Value;
 
-constexpr unsigned lanes = 16;            // every operation here is of zmm registers
-constexpr unsigned current_rounding = 4;  // of the instructions that carry a rounding mode
+constexpr unsigned lanes = 16, half_lanes = 32;  // every operation here is of zmm registers
+constexpr unsigned current_rounding = 4;         // of the instructions that carry a rounding mode
 
 llvm::Value *whole_register(IRBuilderBase &b, llvm::Intrinsic::ID id, std::vector<Value *> arguments, Value *passed_through) {
-    arguments.insert(arguments.end(), {passed_through, llvm::ConstantInt::getAllOnesValue(b.getInt16Ty()), b.getInt32(current_rounding)});
+    llvm::Type *mask = b.getIntNTy(llvm::cast<llvm::FixedVectorType>(passed_through->getType())->getNumElements());
+    arguments.insert(arguments.end(), {passed_through, llvm::ConstantInt::getAllOnesValue(mask), b.getInt32(current_rounding)});
     return b.CreateIntrinsic(id, arguments);
 }
 
@@ -30,14 +32,17 @@ llvm::Value *whole_register(IRBuilderBase &b, llvm::Intrinsic::ID id, std::vecto
 /// 2^n leaves the range.
 template <size_t degree>
 Value *exp2(IRBuilderBase &b, const double (&coefficients)[degree + 1], Value *x) {
+    using namespace llvm::Intrinsic;  // x86_…
     llvm::Type *type = x->getType();
+    const bool half = type->getScalarType()->isHalfTy();
     Value *zero = llvm::Constant::getNullValue(type);
     constexpr unsigned remainder_of_nearest = 8;  // imm8: no fraction bits kept, round to nearest even, no exception
-    Value *f = whole_register(b, llvm::Intrinsic::x86_avx512_mask_reduce_ps_512, {x, b.getInt32(remainder_of_nearest)}, zero);
+    Value *f = whole_register(b, half ? x86_avx512fp16_mask_reduce_ph_512 : x86_avx512_mask_reduce_ps_512,
+                              {x, b.getInt32(remainder_of_nearest)}, zero);
     Value *sum = llvm::ConstantFP::get(type, coefficients[0]);
     for (size_t i = 1; i <= degree; i++)
         sum = b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {sum, f, llvm::ConstantFP::get(type, coefficients[i])});
-    return whole_register(b, llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {sum, b.CreateFSub(x, f)}, zero);
+    return whole_register(b, half ? x86_avx512fp16_mask_scalef_ph_512 : x86_avx512_mask_scalef_ps_512, {sum, b.CreateFSub(x, f)}, zero);
 }
 
 Value *exp2_f32(IRBuilderBase &b, ArrayRef<Value *> x) {
@@ -54,8 +59,41 @@ Value *dot_bf16(IRBuilderBase &b, ArrayRef<Value *> arguments) {
                              {arguments[0], b.CreateBitCast(arguments[1], pairs), b.CreateBitCast(arguments[2], pairs)});
 }
 
-using Lowering = Value *(*)(IRBuilderBase &, ArrayRef<Value *>);
-const std::map<std::string, Lowering> lowerings = {{exp2_f32_name, exp2_f32}, {exp2_half_name, exp2_half}, {dot_bf16_name, dot_bf16}};
+Value *halves_of(IRBuilderBase &b, Value *bits) {
+    return b.CreateBitCast(bits, llvm::FixedVectorType::get(b.getHalfTy(), half_lanes));
+}
+
+Value *bits_of(IRBuilderBase &b, Value *halves) {
+    return b.CreateBitCast(halves, llvm::FixedVectorType::get(b.getInt16Ty(), half_lanes));
+}
+
+Value *exp2_f16(IRBuilderBase &b, ArrayRef<Value *> x) {
+    return bits_of(b, exp2<3>(b, exp2_degree_3, halves_of(b, x[0])));
+}
+
+Value *fma_f16(IRBuilderBase &b, ArrayRef<Value *> arguments) {
+    // The factor is a broadcast of 32 bits, a load alone; vpbroadcastw takes a shuffle too.
+    Value *twice = llvm::getSplatValue(arguments[2]);
+    Value *factor =
+        twice ? b.CreateVectorSplat(lanes, twice) : b.CreateTrunc(arguments[2], llvm::FixedVectorType::get(b.getInt16Ty(), half_lanes));
+    Value *a = halves_of(b, arguments[1]);
+    return bits_of(b, b.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, halves_of(b, factor), halves_of(b, arguments[0])}));
+}
+
+Value *dot_i8(IRBuilderBase &b, ArrayRef<Value *> arguments) {
+    llvm::Type *bytes = llvm::FixedVectorType::get(b.getInt8Ty(), 4 * lanes);
+    Value *is_signed = b.CreateBitCast(arguments[1], bytes), *is_unsigned = b.CreateBitCast(arguments[2], bytes);
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpdpbusd_512, {arguments[0], is_unsigned, is_signed});
+}
+
+struct Lowering {
+    Value *(*build)(IRBuilderBase &, ArrayRef<Value *>);
+    unsigned lanes;
+};
+const std::map<std::string, Lowering> lowerings = {
+    {exp2_f32_name, {exp2_f32, lanes}}, {exp2_half_name, {exp2_half, lanes}},    {dot_bf16_name, {dot_bf16, lanes}},
+    {dot_i8_name, {dot_i8, lanes}},     {exp2_f16_name, {exp2_f16, half_lanes}}, {fma_f16_name, {fma_f16, half_lanes}},
+};
 
 }  // namespace
 
@@ -68,7 +106,7 @@ int lower_marked_operations(llvm::Module &module) {
             llvm::Function *function = module.getFunction(name);
             if (!function)
                 continue;
-            const int vectors = vectorise_calls(*function, lanes, lowering);
+            const int vectors = vectorise_calls(*function, lowering.lanes, lowering.build);
             made += vectors;
             again |= vectors > 0;
         }
@@ -79,7 +117,7 @@ int lower_marked_operations(llvm::Module &module) {
         const auto lowering = lowerings.find(function.getName().str());
         if (lowering == lowerings.end())
             throw internal_error("code generation", "no lowering for " + function.getName().str());
-        made += vectorise_single_calls(function, lanes, lowering->second);
+        made += vectorise_single_calls(function, lowering->second.lanes, lowering->second.build);
         function.eraseFromParent();
     }
     return made;

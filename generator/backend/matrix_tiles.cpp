@@ -23,38 +23,24 @@ constexpr int edge = 16;  // rows of a tile, and its columns of 4 bytes
 constexpr int row_bytes = 64;
 constexpr int most_accumulators = 4;  // tiles 0 to 3; 4 and 5 hold a, 6 and 7 b
 
-/// The instructions, or calls of their emulation with the same operands.
 class TileWriter {
 public:
-    TileWriter(IRBuilder<> &builder, bool emulated) : b_(builder), emulated_(emulated) {}
+    TileWriter(IRBuilder<> &builder, llvm::Intrinsic::ID dot) : b_(builder), dot_(dot) {}
 
-    void zero(int tile) { emit("zero", llvm::Intrinsic::x86_tilezero, {number(tile)}); }
-    void load(int tile, Value *address, Value *stride) { emit("load", llvm::Intrinsic::x86_tileloadd64, {number(tile), address, stride}); }
-    void store(int tile, Value *address, Value *stride) {
-        emit("store", llvm::Intrinsic::x86_tilestored64, {number(tile), address, stride});
+    void zero(int tile) { b_.CreateIntrinsic(llvm::Intrinsic::x86_tilezero, {number(tile)}); }
+    void load(int tile, Value *address, Value *stride) {
+        b_.CreateIntrinsic(llvm::Intrinsic::x86_tileloadd64, {number(tile), address, stride});
     }
-    void dot(int c, int a, int b) { emit("dot_bf16", llvm::Intrinsic::x86_tdpbf16ps, {number(c), number(a), number(b)}); }
-    void configure(Value *configuration) { emit("configure", llvm::Intrinsic::x86_ldtilecfg, {configuration}); }
-    void release() { emit("release", llvm::Intrinsic::x86_tilerelease, {}); }
+    void store(int tile, Value *address, Value *stride) {
+        b_.CreateIntrinsic(llvm::Intrinsic::x86_tilestored64, {number(tile), address, stride});
+    }
+    void dot(int c, int a, int b) { b_.CreateIntrinsic(dot_, {number(c), number(a), number(b)}); }
 
 private:
     Value *number(int tile) { return b_.getInt8(static_cast<uint8_t>(tile)); }
-    void emit(const char *name, llvm::Intrinsic::ID id, const std::vector<Value *> &arguments) {
-        if (!emulated_) {
-            b_.CreateIntrinsic(id, arguments);
-            return;
-        }
-        std::vector<llvm::Type *> types;
-        for (Value *argument : arguments)
-            types.push_back(argument->getType());
-        llvm::Module &module = *b_.GetInsertBlock()->getModule();
-        b_.CreateCall(
-            module.getOrInsertFunction(std::string("attune_emulate_") + name, llvm::FunctionType::get(b_.getVoidTy(), types, false)),
-            arguments);
-    }
 
     IRBuilder<> &b_;
-    bool emulated_;
+    llvm::Intrinsic::ID dot_;
 };
 
 /// A matrix in memory: rows of `stride` bytes.
@@ -66,8 +52,8 @@ struct Matrix {
 /// the longest, 64 x 64 of depth 128, has 32 blocks of 8 steps.
 class Contraction {
 public:
-    Contraction(IRBuilder<> &builder, bool emulated, Matrix c, Matrix a, Matrix b)
-        : b_(builder), tiles_(builder, emulated), c_(c), a_(a), rhs_(b) {}
+    Contraction(IRBuilder<> &builder, llvm::Intrinsic::ID dot, Matrix c, Matrix a, Matrix b)
+        : b_(builder), tiles_(builder, dot), c_(c), a_(a), rhs_(b) {}
 
     void write(int rows, int columns, int steps, bool from_zero) {
         const int high = rows % 2 == 0 ? 2 : 1, wide = most_accumulators / high;
@@ -119,7 +105,7 @@ int constant_multiple(llvm::CallInst &call, unsigned argument) {
     return static_cast<int>(value / edge);
 }
 
-void lower_call(llvm::CallInst &call, bool emulated) {
+void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
     IRBuilder<> b(&call);
     auto matrix = [&](unsigned argument) {
         Value *first =
@@ -127,7 +113,7 @@ void lower_call(llvm::CallInst &call, bool emulated) {
         return Matrix{first, b.CreateSExt(call.getArgOperand(argument + 2), b.getInt64Ty())};
     };
     const bool from_zero = !llvm::cast<llvm::ConstantInt>(call.getArgOperand(12))->isZero();
-    Contraction contraction(b, emulated, matrix(0), matrix(3), matrix(6));
+    Contraction contraction(b, dot, matrix(0), matrix(3), matrix(6));
     contraction.write(constant_multiple(call, 9), constant_multiple(call, 10), constant_multiple(call, 11), from_zero);
     call.replaceAllUsesWith(b.getInt32(0));
     call.eraseFromParent();
@@ -148,28 +134,34 @@ llvm::GlobalVariable *configuration(llvm::Module &module) {
     return variable;
 }
 
+/// The products of each contraction; of i8 those of an unsigned left and a signed right.
+const std::pair<const char *, llvm::Intrinsic::ID> contractions[] = {{contract_bf16_name, llvm::Intrinsic::x86_tdpbf16ps},
+                                                                     {contract_i8_name, llvm::Intrinsic::x86_tdpbusd}};
+
 }  // namespace
 
-void lower_matrix_tiles(llvm::Module &module, bool emulated) {
-    llvm::Function *contract = module.getFunction(contract_bf16_name);
-    if (!contract)
-        return;
+void lower_matrix_tiles(llvm::Module &module) {
     std::set<llvm::Function *> users;
-    for (llvm::User *user : llvm::make_early_inc_range(contract->users())) {
-        auto *call = llvm::cast<llvm::CallInst>(user);
-        users.insert(call->getFunction());
-        lower_call(*call, emulated);
+    for (const auto &[name, dot] : contractions) {
+        llvm::Function *contract = module.getFunction(name);
+        if (!contract)
+            continue;
+        for (llvm::User *user : llvm::make_early_inc_range(contract->users())) {
+            auto *call = llvm::cast<llvm::CallInst>(user);
+            users.insert(call->getFunction());
+            lower_call(*call, dot);
+        }
+        contract->eraseFromParent();
     }
-    contract->eraseFromParent();
+    if (users.empty())
+        return;
     llvm::GlobalVariable *tiles = configuration(module);
     for (llvm::Function *function : users) {
         IRBuilder<> entry(&*function->getEntryBlock().getFirstInsertionPt());
-        TileWriter(entry, emulated).configure(tiles);
+        entry.CreateIntrinsic(llvm::Intrinsic::x86_ldtilecfg, {tiles});
         for (llvm::BasicBlock &block : *function)
-            if (auto *end = llvm::dyn_cast<llvm::ReturnInst>(block.getTerminator())) {
-                IRBuilder<> exit(end);
-                TileWriter(exit, emulated).release();
-            }
+            if (auto *end = llvm::dyn_cast<llvm::ReturnInst>(block.getTerminator()))
+                IRBuilder<>(end).CreateIntrinsic(llvm::Intrinsic::x86_tilerelease, {});
     }
 }
 

@@ -23,24 +23,37 @@ int folded_heads(const AttentionSpec &spec) {
     return spec.group <= largest && spec.group > 1 && !heads_differ ? spec.group : 1;
 }
 
-/// Products of pairs of bf16 where the machine has them. Not where a score hides by a bias of -infinity: a hidden weight of 0 would meet a value
-/// that may be a NaN in full chunks too, and only the products of single elements leave it out.
-bool takes_bf16_pairs(const AttentionSpec &spec, const CpuTarget &target) {
-    return has_llvm_backend() && target.machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0 && !score_may_hide(spec);
-}
-
+/// Products that the specification allows and the machine has a unit for. Not where a score hides by a bias of -infinity: a hidden weight of 0
+/// would meet a value that may be a NaN in full chunks too, and only the products of single elements leave it out.
 void choose_products(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
+    const MachineOperations machine = has_llvm_backend() && !score_may_hide(spec) ? target.machine : MachineOperations{};
+    const bool has_fixed_reference =
+        spec.normalizer != Normalizer::sigmoid && spec.algorithm != Algorithm::online && spec.algorithm != Algorithm::full_row;
     p.fold = folded_heads(spec);
-    p.bf16_pairs = takes_bf16_pairs(spec, target) && p.tile_kv % 2 == 0 && p.block_kv % 8 == 0;
-    p.matrix_tiles =
-        p.bf16_pairs && target.machine.tiles_bf16 && p.tile_d % 16 == 0 && p.tile_q * target.vector % 16 == 0 && p.block_kv % 32 == 0;
+    p.scores = p.values = Products::f32;
+    if (machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0)
+        p.scores = p.values = Products::bf16_pairs;
+    if (has_fixed_reference && machine.fma_f16 && spec.compute_dtype == ComputeDType::f16)
+        p.scores = p.values = Products::f16;
+    if (has_fixed_reference && machine.dot_i8 && spec.compute_dtype == ComputeDType::i8)
+        p.scores = Products::i8_quads;
+    p.matrix_tiles = machine.tiles && p.scores != Products::f32;
 }
 
-/// Strips of 64 rows, four tiles wide. Values lie in columns of 16, one tile each.
+/// Whether a schedule has the shapes that these products take; else they are f32.
+void fit_products(CpuScheduleParameters &p, const CpuTarget &target) {
+    if (p.values == Products::bf16_pairs && (p.tile_kv % 2 != 0 || p.block_kv % 8 != 0))
+        p.scores = p.values = Products::f32;
+    const bool whole_columns = p.values != Products::bf16_pairs || p.tile_d % 16 == 0;
+    const bool whole_tiles = whole_columns && p.tile_q * target.vector % 16 == 0 && p.block_kv % 32 == 0;
+    p.matrix_tiles = p.matrix_tiles && whole_tiles && p.scores != Products::f32;
+}
+
+/// Strips of 64 rows, four tiles wide. Values lie in columns of 16, one tile each, where tiles take them.
 void fit_matrix_tiles(CpuScheduleParameters &p) {
     p.tile_q = 4;
     p.tile_kv = 4;
-    p.tile_d = 16;
+    p.tile_d = p.values == Products::bf16_pairs ? 16 : 4;
     p.block_kv = 64;
 }
 
@@ -103,8 +116,11 @@ CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTar
         p.block_kv = 32;
         p.tile_q = 2;
     }
-    if (target.machine.tiles_bf16 && takes_bf16_pairs(spec, target) && algorithm != Algorithm::full_row)
+    choose_products(p, spec, target);
+    if (p.matrix_tiles && algorithm != Algorithm::full_row)
         fit_matrix_tiles(p);
+    else if (p.scores == Products::f16)
+        p.tile_q = 6;  // three registers of halves
     else if (spec.mask && algorithm != Algorithm::full_row) {
         std::set<const Node *> seen;
         fit_row_blocks(p, row_blocks(spec.mask.root, seen), target);
@@ -131,9 +147,26 @@ void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrid
         p.*found->member = value;
     }
     choose_products(p, spec, target);
+    fit_products(p, target);
     const std::string error = cpu_parameters_error(p, target.vector, target.registers);
     if (!error.empty())
         throw Error({.argument = "schedule", .cure = "see attune list", .problem = error});
+}
+
+std::string products_reason(const CpuScheduleParameters &p, const AttentionSpec &spec, bool rounds_weights) {
+    std::string reason;
+    if (p.scores == Products::i8_quads)
+        reason += "; query · key of 8-bit integers";
+    if (p.scores == Products::f16)
+        reason += "; products in half precision, weights rounded to it";
+    if (rounds_weights)
+        reason +=
+            p.scores == Products::bf16_pairs ? "; products of pairs of bf16, weights rounded to it" : "; weights rounded to pairs of bf16";
+    if (!reason.empty() && p.matrix_tiles)
+        reason += ", in matrix tiles";
+    if (spec.compute_dtype != ComputeDType::f32 && p.scores != Products::f16 && p.scores != Products::i8_quads)
+        reason += fmt::format("; products stay f32, not {}", compute_dtype_name(spec.compute_dtype));
+    return reason;
 }
 
 }  // namespace
@@ -186,9 +219,8 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
         plan.reason += fmt::format("; {} query heads share the rows of a task", p.fold);
     for (const CpuParameter &parameter : cpu_parameters())
         plan.parameters.emplace_back(parameter.name, p.*parameter.member);
-    plan.rounds_weights = p.bf16_pairs && has_fixed_reference(plan);
-    if (plan.rounds_weights)
-        plan.reason += fmt::format("; products of pairs of bf16{}, weights rounded to it", p.matrix_tiles ? " in matrix tiles" : "");
+    plan.rounds_weights = p.values == Products::bf16_pairs && has_fixed_reference(plan);
+    plan.reason += products_reason(p, spec, plan.rounds_weights);
     plan.reason += fmt::format("; {} x {} accumulators of {} registers, a task of {} rows keeps {} KB of query and accumulator in cache",
                                p.tile_q, p.tile_kv, target.registers, p.block_q, p.block_q * (spec.head_dim + spec.head_dim_v) * 4 >> 10);
     plan.footprint_bytes = cpu_footprint(spec, p, target.vector).task;

@@ -19,8 +19,8 @@ struct CpuTarget {
     const char *llvm_features = "";  ///< of the LLVM back end, after Halide's: "+avx512bf16"
     MachineOperations machine = {};
 
-    /// Its code for this type differs from that of the target after it: dot products of bf16 are of no use to others.
-    bool serves(DType dtype) const { return !machine.dot_bf16 || dtype == DType::bf16; }
+    /// Its code for these types differs from that of the targets after it: dot products of bf16, say, are of no use to others.
+    bool serves(const KernelTypes &types) const;
 };
 
 /// All of them, best first; the last is the baseline.
@@ -28,9 +28,13 @@ const std::vector<CpuTarget> &cpu_targets();
 /// By name. Throws Error(usage) for an unknown one, Error(target) for a known one that this version cannot generate yet
 /// (amx, neon, opencl, …).
 const CpuTarget &cpu_target(const std::string &name);
-/// The targets that this machine runs and that serve the type, best first.
-std::vector<const CpuTarget *> available_targets(DType dtype = DType::f32);
-/// `name`, or for "auto" the best of `allowed` that this machine runs and that serves the type. Throws Error(target) where it cannot run here.
-const CpuTarget &runnable_target(const std::string &name, const std::vector<std::string> &allowed, DType dtype = DType::f32);
+/// The targets that this machine runs, best first.
+std::vector<const CpuTarget *> machine_targets();
+/// One of them by name. Throws Error(target) where it cannot run here.
+const CpuTarget &machine_target(const std::string &name);
+/// Those of them that serve the types.
+std::vector<const CpuTarget *> available_targets(const KernelTypes &types = DType::f32);
+/// `name`, or for "auto" the best of `allowed` that this machine runs and that serves the types. Throws Error(target) where it cannot run here.
+const CpuTarget &runnable_target(const std::string &name, const std::vector<std::string> &allowed, const KernelTypes &types = DType::f32);
 
 }  // namespace attune

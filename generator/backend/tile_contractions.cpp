@@ -75,7 +75,7 @@ class ContractInTiles : public IRMutator {
         if (nest.loops.size() != 3 || !nest.store)
             return nullptr;
         const auto *call = nest.store->value.as<Call>();
-        return call && call->name == dot_bf16_name && call->type.is_scalar() ? call : nullptr;
+        return call && (call->name == dot_bf16_name || call->name == dot_i8_name) && call->type.is_scalar() ? call : nullptr;
     }
 
     Stmt contraction(const Nest &nest, const Call &product) const {
@@ -99,7 +99,8 @@ class ContractInTiles : public IRMutator {
         for (const For *loop : nest.loops)
             arguments.push_back(loop->extent);
         arguments.push_back(from_zero_ ? 1 : 0);
-        return Evaluate::make(Call::make(Halide::Int(32), contract_bf16_name, arguments, Call::Extern));
+        const char *const name = product.name == dot_i8_name ? contract_i8_name : contract_bf16_name;
+        return Evaluate::make(Call::make(Halide::Int(32), name, arguments, Call::Extern));
     }
 
     Stmt visit(const For *op) override {

@@ -37,7 +37,7 @@ Shares check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kin
     KernelCall call(kernel, problem.call(), 0, {.lse = spec.lse, .pairs = with_pairs});
     call.run();
     const std::vector<float> lse = spec.lse ? std::vector<float>(call.lse(), call.lse() + call.rows()) : std::vector<float>();
-    const Precision precision = precision_of(spec.dtype, kernel.plan().rounds_weights);
+    const Precision precision = precision_of(spec.types(), kernel.plan().rounds_weights);
     const ReferenceResult expected = reference_attention(problem.reference);
     Shares shares{error_share(problem.reference, expected, decode(call.output(), spec.dtype), lse, precision)};
     if (with_pairs)
@@ -89,9 +89,13 @@ int run(const Flags &flags, Session &session) {
     double largest = 0;
     std::string largest_at = "none";
     size_t failed = 0;
-    if (!session.json)
+    if (!session.json) {
         session.print(fmt::format("{}: {} shape{}, inputs {}, seed {}\n", kernel->plan().variant_name(), shapes.size(),
                                   shapes.size() == 1 ? "" : "s", inputs, seed));
+        if (spec.compute_dtype != ComputeDType::f32)
+            session.print(fmt::format("the bound is that of products of {} (generator/reference/README.md)\n",
+                                      compute_dtype_name(spec.compute_dtype)));
+    }
     for (const auto &[shape, reason] : shapes) {
         spdlog::debug("checking {}", shape_text(shape));
         const CallParams params = params_of(shape);
@@ -116,15 +120,17 @@ int run(const Flags &flags, Session &session) {
                               {"share_lse", finite(share.lse)},
                               {"share_pairs", finite(share.pairs)},
                               {"r", finite(share.r)},
+                              {"relative_rms", share.relative_rms},
                               {"worst_index", share.worst_index},
                               {"ok", ok}});
             if (!ok)
                 spdlog::error("{} is outside the bound; {}", shape_text(shape), repeat);
         } else {
-            session.print(fmt::format(
-                "{}  {:<34} output {:.3f}  lse {:.3f}{}  r {:.2f}{}{}\n", ok ? "ok  " : session.red("FAIL"), shape_text(shape),
-                share.output, share.lse, spec.pairs_output == PairsOutput::none ? "" : fmt::format("  pairs {:.3f}", share.pairs), share.r,
-                reason.empty() ? "" : "  " + reason, inputs == "wide" ? fmt::format(" ({})", input_kind_name(worst_kind)) : ""));
+            session.print(fmt::format("{}  {:<34} output {:.3f}  lse {:.3f}{}  r {:.2f}  rms {:.1e}{}{}\n",
+                                      ok ? "ok  " : session.red("FAIL"), shape_text(shape), share.output, share.lse,
+                                      spec.pairs_output == PairsOutput::none ? "" : fmt::format("  pairs {:.3f}", share.pairs), share.r,
+                                      share.relative_rms, reason.empty() ? "" : "  " + reason,
+                                      inputs == "wide" ? fmt::format(" ({})", input_kind_name(worst_kind)) : ""));
             if (!ok)
                 session.print(fmt::format("      worst at output[{}]; {}\n", share.worst_index, repeat));
             session.flush();

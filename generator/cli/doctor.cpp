@@ -126,7 +126,7 @@ int run(const Flags &flags, Session &session) {
     }
     std::vector<std::string> available, unavailable;
     for (const CpuTarget &target : cpu_targets()) {
-        const auto here = available_targets(DType::bf16);
+        const auto here = machine_targets();
         (std::find(here.begin(), here.end(), &target) != here.end() ? available : unavailable).push_back(target.name);
     }
     std::vector<std::pair<std::string, std::string>> tools, environment;
@@ -144,7 +144,7 @@ int run(const Flags &flags, Session &session) {
         if (cpus.size() > 1)
             counts.push_back(static_cast<int>(cpus.size()));
         for (int threads : counts) {
-            for (const CpuTarget *target : available_targets(DType::bf16))
+            for (const CpuTarget *target : machine_targets())
                 peaks.push_back({target->name, threads, best_peak_gflops(*target, threads, measure_seconds)});
             bandwidths.emplace_back(threads, measure_read_gbs(threads, measure_seconds));
         }

@@ -96,7 +96,7 @@ int print_presets(Session &session) {
 int run(const Flags &flags, Session &session) {
     if (flags.has("--presets"))
         return print_presets(session);
-    const auto here = available_targets(DType::bf16);
+    const auto here = machine_targets();
     const auto runs_here = [&](const CpuTarget &target) { return std::find(here.begin(), here.end(), &target) != here.end(); };
     const auto rows = families();
     const auto cached = cached_kernels();

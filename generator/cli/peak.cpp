@@ -24,77 +24,31 @@ volatile float peak_factor = 1, peak_term = 0;
 constexpr int peak_rounds = 20000;
 constexpr int slices = 10;  // of a measurement whose best counts: an interrupted slice says nothing about the unit
 
-/// Each returns the FLOPs it did. Independent chains hide the latency: 4 cycles x 2 units = 8 chains are enough on today's cores.
-__attribute__((target("avx512f"), noinline)) double fma_512() {
-    constexpr int chains = 24;  // of 32 registers
-    const __m512 a = _mm512_set1_ps(peak_factor), b = _mm512_set1_ps(peak_term);
-    __m512 acc[chains];
-#pragma GCC unroll 24
-    for (auto &x : acc)
-        x = a;
-    for (int round = 0; round < peak_rounds; round++) {
-#pragma GCC unroll 24
-        for (auto &x : acc) {
-            x = _mm512_fmadd_ps(x, a, b);
-            asm volatile("" : "+v"(x));
-        }
+/// A function that returns the FLOPs it did, `flops` a lane and step. Independent chains hide the latency: 4 cycles x 2 units = 8 chains are
+/// enough on today's cores; registers hold more. `a` and `b` are the factor and the term, `x` a chain.
+#define ATTUNE_PEAK_LOOP(name, features, chains, Register, Factor, broadcast, step, flops)                                                 \
+    __attribute__((target(features), noinline)) double name() {                                                                            \
+        const Factor a = broadcast(peak_factor), b = broadcast(peak_term);                                                                 \
+        Register acc[chains] = {};                                                                                                         \
+        for (int round = 0; round < peak_rounds; round++) {                                                                                \
+            _Pragma("GCC unroll 32") for (Register & x : acc) {                                                                            \
+                x = step;                                                                                                                  \
+                asm volatile("" : "+v"(x));                                                                                                \
+            }                                                                                                                              \
+        }                                                                                                                                  \
+        return double(flops) * chains * peak_rounds;                                                                                       \
     }
-    return 2.0 * 16 * chains * peak_rounds;
-}
 
-/// Two products a lane, of pairs of bf16.
-__attribute__((target("avx512f,avx512bf16"), noinline)) double dot_bf16_512() {
-    constexpr int chains = 24;
-    const auto a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(peak_factor), _mm512_set1_ps(peak_factor));
-    const auto b = _mm512_cvtne2ps_pbh(_mm512_set1_ps(peak_term), _mm512_set1_ps(peak_term));
-    __m512 acc[chains];
-#pragma GCC unroll 24
-    for (auto &x : acc)
-        x = _mm512_set1_ps(peak_factor);
-    for (int round = 0; round < peak_rounds; round++) {
-#pragma GCC unroll 24
-        for (auto &x : acc) {
-            x = _mm512_dpbf16_ps(x, a, b);
-            asm volatile("" : "+v"(x));
-        }
-    }
-    return 2.0 * 32 * chains * peak_rounds;
-}
+// 24 of 32 registers; 14 of 16, where factor and term take the others.
+ATTUNE_PEAK_LOOP(fma_512, "avx512f", 24, __m512, __m512, _mm512_set1_ps, _mm512_fmadd_ps(x, a, b), 2 * 16)
+ATTUNE_PEAK_LOOP(fma_256, "avx2,fma", 14, __m256, __m256, _mm256_set1_ps, _mm256_fmadd_ps(x, a, b), 2 * 8)
+/// No fused operation: a multiplication, then an addition. Zen 5: 71.7 GFLOP/s, separate chains for the two reach 62.
+ATTUNE_PEAK_LOOP(multiply_add_128, "sse4.1", 14, __m128, __m128, _mm_set1_ps, _mm_add_ps(_mm_mul_ps(x, a), b), 2 * 4)
 
-__attribute__((target("avx2,fma"), noinline)) double fma_256() {
-    constexpr int chains = 14;  // of 16 registers; factor and term take two
-    const __m256 a = _mm256_set1_ps(peak_factor), b = _mm256_set1_ps(peak_term);
-    __m256 acc[chains];
-#pragma GCC unroll 14
-    for (auto &x : acc)
-        x = a;
-    for (int round = 0; round < peak_rounds; round++) {
-#pragma GCC unroll 14
-        for (auto &x : acc) {
-            x = _mm256_fmadd_ps(x, a, b);
-            asm volatile("" : "+x"(x));
-        }
-    }
-    return 2.0 * 8 * chains * peak_rounds;
-}
-
-/// No fused operation here: a multiplication, then an addition. Zen 5: 71.7 GFLOP/s, separate chains for the two reach 62.
-__attribute__((target("sse4.1"), noinline)) double multiply_add_128() {
-    constexpr int chains = 14;  // of 16 registers
-    const __m128 a = _mm_set1_ps(peak_factor), b = _mm_set1_ps(peak_term);
-    __m128 acc[chains];
-#pragma GCC unroll 14
-    for (auto &x : acc)
-        x = a;
-    for (int round = 0; round < peak_rounds; round++) {
-#pragma GCC unroll 14
-        for (auto &x : acc) {
-            x = _mm_add_ps(_mm_mul_ps(x, a), b);
-            asm volatile("" : "+x"(x));
-        }
-    }
-    return 2.0 * 4 * chains * peak_rounds;
-}
+#define ATTUNE_BF16_PAIRS(value) _mm512_cvtne2ps_pbh(_mm512_set1_ps(value), _mm512_set1_ps(value))
+ATTUNE_PEAK_LOOP(dot_bf16_512, "avx512f,avx512bf16", 24, __m512, __m512bh, ATTUNE_BF16_PAIRS, _mm512_dpbf16_ps(x, a, b), 2 * 32)
+#define ATTUNE_HALVES(value) _mm512_castps_ph(_mm512_castsi512_ps(_mm512_set1_epi16(value == 0 ? 0 : 0x3c00)))
+ATTUNE_PEAK_LOOP(fma_f16_512, "avx512fp16", 24, __m512h, __m512h, ATTUNE_HALVES, _mm512_fmadd_ph(x, a, b), 2 * 32)
 
 void pin_thread(int cpu) {
     cpu_set_t set;
@@ -170,10 +124,12 @@ bool pin_to_cpus(int threads) {
 }
 
 double measure_peak_gflops(const CpuTarget &target, int threads, double seconds) {
-    const auto body = target.machine.dot_bf16 ? dot_bf16_512
-                      : target.vector == 16   ? fma_512
-                      : target.vector == 8    ? fma_256
-                                              : multiply_add_128;
+    // Kernels with 8-bit query · key have weight · value of f32 or bf16, the slower unit.
+    const auto body = target.machine.dot_bf16  ? dot_bf16_512
+                      : target.machine.fma_f16 ? fma_f16_512
+                      : target.vector == 16    ? fma_512
+                      : target.vector == 8     ? fma_256
+                                               : multiply_add_128;
     return rate_on_threads(threads, seconds, [&](int) { return body(); }) * 1e-9;
 }
 

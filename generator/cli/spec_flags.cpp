@@ -78,14 +78,14 @@ const CpuTarget &target_to_run(const Flags &flags, const AttentionSpec &spec) {
     }
     unsetenv("ATTUNE_FORCE_TARGET");
     if (name.empty() || name == "auto")
-        return runnable_target("auto", spec.targets, spec.dtype);
+        return runnable_target("auto", spec.targets, spec.types());
     return named_target(name, origin,
-                        [&](const std::string &word) -> const CpuTarget & { return runnable_target(word, {word}, spec.dtype); });
+                        [&](const std::string &word) -> const CpuTarget & { return runnable_target(word, {word}, spec.types()); });
 }
 
 const CpuTarget &target_to_explain(const Flags &flags, const AttentionSpec &spec) {
     const std::string name = flags.text("--target", "auto");
-    return name == "auto" ? runnable_target(name, spec.targets, spec.dtype) : named_target(name, "--target", cpu_target);
+    return name == "auto" ? runnable_target(name, spec.targets, spec.types()) : named_target(name, "--target", cpu_target);
 }
 
 }  // namespace attune::cli

@@ -29,9 +29,16 @@ double share(double got, double expected, double bound) {
 
 }  // namespace
 
-Precision precision_of(DType dtype, bool rounds_weights) {
-    Precision precision = dtype == DType::f32 ? Precision{24, -126} : dtype == DType::f16 ? Precision{11, -14} : Precision{8, -126};
+Precision precision_of(const KernelTypes &types, bool rounds_weights) {
+    Precision precision = types.storage == DType::f32   ? Precision{24, -126}
+                          : types.storage == DType::f16 ? Precision{11, -14}
+                                                        : Precision{8, -126};
     if (rounds_weights) precision.weight_roundoff = std::ldexp(1.0, -precision.bits);
+    if (types.compute == ComputeDType::f16) {
+        constexpr double u16 = 0x1p-11;
+        precision.sum_roundoff = 3 * u16;
+        precision.weight_roundoff = precision.sum_roundoff + 8 * u16;
+    }
     return precision;
 }
 
@@ -42,6 +49,7 @@ ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &e
         throw std::invalid_argument("error_share: output or lse has another size than the reference");
 
     ErrorShare worst;
+    double squared_error = 0, squared = 0;
     const double u_out = std::ldexp(1.0, -precision.bits);
     for (size_t row = 0; row < rows; row++) {
         const bool sees_nothing = expected.keys_seen[row] == 0;
@@ -55,12 +63,14 @@ ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &e
             worst.output = std::max(worst.output, s);
 
             const double error = std::abs(output[i] - expected.output[i]);
+            if (std::isfinite(error)) squared_error += error * error, squared += expected.output[i] * expected.output[i];
             if (error > 0) worst.r = std::max(worst.r, std::isfinite(error) && sum_abs > 0 ? error / (u_out * sum_abs) : infinity);
         }
         if (lse.empty()) continue;
-        const double bound = expected.lse_error[row] + 8 * u32 * std::max(1.0, std::abs(expected.lse[row])) + flushed;
+        const double bound = expected.lse_error[row] + 8 * u32 * std::max(1.0, std::abs(expected.lse[row])) + precision.sum_roundoff + flushed;
         worst.lse = std::max(worst.lse, share(lse[row], expected.lse[row], bound));
     }
+    worst.relative_rms = squared_error == 0 ? 0 : std::sqrt(squared_error / squared);
     return worst;
 }
 

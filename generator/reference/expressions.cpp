@@ -40,6 +40,7 @@ void set_expressions(ReferenceProblem &problem, const AttentionSpec &spec, const
     const int64_t group = problem.num_heads / problem.num_kv_heads;
     problem.softmax_scale = spec.softmax_scale;
     problem.normalizer = spec.normalizer;
+    problem.compute = spec.compute_dtype;
     problem.pairs = spec.pairs_output;
     problem.visible = {};
     if (spec.mask)

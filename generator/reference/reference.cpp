@@ -10,6 +10,7 @@ namespace {
 
 constexpr double hidden_below = -1e29;  // so that the finite minima of other frameworks hide, as in the kernels
 constexpr double u32 = 0x1p-24;         // unit roundoff of the f32 arithmetic in a kernel
+constexpr double u16 = 0x1p-11;         // of half precision
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 void check_problem(const ReferenceProblem &p) {
@@ -48,6 +49,7 @@ public:
 
     /// The logits of the keys that the row sees.
     void find_logits() {
+        if (p_.compute == ComputeDType::i8) find_largest_key();
         for (int64_t kv = 0; kv < len_kv_; kv++) {
             const bool visible = !p_.visible || p_.visible(b_, h_, q_, kv, len_q_, len_kv_);
             if (!visible && p_.pairs != PairsOutput::logits_raw) {
@@ -98,10 +100,12 @@ public:
         for (size_t i = 0; i < seen.size(); i++) {
             const double weight = logits[i], *value = p_.value.data() + (kv_head_ * p_.seq_len_kv + seen[i]) * p_.head_dim_v;
             const double relative_error = 2 * passed_ + rounding[i] + mean_rounding;
+            const double lost = p_.compute == ComputeDType::f16 ? 0x1p-24 : 0;
             for (int d = 0; d < p_.head_dim_v; d++) {
                 output[d] += weight * value[d];
                 value_abs[d] += weight * std::abs(value[d]);
                 if (value[d] != 0) error[d] += weight * std::abs(value[d]) * relative_error;  // which may be infinite
+                error[d] += lost * (std::abs(value[d]) + 0.5);
             }
             if (p_.pairs == PairsOutput::weights) {
                 pair(seen[i]) = weight;
@@ -132,7 +136,35 @@ private:
             sum += query[d] * key[d];
             sum_abs += std::abs(query[d] * key[d]);
         }
-        return {p_.softmax_scale * sum, u32 * (p_.head_dim + 8) * p_.softmax_scale * sum_abs};
+        double error = u32 * (p_.head_dim + 8) * sum_abs;
+        if (p_.compute == ComputeDType::f16) error += 2 * u16 * std::sqrt(p_.head_dim) * sum_abs;
+        if (p_.compute == ComputeDType::i8) {
+            const Size q = size_of(query), k = size_of(key);
+            error += 6 / (127 * std::sqrt(12)) * (q.norm * (k.largest + largest_key_.largest) + q.largest * (k.norm + largest_key_.norm));
+        }
+        return {p_.softmax_scale * sum, p_.softmax_scale * error};
+    }
+
+    struct Size {
+        double norm = 0, largest = 0;
+    };
+    Size size_of(const double *x) const {
+        Size size;
+        for (int d = 0; d < p_.head_dim; d++) {
+            size.norm += x[d] * x[d];
+            size.largest = std::max(size.largest, std::abs(x[d]));
+        }
+        size.norm = std::sqrt(size.norm);
+        return size;
+    }
+
+    void find_largest_key() {
+        for (int64_t kv = 0; kv < len_kv_; kv++) {
+            if (p_.visible && !p_.visible(b_, h_, q_, kv, len_q_, len_kv_)) continue;
+            const Size size = size_of(p_.key.data() + (kv_head_ * p_.seq_len_kv + kv) * p_.head_dim);
+            largest_key_.norm = std::max(largest_key_.norm, size.norm);
+            largest_key_.largest = std::max(largest_key_.largest, size.largest);
+        }
     }
 
     Logit scored(const ReferenceProblem::Score &score, int64_t kv, double s, double s_error) const {
@@ -154,6 +186,7 @@ private:
     ReferenceResult &result_;
     const int64_t b_, h_, q_, len_q_, len_kv_, row_, kv_head_;
     double passed_ = 0;  ///< the largest of the row: E
+    Size largest_key_;   ///< of those that the row sees
 };
 
 }  // namespace

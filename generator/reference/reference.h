@@ -23,6 +23,7 @@ struct ReferenceProblem {
     Normalizer normalizer = Normalizer::softmax;
     std::vector<double> sink;  ///< with softmax: a logit of each head that takes weight and has no value; or empty
     PairsOutput pairs = PairsOutput::none;
+    ComputeDType compute = ComputeDType::f32;  ///< what the kernel's products may be, for the bound
 };
 
 /// The result in double, and per row and element what the error bound needs (reliability: the derived bound).
@@ -36,6 +37,11 @@ struct ReferenceResult {
     ///                    E = the largest max(|score(s + E_s) - score(s)|, |score(s - E_s) - score(s)|): the score's slope, and
     ///                    r = 8 u (|score(s)| + |s|) of each key: the score's own few operations, whose terms are taken to be no larger
     ///                    than what goes in and comes out. Right for sums such as ALiBi's and for soft caps, not where large terms cancel.
+    /// Products of smaller types add to E_s. Their roundings are taken to be independent (Higham & Mary 2019, doi:10.1137/18M1226312):
+    ///   f16  2 u16 sqrt(head_dim) scale sum_d |q_d k_d|, u16 = 2^-11; and to output 2^-24 |v| + 2^-25 of each key it sees: what
+    ///        subnormal weights and products lose, the sum of weights being at least 1/2.
+    ///   i8   six standard deviations of rounding q to max|q| / 127 and k - m to max|k - m| / 127, m some mean of keys that the row sees:
+    ///        6 / (127 sqrt(12)) scale (|q|_2 K + max|q| N), K = max|k| + the largest such of the keys it sees, N the same of |k|_2.
     std::vector<double> lse_error, output_error;
     std::vector<double> value_abs;    ///< as output: sum_kv p |v|
     std::vector<double> pairs;        ///< (batch, heads, seq_q, seq_kv), or empty; 0 outside the lengths, hidden logits are -inf
@@ -54,18 +60,20 @@ ReferenceResult reference_attention(const ReferenceProblem &problem);
 struct Precision {
     int bits;                    ///< significant bits of the output type: 24, 11, 8
     int min_exponent;            ///< its smallest normal exponent: -126, -14, -126
-    double weight_roundoff = 0;  ///< u_p, unit roundoff of the type that weights are rounded to before they meet values; 0: they stay f32
+    double weight_roundoff = 0;  ///< u_p, what weights and sums of weighted values are rounded by; 0: they stay f32
+    double sum_roundoff = 0;     ///< u_l, the same of the weights that lse is the sum of
 };
-/// `rounds_weights`: to the type of output itself.
-Precision precision_of(DType dtype, bool rounds_weights = false);
+/// `rounds_weights`: to the type of output itself. Products of f16 have weights within u_l = 3 u16 and sums of 64 keys, u_p = u_l + 8 u16.
+Precision precision_of(const KernelTypes &types, bool rounds_weights = false);
 
 /// How far a kernel may be from the reference.
 ///   |O - O64| <= ulp_out(O64) / 2 + (8 u + 2 u_p) sum p|v| + output_error + 2^-120,  u = 2^-24
-///   |lse - lse64| <= lse_error + 8 u max(1, |lse64|) + 2^-120
+///   |lse - lse64| <= lse_error + 8 u max(1, |lse64|) + u_l + 2^-120
 struct ErrorShare {
     double output = 0;        ///< largest |O - O64| / bound; infinity where one is NaN or infinite and the other is not
     double lse = 0;
     double r = 0;             ///< largest |O - O64| / (u_out * sum p|v|)
+    double relative_rms = 0;  ///< sqrt(sum |O - O64|^2 / sum |O64|^2), of the elements that are finite in both
     int64_t worst_index = -1; ///< flat index into output of the largest share
 };
 ErrorShare error_share(const ReferenceProblem &problem, const ReferenceResult &expected, const std::vector<double> &output,

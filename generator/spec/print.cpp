@@ -16,6 +16,7 @@ std::string spec_to_toml(const AttentionSpec &spec) {
     std::string out = "[kernel]\n";
     if (spec.name != spec.id()) out += line("name", quoted(spec.name));  // the id changes with the other keys, and so would the default
     out += line("dtype", quoted(dtype_name(spec.dtype)));
+    if (spec.compute_dtype != ComputeDType::f32) out += fmt::format("compute_dtype = \"{}\"\n", compute_dtype_name(spec.compute_dtype));
     out += line("head_dim", std::to_string(spec.head_dim));
     if (spec.head_dim_v != spec.head_dim) out += line("head_dim_v", std::to_string(spec.head_dim_v));
     out += line("group", spec.group == 0 ? quoted("any") : std::to_string(spec.group));

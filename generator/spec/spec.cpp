@@ -44,6 +44,9 @@ std::string outputs_text(const AttentionSpec &spec, const char *separator) {
 }
 
 const char *dtype_name(DType dtype) { return dtype == DType::f32 ? "f32" : dtype == DType::f16 ? "f16" : "bf16"; }
+const char *compute_dtype_name(ComputeDType compute) {
+    return compute == ComputeDType::f32 ? "f32" : compute == ComputeDType::f16 ? "f16" : "i8";
+}
 int dtype_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
 const char *normalizer_name(Normalizer normalizer) {
@@ -84,6 +87,7 @@ std::string AttentionSpec::canonical() const {
         head_dim, head_dim_v, group == 0 ? "any" : std::to_string(group), softmax_scale, mask_text(), outputs_text(*this, ","),
         algorithm_name(algorithm));
     // What most kernels do not have.
+    if (compute_dtype != ComputeDType::f32) out += fmt::format(" compute_dtype={}", compute_dtype_name(compute_dtype));
     if (score) out += fmt::format(" score={}", score.text);
     if (normalizer != Normalizer::softmax) out += fmt::format(" normalizer={}", normalizer_name(normalizer));
     if (!sink.empty()) out += fmt::format(" sink={}", sink);

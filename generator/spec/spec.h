@@ -8,6 +8,15 @@
 namespace attune {
 
 enum class DType { f32, f16, bf16 };
+/// What products may be rounded to on the way: f32 keeps the error bound of the arrays' type; f16 takes the products query · key and
+/// weight · value in half precision; i8 takes query · key of 8-bit integers. Where a machine has no unit for them, products stay f32.
+enum class ComputeDType { f32, f16, i8 };
+/// The types of a kernel: of its arrays, and of its products.
+struct KernelTypes {
+    DType storage = DType::f32;
+    ComputeDType compute = ComputeDType::f32;
+    KernelTypes(DType storage, ComputeDType compute = ComputeDType::f32) : storage(storage), compute(compute) {}
+};
 
 /// What weights are: exp(logit) over their sum, over 1 + their sum, or 1 / (1 + exp(-logit)) each for itself.
 enum class Normalizer { softmax, softmax_plus_one, sigmoid };
@@ -19,6 +28,7 @@ enum class PairsOutput { none, logits_raw, logits_biased, logits, weights };
 enum class Algorithm { automatic, fixed_reference, online, full_row };
 
 const char *dtype_name(DType);           ///< "f32"
+const char *compute_dtype_name(ComputeDType);  ///< "f32"
 int dtype_bytes(DType);                  ///< 4
 const char *normalizer_name(Normalizer);     ///< "softmax"
 const char *pairs_output_name(PairsOutput);  ///< "logits_raw"; "" for none
@@ -29,6 +39,7 @@ std::string outputs_text(const struct AttentionSpec &spec, const char *separator
 struct AttentionSpec {
     std::string name;             ///< C identifier of the generated function; default: the id
     DType dtype = DType::f32;     ///< of query, key, value and output
+    ComputeDType compute_dtype = ComputeDType::f32;  ///< of products
     int head_dim = 64;            ///< of query and key, 1 … 512
     int head_dim_v = 64;          ///< of value and output, 1 … 512
     int group = 1;                ///< query heads per key/value head; 0: any ratio, at run time
@@ -44,10 +55,11 @@ struct AttentionSpec {
     bool lse = true;              ///< outputs contains "lse"
     PairsOutput pairs_output = PairsOutput::none;  ///< the one of outputs that is a matrix of pairs
     Algorithm algorithm = Algorithm::automatic;
-    std::vector<std::string> targets = {"sse41", "avx2", "avx512", "avx512_bf16", "amx"};  ///< of [targets] cpu, in this order; "auto" is all of them
+    std::vector<std::string> targets = {"sse41", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx"};  ///< of [targets] cpu, in this order; "auto" is all of them
 
     std::string mask_text() const { return mask ? mask.text : "none"; }
     std::string score_text() const { return score ? score.text : "s"; }
+    KernelTypes types() const { return {dtype, compute_dtype}; }
     const ParamDeclaration *find_param(const std::string &name) const;  ///< or null
 
     /// One line that is equal for equal kernels on every machine; the name and the targets are not part of it.

@@ -261,6 +261,14 @@ AttentionSpec validate_spec(const RawSpec &raw) {
         for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
             if (name == dtype_name(dtype)) spec.dtype = dtype;
     }
+    if (const auto field = find("kernel.compute_dtype")) {
+        const std::string name = word(*field);
+        for (const ComputeDType compute : {ComputeDType::f32, ComputeDType::f16, ComputeDType::i8})
+            if (name == compute_dtype_name(compute)) spec.compute_dtype = compute;
+        if (spec.compute_dtype == ComputeDType::f16 && spec.dtype != DType::f16)
+            field->fail(name, "write dtype = \"f16\", or leave compute_dtype out", fmt::format("compute_dtype is f16 with dtype {}", dtype_name(spec.dtype)),
+                        "it beside dtype f16, whose range products in half precision have");
+    }
     if (const auto field = find("kernel.head_dim")) spec.head_dim = static_cast<int>(check_integer(*field));
     spec.head_dim_v = spec.head_dim;
     if (const auto field = find("kernel.head_dim_v")) spec.head_dim_v = static_cast<int>(check_integer(*field));

@@ -56,14 +56,16 @@ static uint32_t detect(void) {
     if (!has_all(ebx, avx512) || !has_all(saved_states(), zmm_state))
         return features;
     features |= ATTUNE_CPU_AVX512;
-    const uint32_t amx_tile_bf16 = 1u << 24 | 1u << 22, tile_state = 0x60000;
-    const bool has_tiles = has_all(edx, amx_tile_bf16) && has_all(saved_states(), tile_state);
-    const uint32_t avx512_bf16 = 1u << 5;
-    if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !has_all(eax, avx512_bf16))
-        return features;
-    features |= ATTUNE_CPU_AVX512_BF16;
-    if (has_tiles && tiles_are_granted())
-        features |= ATTUNE_CPU_AMX_BF16;
+    const uint32_t avx512_vnni = 1u << 11, avx512_fp16 = 1u << 23, avx512_bf16 = 1u << 5;
+    if (has_all(ecx, avx512_vnni))
+        features |= ATTUNE_CPU_AVX512_VNNI;
+    if (has_all(edx, avx512_fp16))
+        features |= ATTUNE_CPU_AVX512_FP16;
+    const uint32_t amx_bf16_tile_int8 = 1u << 22 | 1u << 24 | 1u << 25, tile_state = 0x60000;
+    if (has_all(edx, amx_bf16_tile_int8) && has_all(saved_states(), tile_state) && tiles_are_granted())
+        features |= ATTUNE_CPU_AMX;
+    if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has_all(eax, avx512_bf16))
+        features |= ATTUNE_CPU_AVX512_BF16;
     return features;
 }
 #else
@@ -98,9 +100,13 @@ const char *attune_cpu_feature_name(uint32_t bit) {
         return "avx512 f, bw, cd, dq and vl";
     case ATTUNE_CPU_AVX512_BF16:
         return "avx512_bf16";
-    case ATTUNE_CPU_AMX_BF16:
+    case ATTUNE_CPU_AVX512_VNNI:
+        return "avx512_vnni";
+    case ATTUNE_CPU_AVX512_FP16:
+        return "avx512_fp16";
+    case ATTUNE_CPU_AMX:
         return atomic_load_explicit(&tile_refusal, memory_order_relaxed) ? "amx tiles, which the system refused to this process"
-                                                                         : "amx_tile and amx_bf16";
+                                                                         : "amx_tile, amx_bf16 and amx_int8";
     default:
         return "a feature that this runtime does not know";
     }

@@ -216,7 +216,7 @@ def usage():
     expect_error(["import", "onnx", "no_such_model.onnx", "-o", "specs"], 3, "no such file or directory", "an ONNX model")
     # Unknown targets are usage, known ones that cannot be had are not.
     for command in (["explain"], ["check"], ["bench"]):
-        expect_error([*command, "--target", "sse9"], 2, "--target is sse9", "amx, avx512_bf16, avx512, avx2, sse41")
+        expect_error([*command, "--target", "sse9"], 2, "--target is sse9", "amx, avx512_fp16, avx512_bf16, avx512_vnni, avx512, avx2, sse41")
         expect_error([*command, "--target", "neon"], 4, "--target is neon")
     expect_error(["check"], 2, "ATTUNE_FORCE_TARGET is sse9", env={"ATTUNE_FORCE_TARGET": "sse9"})
     # A result that cannot be written is no success.
@@ -642,7 +642,7 @@ def commands():
 
     # list, doctor
     j = expect_json(["list"])
-    expect([t["name"] for t in j["targets"]] == ["amx", "avx512_bf16", "avx512", "avx2", "sse41"] and j["dtypes"] == ["f32", "f16", "bf16"], ["list"], str(j))
+    expect([t["name"] for t in j["targets"]] == ["amx", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512", "avx2", "sse41"] and j["dtypes"] == ["f32", "f16", "bf16"], ["list"], str(j))
     expect_success(["list"])
     j = expect_json(["doctor"])
     expect(j["threads"] >= 1 and "sse41" in j["targets"]["available"] and j["halide"].startswith("21."), ["doctor"], str(j))

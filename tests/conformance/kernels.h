@@ -1,4 +1,5 @@
 #pragma once
+#include "generator/backend/code_generator.h"
 #include "tests/support/kernel_case.h"
 
 #include <algorithm>
@@ -14,6 +15,7 @@ struct KernelChoice {
     DType dtype;
     const char *mask;
     Algorithm algorithm;
+    ComputeDType compute = ComputeDType::f32;
     friend void PrintTo(const KernelChoice &row, std::ostream *out) { *out << row.name; }
 };
 
@@ -28,6 +30,9 @@ inline const KernelChoice kernel_choices[] = {
     {"bf16_top_left_auto", DType::bf16, "causal_top_left", Algorithm::automatic},
     {"bf16_top_left_online", DType::bf16, "causal_top_left", Algorithm::online},
     {"bf16_none_full_row", DType::bf16, "none", Algorithm::full_row},
+    {"f16_halves_causal_auto", DType::f16, "causal", Algorithm::automatic, ComputeDType::f16},
+    {"f32_quads_causal_auto", DType::f32, "causal", Algorithm::automatic, ComputeDType::i8},
+    {"bf16_quads_none_auto", DType::bf16, "none", Algorithm::automatic, ComputeDType::i8},
 };
 
 /// Head dimensions that are no multiple of a vector; one strip is 48 rows of AVX-512, a chunk 64 or 32 keys.
@@ -35,10 +40,14 @@ class KernelTable : public testing::TestWithParam<std::tuple<std::string, Kernel
 protected:
     void SetUp() override {
         const auto &[name, choice] = GetParam();
-        target = available_target(name);
-        if (!target) GTEST_SKIP() << "this CPU does not run " << name;
+        target = &cpu_target(name);
+        // Targets with units of their own are emulated where the CPU lacks them.
+        const bool emulate = !available_target(name) && !target->serves(DType::f32) && available_target("avx2") && has_llvm_backend();
+        if (!emulate && !available_target(name)) GTEST_SKIP() << "this CPU does not run " << name;
         spec = make_spec(choice.dtype, 10, 6, choice.mask, choice.algorithm);
-        kernel = &kernel_for(spec, *target);
+        spec.compute_dtype = choice.compute;
+        spec.name = spec.id();
+        kernel = &kernel_for(spec, *target, {.overrides = {}, .emulate = emulate});
     }
 
     KernelResult run(const ReferenceProblem &problem, const ShapeCase &shape, const RunOptions &options = {}) const {
@@ -51,12 +60,13 @@ protected:
     const LoadedKernel *kernel = nullptr;
 };
 
-/// Every target with the kernels of a type that it serves.
+/// Every target with the kernels that it serves; products of smaller types where it has units for them.
 inline std::vector<std::tuple<std::string, KernelChoice>> kernel_table() {
     std::vector<std::tuple<std::string, KernelChoice>> table;
     for (const CpuTarget &target : cpu_targets())
         for (const KernelChoice &choice : kernel_choices)
-            if (target.serves(choice.dtype)) table.emplace_back(target.name, choice);
+            if (target.serves({choice.dtype, choice.compute}) && (choice.compute == ComputeDType::f32 || !target.serves(DType::f32)))
+                table.emplace_back(target.name, choice);
     return table;
 }
 

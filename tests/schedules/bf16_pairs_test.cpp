@@ -1,5 +1,5 @@
 /// The schedules of bf16 pairs and of matrix tiles over shapes, algorithms, masks and scores: with the machine's own operations, with their twins, and
-/// with emulated tiles, which every CPU with AVX-512 BF16 runs.
+/// with emulated instructions, which every CPU with AVX2 runs.
 #include "tests/support/kernel_case.h"
 
 namespace attune::test {
@@ -31,15 +31,16 @@ const PairsCase cases[] = {
 
 struct Way {
     const char *name, *target;
-    bool twins, emulate_tiles;
+    bool twins, emulate;
     friend void PrintTo(const Way &way, std::ostream *out) { *out << way.name; }
 };
 const Way ways[] = {
     {"dot", "avx512_bf16", false, false},
-    {"dot_twins", "avx512_bf16", true, false},
+    {"dot_emulated", "avx512_bf16", false, true},
+    {"dot_twins", "avx512_bf16", true, true},
     {"tiles", "amx", false, false},
     {"tiles_emulated", "amx", false, true},
-    {"tiles_twins", "amx", true, false},
+    {"tiles_twins", "amx", true, true},
 };
 
 extern "C" bool attune_emulate_is_released();
@@ -48,11 +49,11 @@ class Bf16Pairs : public testing::TestWithParam<std::tuple<Way, PairsCase>> {};
 
 TEST_P(Bf16Pairs, AgreeWithTheReference) {
     const auto &[way, row] = GetParam();
-    const char *needed = way.twins ? "avx512" : way.emulate_tiles ? "avx512_bf16" : way.target;
+    const char *needed = way.emulate ? "avx2" : way.target;
     if (!available_target(needed)) GTEST_SKIP() << "this CPU does not run " << needed;
     const CpuTarget *target = &cpu_target(way.target);
     const AttentionSpec spec = make_spec(DType::bf16, row.head_dim, row.head_dim_v, row.mask, row.algorithm, row.group);
-    const LoadedKernel &kernel = kernel_for(spec, *target, {.overrides = {}, .twins = way.twins, .emulate_tiles = way.emulate_tiles});
+    const LoadedKernel &kernel = kernel_for(spec, *target, {.overrides = {}, .twins = way.twins, .emulate = way.emulate});
     EXPECT_EQ(kernel.plan().rounds_weights, row.head_dim % 2 == 0 && row.algorithm == Algorithm::automatic);
     const int64_t h = 2 * row.group;
     const ShapeCase shapes[] = {

@@ -26,7 +26,7 @@ TEST_P(SpecMessages, NameFileValueExpectationAndCure) {
     EXPECT_GT(details.column, 0);
 }
 
-#define KERNEL_KEYS "name, dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, outputs, block_mask, block_size, phases, algorithm"
+#define KERNEL_KEYS "name, dtype, compute_dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, outputs, block_mask, block_size, phases, algorithm"
 #define SCALE "expected a positive number from 1e-30 to 1e30, or an expression of head_dim; "
 #define SCALE_CURE "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"
 #define GROUP "expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only"
@@ -60,8 +60,8 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:2:9: dtype i8 is known, but not in this version, expected one of f32, f16, bf16; convert the arrays to one of these types"},
     MessageCase{"later_phase", "[kernel]\nphases = [\"prefill\", \"decode\"]",
                 "spec.toml:2:10: phases decode is known, but not in this version, expected the list [\"prefill\"]; use [\"prefill\"]"},
-    MessageCase{"later_cpu", "[targets]\ncpu = [\"avx512_fp16\"]",
-                "spec.toml:2:7: targets.cpu avx512_fp16 is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx", ErrorCode::target},
+    MessageCase{"later_cpu", "[targets]\ncpu = [\"neon\"]",
+                "spec.toml:2:7: targets.cpu neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others", ErrorCode::target},
     MessageCase{"gpu", "[targets]\ngpu = [\"opencl\"]",
                 "spec.toml:2:7: GPU targets are not in this version, expected an empty list; leave it out", ErrorCode::target},
     MessageCase{"gpu_unknown", "[targets]\ngpu = [\"voodoo\"]",
@@ -194,6 +194,11 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:2:1: key params stands in [kernel], expected a table [params]; write [params], and NAME = \"TYPE\" below it"},
     MessageCase{"blocks_missing", "[kernel]\nmask = \"causal && blocks('nowhere.npy', 64)\"",
                 "spec.toml:2:26: mask: nowhere.npy is not readable: no such file or directory, expected an .npy file; check the path and its permissions"},
+    MessageCase{"compute_dtype_unknown", "[kernel]\ncompute_dtype = \"i4\"",
+                "spec.toml:2:17: compute_dtype is i4, expected one of f32, f16, i8; did you mean i8"},
+    MessageCase{"compute_dtype_needs_halves", "[kernel]\ndtype = \"bf16\"\ncompute_dtype = \"f16\"",
+                "spec.toml:3:17: compute_dtype is f16 with dtype bf16, expected it beside dtype f16, whose range products in half precision have; "
+                "write dtype = \"f16\", or leave compute_dtype out"},
     MessageCase{"algorithm_unknown", "[kernel]\nalgorithm = \"onlin\"",
                 "spec.toml:2:13: algorithm is onlin, expected one of auto, fixed_reference, online, full_row; did you mean online"},
     MessageCase{"outputs_unknown", "[kernel]\noutputs = [\"out\", \"lsee\"]",
@@ -211,15 +216,15 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"phases_empty", "[kernel]\nphases = []",
                 "spec.toml:2:10: phases is [], expected the list [\"prefill\"]; use [\"prefill\"]"},
     MessageCase{"targets_empty", "[targets]\ncpu = []",
-                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx"},
+                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others"},
     MessageCase{"targets_unknown", "[targets]\ncpu = [\"avx3\"]",
-                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; did you mean avx2"},
+                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; did you mean avx2"},
     MessageCase{"targets_string", "[targets]\ncpu = \"avx2\"",
-                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; write [\"avx2\"]"},
+                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; write [\"avx2\"]"},
     MessageCase{"targets_twice", "[targets]\ncpu = [\"avx2\", \"avx2\"]",
-                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; write avx2 once"},
+                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; write avx2 once"},
     MessageCase{"targets_auto_and_more", "[targets]\ncpu = [\"auto\", \"avx2\"]",
-                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; auto is all of them, so it stands alone"},
+                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; auto is all of them, so it stands alone"},
     MessageCase{"name_empty", "[kernel]\nname = \"\"",
                 "spec.toml:2:8: name is \"\", expected a C identifier of at most 63 characters; choose a name, or leave the key out"},
     MessageCase{"name_digit", "[kernel]\nname = \"2fast\"",
@@ -316,9 +321,9 @@ TEST(SpecMessages, FlagsAreNamedAsTyped) {
     EXPECT_EQ(what("kernel.outputs", "", "--outputs"),
               "--outputs is \"\", expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]");
     EXPECT_EQ(what("targets.cpu", "avx2,avx2", "--target"),
-              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; write avx2 once");
+              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; write avx2 once");
     EXPECT_EQ(what("targets.cpu", "neon", "--target"),
-              "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_bf16, amx; use [\"auto\"], or some of sse41, avx2, avx512, avx512_bf16 and amx");
+              "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others");
     EXPECT_EQ(what("kernel.mask", "\xff\x1b", "--mask"),
               "--mask:1: unexpected \\xff, expected names, numbers, && || ! < <= > >= == != + - * / % ( ) [ ] and ,; remove it");
 }

@@ -3,6 +3,7 @@
 #include "attune/kernel.h"
 #include "generator/backend/code_generator.h"
 #include "generator/backend/code_loader.h"
+#include "tests/support/kernel_case.h"
 
 #include <stdexcept>
 
@@ -12,7 +13,7 @@ std::vector<uint8_t> run_function_bytes(Halide::Func f, const std::vector<Halide
                                         const std::vector<std::vector<float>> &arrays, const CpuTarget &target, size_t result_bytes) {
     const Halide::Target halide(std::string(target.halide) + "-no_runtime-user_context-no_asserts-no_bounds_query");
     const Halide::Module module = Halide::Pipeline(f).compile_to_module(arguments, "tested", halide, Halide::LinkageType::ExternalPlusArgv);
-    const CodeLoader code({{"tested.o", generate_code(module, target, CodeForm::object)}});
+    const CodeLoader code({{"tested.o", generate_code(module, target, CodeForm::object, {.own_runtime = true, .emulate = !available_target(target.name)})}});
 
     std::vector<uint8_t> result(result_bytes), workspace(1 << 20);
     attune_scratch scratch{workspace.data(), workspace.size(), 0, nullptr}, *context = &scratch;

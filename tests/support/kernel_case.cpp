@@ -192,7 +192,7 @@ AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, int group, co
 const LoadedKernel &kernel_for(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
     static std::map<std::string, std::unique_ptr<LoadedKernel>> kernels;
     std::ostringstream key;
-    key << spec.canonical() << '|' << spec.name << '|' << target.name << '|' << options.twins << options.emulate_tiles << options.asserts << options.asan;
+    key << spec.canonical() << '|' << spec.name << '|' << target.name << '|' << options.twins << options.emulate << options.asserts << options.asan;
     for (const auto &[name, value] : options.overrides) key << '|' << name << '=' << value;
     std::unique_ptr<LoadedKernel> &kernel = kernels[key.str()];
     if (!kernel) kernel = load_kernel(spec, target, options);
@@ -395,9 +395,8 @@ std::string row_name(const ReferenceProblem &p, int64_t row) {
 }
 
 ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &p, const ShapeCase &shape, const KernelResult &result, uint64_t seed) {
-    const DType dtype = kernel.plan().spec.dtype;
     const ReferenceResult expected = reference_attention(p);
-    const Precision precision = precision_of(dtype, kernel.plan().rounds_weights);
+    const Precision precision = precision_of(kernel.plan().spec.types(), kernel.plan().rounds_weights);
     const ErrorShare share = error_share(p, expected, result.output, result.lse, precision);
     const double pairs = result.pairs.empty() ? 0 : pairs_share(expected, result.pairs, precision);
     if (share.output <= 1 && share.lse <= 1 && pairs <= 1) return share;
@@ -448,7 +447,7 @@ void expect_same_bits(const ReferenceProblem &p, const KernelResult &got, const 
 }
 
 const CpuTarget *available_target(const std::string &name) {
-    for (const CpuTarget *target : available_targets(DType::bf16)) {  // served by all
+    for (const CpuTarget *target : machine_targets()) {
         if (name == target->name) return target;
     }
     return nullptr;

@@ -1,5 +1,6 @@
 """Attune: a kernel compiled for the shape's head_dim, type, group, mask and score, run in this process."""
 import ctypes
+import os
 import weakref
 from collections.abc import Callable
 
@@ -11,10 +12,12 @@ from ..shapes import BLOCK, Shape
 from . import Path
 
 NAME = "attune"
+COMPUTE_DTYPE = "ATTUNE_PEER_COMPUTE_DTYPE"  # what __main__ tells the measuring processes
 
 
 def version() -> str:
-    return library().attune_peer_versions().decode()
+    products = f", products of {os.environ[COMPUTE_DTYPE]}" if COMPUTE_DTYPE in os.environ else ""
+    return library().attune_peer_versions().decode() + products
 
 
 def specification(shape: Shape, dtype: str) -> str:
@@ -31,6 +34,8 @@ def specification(shape: Shape, dtype: str) -> str:
         "mask": " && ".join(terms) or "none",
         "score": score,
     }
+    if COMPUTE_DTYPE in os.environ:
+        keys["compute_dtype"] = os.environ[COMPUTE_DTYPE]
     if shape.block_density < 1:
         keys |= {"block_mask": "csr", "block_size": [BLOCK, BLOCK]}
     params = {"ids": "i32[b, kv] nondecreasing"} if shape.documents > 1 else {}

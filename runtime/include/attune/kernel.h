@@ -69,7 +69,9 @@ enum {
     ATTUNE_CPU_AVX2 = 1u << 1,    ///< avx, avx2, fma, f16c, and the system saves ymm
     ATTUNE_CPU_AVX512 = 1u << 2,  ///< F BW CD DQ VL, and the system saves zmm
     ATTUNE_CPU_AVX512_BF16 = 1u << 3,
-    ATTUNE_CPU_AMX_BF16 = 1u << 4  ///< AMX tiles and their bf16 products, and the system grants tiles to this process
+    ATTUNE_CPU_AMX = 1u << 4,  ///< AMX tiles and their products of bf16 and i8, and the system grants tiles to this process
+    ATTUNE_CPU_AVX512_VNNI = 1u << 5,
+    ATTUNE_CPU_AVX512_FP16 = 1u << 6
 };
 
 /// The objects of one target. Sizes in bytes.
