@@ -1,6 +1,7 @@
 #include "generator/backend/lowering.h"
 #include "generator/backend/ask_ahead.h"
 #include "generator/backend/code_generator.h"
+#include "generator/backend/interleaved_contractions.h"
 #include "generator/backend/tile_contractions.h"
 #include "generator/spec/error.h"
 
@@ -139,8 +140,10 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     Halide::Pipeline pipeline({stages.output, stages.lse, stages.row_state});
     if (scheduled)
         ask_ahead(pipeline);
-    if (scheduled && parameters.matrix_tiles && function == TaskFunction::fixed && !options.twins && has_llvm_backend())
+    if (scheduled && parameters.matrix_tiles && function == TaskFunction::fixed && !options.twins && has_llvm_backend()) {
         contract_in_tiles(pipeline);
+        interleave_contractions(pipeline);
+    }
     return {task, pipeline, args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class})};
 }
 
