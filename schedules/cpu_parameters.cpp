@@ -54,13 +54,14 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
     if (halves && p.block_kv > most_halves)
         return fmt::format("block_kv is {}, expected at most {} with products of halves", p.block_kv, most_halves);
     const int vectors = halves ? p.tile_q / 2 : p.tile_q;
+    const char *of = halves ? "tile_q / 2" : "tile_q";
     for (const auto &[name, tile] : {std::pair("tile_kv", p.tile_kv), std::pair("tile_d", p.tile_d)}) {
         // Of matrix tiles, whose columns are summed four at a time where registers do it.
         if (p.matrix_tiles && std::string_view(name) == "tile_d")
             continue;
         if (vectors * tile + vectors + 1 > registers) {
             return fmt::format("{} is {}, expected at most {}: {} vector registers hold {} * {} accumulators, {} queries and a key", name,
-                               tile, (registers - 1) / vectors - 1, registers, vectors, name, vectors);
+                               tile, (registers - 1) / vectors - 1, registers, of, name, of);
         }
     }
     return "";

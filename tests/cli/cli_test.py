@@ -625,7 +625,7 @@ def commands():
     for inputs in ("normal", "wide", "spike"):
         words = ["check", "--mask", "causal", "--shape", "h=2,sq=33,skv=65", "--shape", "sq=3,skv=0", "--inputs", inputs, "--seed", "5"]
         rows = expect_json(words)
-        expect(len(rows) == 2 and all(list(r) == ["shape", "target", "share_output", "share_lse", "share_pairs", "r", "worst_index", "ok"] for r in rows), words, str(rows))
+        expect(len(rows) == 2 and all(list(r) == ["shape", "target", "share_output", "share_lse", "share_pairs", "r", "relative_rms", "worst_index", "ok"] for r in rows), words, str(rows))
         expect(all(r["ok"] is True and 0 <= r["share_output"] <= 1 and 0 <= r["share_lse"] <= 1 for r in rows), words, str(rows))
     text = expect_success(["check", "--group", "3", "--head-dim", "24", "--mask", "causal"])
     expect("largest share" in text, ["check"], text)

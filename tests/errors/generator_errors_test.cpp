@@ -51,15 +51,25 @@ const IllegalParameter illegal[] = {
     {"block_q_of_strip", {{"block_q", 50}, {"tile_q", 3}}, "avx512", "block_q is 50, expected a multiple of tile_q * vector, which is 48"},
     {"registers_of_tile_kv", {{"tile_kv", 16}, {"tile_q", 3}}, "avx512",
      "tile_kv is 16, expected at most 9: 32 vector registers hold tile_q * tile_kv accumulators, tile_q queries and a key"},
+    {"halves_of_tile_q", {{"tile_q", 3}}, "avx512_fp16", "tile_q is 3, expected a multiple of 2 with products of halves"},
+    {"halves_of_block_kv", {{"block_kv", 128}}, "avx512_fp16", "block_kv is 128, expected at most 64 with products of halves"},
     {"registers_of_tile_d", {{"tile_d", 8}, {"tile_q", 3}}, "avx2",
      "tile_d is 8, expected at most 4: 16 vector registers hold tile_q * tile_d accumulators, tile_q queries and a key"},
 };
+
+/// f32, or what the target is for.
+AttentionSpec spec_for(const char *target) {
+    if (cpu_target(target).serves(DType::f32)) return make_spec(DType::f32, 64);
+    AttentionSpec spec = make_spec(DType::f16, 64);
+    spec.compute_dtype = ComputeDType::f16;
+    return spec;
+}
 
 class ScheduleParameterErrors : public testing::TestWithParam<IllegalParameter> {};
 
 TEST_P(ScheduleParameterErrors, NameTheParameterAndItsRule) {
     const IllegalParameter &c = GetParam();
-    const std::string text = error_of(ErrorCode::usage, [&] { plan_kernel(make_spec(DType::f32, 64), cpu_target(c.target), c.overrides); });
+    const std::string text = error_of(ErrorCode::usage, [&] { plan_kernel(spec_for(c.target), cpu_target(c.target), c.overrides); });
     EXPECT_EQ(text, c.expected + "; see attune list");
 }
 
@@ -81,7 +91,7 @@ TEST(GeneratorErrors, UnknownTarget) {
 }
 
 TEST(GeneratorErrors, TargetOfALaterVersion) {
-    for (const char *name : {"avx512_fp16", "neon", "opencl", "cuda", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"}) {
+    for (const char *name : {"neon", "opencl", "cuda", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"}) {
         EXPECT_EQ(error_of(ErrorCode::target, [&] { cpu_target(name); }),
                   std::string("target is ") + name +
                       ", expected one of amx, avx512_fp16, avx512_bf16, avx512_vnni, avx512, avx2, sse41; this version generates for x86-64 CPUs only; use auto for the best of them");

@@ -9,7 +9,7 @@ expect_configure_error() {
     project "$1"
     expect_failure "$2" configure
 }
-expect_configure_error 'attune_add_kernel(k HEADDIM 64)' "attune_add_kernel(k): unknown argument 'HEADDIM', '64'; known are SPEC NAME DTYPE HEAD_DIM"
+expect_configure_error 'attune_add_kernel(k HEADDIM 64)' "attune_add_kernel(k): unknown argument 'HEADDIM', '64'; known are SPEC NAME DTYPE COMPUTE_DTYPE HEAD_DIM"
 expect_configure_error 'attune_add_kernel(k HEAD_DIM)' 'attune_add_kernel(k): HEAD_DIM has no value'
 expect_configure_error 'attune_add_kernel(k MASK causal TARGETS)' 'attune_add_kernel(k): TARGETS has no value'
 expect_configure_error 'attune_add_kernel(my-kernel)' "NAME is 'my-kernel' but must be a C identifier"

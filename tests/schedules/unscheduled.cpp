@@ -13,6 +13,9 @@ using namespace Halide;
 
 namespace {
 
+/// Named, as the host that Halide finds may be one whose AVX-512 a hypervisor hides.
+const Target jit_target("x86-64-linux-sse41");
+
 /// A (dim, rows) buffer of f32 numbers.
 Buffer<float> tensor(const std::vector<double> &from, int dim, int64_t rows) {
     Buffer<float> buffer(dim, static_cast<int>(rows));
@@ -108,13 +111,13 @@ UnscheduledResult run(UnscheduledAlgorithm algorithm, const AttentionSpec &spec,
     if (algorithm == UnscheduledAlgorithm::fixed_reference) {
         AttentionTask classes(spec, task.shape);
         set(classes);
-        Pipeline(define_key_norms(classes).norms).realize(key_norms);
+        Pipeline(define_key_norms(classes).norms).realize(key_norms, jit_target);
         RowClassStages row_classes = define_row_classes(classes);
         row_classes.full_norm.compute_root();
         row_classes.full_largest.compute_root();
         row_classes.full_last.compute_root();
         row_classes.seen.compute_root();
-        Pipeline(row_classes.result).realize({reference, row_class});
+        Pipeline(row_classes.result).realize({reference, row_class}, jit_target);
     }
     set(task);
     // Halide cannot inline a reduction whose predicate reads a dimension of it (Symbol not found: accumulator.min.2): those two are stored.
@@ -126,7 +129,7 @@ UnscheduledResult run(UnscheduledAlgorithm algorithm, const AttentionSpec &spec,
             if (f->defined() && f->has_update_definition()) f->compute_root();
     output.fill(0);
     lse.fill(0);
-    Pipeline({stages.output, stages.lse, stages.row_state}).realize({output, lse, row_state});
+    Pipeline({stages.output, stages.lse, stages.row_state}).realize({output, lse, row_state}, jit_target);
 
     UnscheduledResult result;
     for (int row = 0; row < rows; row++) {
