@@ -26,7 +26,8 @@ public:
         return stages.wanted.defined() || long_rows || task.spec.dtype != DType::f32 ? 4 : 8;
     }
 
-    /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores.
+    /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores. All
+    /// head dims of a vector of rows in turn, so that the rows' addresses are worked out once.
     void query() {
         const int steps = task.product_steps(), dims = std::gcd(steps, transposed_dims());
         Var dt("dt"), it("it");
@@ -36,11 +37,11 @@ public:
             .bound_storage(s, task.strips())
             .split(d, dt, d, dims)
             .split(i, it, i, vector)
-            .reorder(i, d, it, dt, s)
+            .reorder(i, d, dt, it, s)
             .vectorize(i)
             .unroll(d)
             .never_partition_all();
-        stages.query_tile.compute_at(stages.query_strip, it)
+        stages.query_tile.compute_at(stages.query_strip, dt)
             .bound_extent(j, vector)
             .bound_extent(d, dims)
             .reorder_storage(j, d, g)
