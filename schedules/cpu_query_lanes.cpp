@@ -9,7 +9,7 @@ using namespace Halide;
 namespace {
 
 // The dimensions by the names that the algorithms gave them.
-const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), b("b"), row("row"), p_("p");
+const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), t("t"), b("b"), row("row"), p_("p");
 
 class QueryLanes {
 public:
@@ -271,7 +271,24 @@ public:
             .vectorize(i, vector)
             .unroll(i)
             .unroll(k);
+        for (ScoreArray &array : chunk.arrays)
+            score_array(array, at);
         chunk.scores.update().reorder(i, k, chunk.over_d).vectorize(i, vector).unroll(i).unroll(k).unroll(chunk.over_d, steps);
+    }
+
+    /// Transposed as the query is.
+    void score_array(ScoreArray &array, const LoopLevel &at) {
+        const int keys = task.shape.array_keys;
+        array.tile.compute_at(at)
+            .bound_extent(j, vector)
+            .bound_extent(k, keys)
+            .bound_extent(g, p.tile_q)
+            .bound_extent(t, p.tile_kv / keys)
+            .bound_extent(c, 1)
+            .store_in(MemoryType::Stack)
+            .never_partition_all();
+        array.tile.update(0).reorder(array.inside, j, g, t).vectorize(array.inside).unroll(j).specialize(array.keys_are_dense);
+        array.tile.update(1).reorder(array.across, j, g, t).vectorize(array.across).unroll(j);
     }
 
     void accumulator() {

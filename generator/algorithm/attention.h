@@ -22,6 +22,8 @@ struct BlockShape {
     bool bf16_pairs = false;
     /// The same products in full chunks as contractions of whole matrix tiles, 16 x 16 of depth 16 pairs (with bf16_pairs).
     bool matrix_tiles = false;
+    /// Keys of a row that ScoreArray reads at once: a power of 2 that divides a register tile's keys; 1: there is no such stage.
+    int array_keys = 1;
 
     int tiles() const { return block_kv / tile_kv; }
 };
@@ -66,7 +68,8 @@ public:
     /// The mask of a pair inside the sequence, by position and head of its row; true where the specification has none.
     Halide::Expr visible(const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
     /// What the softmax is taken of, in log2 units, from what the sum over d gives (times scale()).
-    Halide::Expr logit(const Halide::Expr &product, const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
+    Halide::Expr logit(const Halide::Expr &product, const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv,
+                       const std::function<Halide::Expr(const Node &element)> &staged = {}) const;
     /// score_may_hide, in full chunks too.
     bool score_hides() const { return score_hides_; }
     /// Rows differ in what they see, so that hiding is a matter of each element and not of the sequence's end alone.
@@ -114,12 +117,24 @@ struct VisitList {
     Halide::Expr holds_tile(const Halide::Expr &tile, const Halide::Expr &c, const Halide::Expr &s, int parts = 1) const;
 };
 
+/// An array that the score indexes by row and key, as a relative position bias is. Lanes are rows, but the keys of a row lie side by side:
+/// they are read array_keys at a time and transposed, where gathering each element would take as long as the products at head_dim 32.
+struct ScoreArray {
+    const Node *element = nullptr;
+    /// (j, k, g, t, c, s)  row g * vector + j of the strip, key t * array_keys + k of the chunk. Two updates: keys that all exist, and
+    /// those across the end, which are read one by one.
+    Halide::Func tile;
+    Halide::RDom inside, across;
+    Halide::Expr keys_are_dense;  ///< stride 1
+};
+
 /// How one chunk of keys becomes its contribution: once for chunks that all rows of a strip see (full), once for the others
 /// (partial), of which tiles that no row sees are left out. Dimensions, innermost first: i = row in its strip, k = key in its chunk,
 /// c = visit, s = strip. Weights are -0 where hidden, which no visible weight is.
 struct ChunkStages {
     Halide::Func key, value;  ///< (d, k, c)     as f32, undefined where the tensors are f32 already; or as pairs, see below
     Halide::Func scores;      ///< (i, k, c, s)  log2 units; of pairs: the products alone
+    std::vector<ScoreArray> arrays;
     Halide::Func logits;      ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
     Halide::Func maximum;     ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
     Halide::Func weights;     ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
@@ -140,6 +155,9 @@ struct RowStages {
 
 /// A score expression may hide a pair by a logit below -1e29, as a bias of -infinity does.
 bool score_may_hide(const AttentionSpec &spec);
+/// The elements of arrays that the score indexes by row (position, or head where `heads_differ` from row to row) and, in the last dimension,
+/// by key: a relative position bias.
+std::vector<const Node *> row_key_elements(const AttentionSpec &spec, bool heads_differ);
 
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {

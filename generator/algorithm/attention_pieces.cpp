@@ -26,6 +26,36 @@ Expr exponent(const Expr &bits) {
     return reinterpret<float>(reinterpret<uint32_t>(bits) << cast<uint32_t>(23));
 }
 
+void define_score_arrays(const AttentionTask &task, AttentionStages &stages, bool partial) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    if (task.shape.array_keys == 1)
+        return;
+    const int vector = task.shape.vector, keys = task.shape.array_keys;
+    Var j("j"), k("k"), g("g"), t("t"), c("c"), s("s");
+    for (const Node *element : row_key_elements(task.spec, task.shape.fold > 1)) {
+        ScoreArray array;
+        array.element = element;
+        const Parameter &param = task.args.params[static_cast<size_t>(element->parameter)];
+        auto property = [&](const char *name) { return Internal::Variable::make(Int(32), param.name() + name, param); };
+        const Expr i = g * vector + j, first = visit_list(task, partial).kv(t * keys, c);
+        const Expr q = stages.rows.position(i, s), h = stages.rows.head_of(task, i, s);
+        const Expr all_exist = first + keys <= min(task.args.seq_len_kv, property(".extent.0"));
+        const std::string name = param.name() + (partial ? "_partial" : "_full");
+        array.tile = Func(name);
+        array.tile(j, k, g, t, c, s) = undef<float>();
+        array.inside = RDom(0, keys, name + "_inside");
+        array.inside.where(all_exist);
+        array.tile(j, array.inside, g, t, c, s) =
+            cast<float>(stored_element(*element, task.inputs(q, h, task.existing_key(first + array.inside, false)), true));
+        array.across = RDom(0, keys, name + "_across");
+        array.across.where(!all_exist);
+        const Expr kv = task.existing_key(first + array.across, true);
+        array.tile(j, array.across, g, t, c, s) = cast<float>(stored_element(*element, task.inputs(q, h, kv)));
+        array.keys_are_dense = property(".stride.0") == 1;
+        chunk.arrays.push_back(array);
+    }
+}
+
 }  // namespace
 
 Expr float_bits(const Expr &x) {
@@ -115,6 +145,7 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
             chunk.key(d, k, c) = task.key(d, existing);
         chunk.value(d, k, c) = task.value(d, existing);
     }
+    define_score_arrays(task, stages, partial);
     chunk.over_d = RDom(0, task.product_steps(), "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
     const Expr query = stages.query_strip(i, chunk.over_d, s);
@@ -133,7 +164,14 @@ Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool 
     const ChunkStages &chunk = partial ? stages.partial : stages.full;
     const Expr kv = task.existing_key(visit_list(task, partial).kv(k, c), partial);
     const Expr scores = chunk.scores(i, k, c, s), product = task.shape.bf16_pairs ? scores * task.scale() : scores;
-    return task.logit(product, stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
+    const int vector = task.shape.vector, keys = task.shape.array_keys;
+    auto staged = [&](const Node &element) -> Expr {
+        for (const ScoreArray &array : chunk.arrays)
+            if (array.element == &element)
+                return array.tile(i % vector, k % keys, i / vector, k / keys, c, s);
+        return Expr();
+    };
+    return task.logit(product, stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv, staged);
 }
 
 Expr chunk_visible(const AttentionTask &task, const RowStages &rows, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {

@@ -47,6 +47,7 @@ const ExpressionCase expression_cases[] = {
     {"relative_bias", 3, {.score = "relative_bias(t, 32, 128)", .params = "t: f32[h, n]"}},
     {"relative_bias_causal", 1, {.mask = "causal", .score = "relative_bias_causal(t, 16, 64)", .params = "t: f16[h, 16]"}},
     {"bias_f32", 0, {.score = "s + bias", .params = "bias: f32[1, h, q, kv]"}},
+    {"bias_of_heads", 4, {.score = "s * scale + bias", .params = "scale: f32[h, 1, kv]; bias: f32[b, h, q, kv]"}},
     {"bias_f16", 3, {.mask = "causal", .score = "s + bias", .params = "bias: f16[b, 1, q, kv]"}},
     {"bias_bf16_of_rows", 1, {.score = "softcap(s, 20) + bias", .params = "bias: bf16[hkv, 1, kv]"}},
     {"sink", 4, {.mask = "causal && window(30)", .params = "logit: f32[h]", .sink = "logit"}},
