@@ -185,6 +185,25 @@ public:
             .vectorize(i, vector)
             .unroll(i)
             .unroll(j);
+        if (chunk.hides.defined()) {
+            chunk.signs.compute_at(at_strip)
+                .bound_extent(i, strip)
+                .bound_extent(c, 1)
+                .store_in(MemoryType::Stack)
+                .vectorize(i, vector)
+                .unroll(i);
+            chunk.signs.update().reorder(i, chunk.over_signs).vectorize(i, vector).unroll(i);
+            chunk.hides.compute_at(at_strip).bound_extent(c, 1);
+            // Half the columns at a time: selections take registers, and where these accumulators do not fit, LLVM spills those of the first
+            // update too, whose loop on avx2 then takes twice as long.
+            Var half("half");
+            chunk.weighted.update(1)
+                .split(j, half, j, p.tile_d % 2 == 0 ? p.tile_d / 2 : 1)
+                .reorder(i, j, chunk.over_shown_k, half)
+                .vectorize(i, vector)
+                .unroll(i)
+                .unroll(j);
+        }
         Stage weighted = chunk.weighted.update();
         if (in_tiles) {
             weighted.reorder(chunk.over_k, i, j);

@@ -142,7 +142,9 @@ struct ChunkStages {
     Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (bf16_pairs, full)
     Halide::Func row_sums;    ///< (i, j, c, s)  sums of weights over keys k = j mod 4
     Halide::Func weighted;    ///< (i, j, b, c, s)  sum over the chunk of weights * value, column b * tile_d + j
-    Halide::RDom over_d, over_max, over_sum, over_k;
+    Halide::Func signs;       ///< (i, c, s)     the weights' bits, or-ed: negative where one is hidden (where the score alone may hide)
+    Halide::Func hides;       ///< (c, s)        the same of all rows: weighted then takes its second update, which leaves hidden keys out
+    Halide::RDom over_d, over_max, over_sum, over_k, over_signs, over_rows, over_shown_k;
     Halide::RDom over_logits, over_weights;  ///< partial: (k in its tile, tile); undefined for full, whose stages are pure
 };
 

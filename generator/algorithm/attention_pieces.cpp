@@ -247,30 +247,60 @@ void define_weighted(const AttentionTask &task, AttentionStages &stages, bool pa
         chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum * 4 + j, c, s);
     }
 
+    // Where the score alone may hide, it hides nothing in most chunks, and the sum that leaves hidden keys out is needed in the others only.
+    const bool score_decides = task.score_hides() && !(partial && task.spec.mask);
+    auto existing_keys = [&](const std::string &name) {
+        RDom keys(0, block_kv, name + suffix);
+        if (partial)
+            keys.where(list.kv(keys, c) < task.args.seq_len_kv);
+        return keys;
+    };
+    if (score_decides) {
+        chunk.over_signs = existing_keys("over_signs");
+        chunk.signs = Func("signs" + suffix);
+        chunk.signs(i, c, s) = 0;
+        chunk.signs(i, c, s) = chunk.signs(i, c, s) | float_bits(chunk.weights(i, chunk.over_signs, c, s));
+        chunk.over_rows = RDom(0, task.shape.strip, "over_rows" + suffix);
+        chunk.hides = Func("hides" + suffix);
+        chunk.hides(c, s) = 0;
+        chunk.hides(c, s) = chunk.hides(c, s) | chunk.signs(chunk.over_rows, c, s);
+        chunk.hides.compute_root();  // in no schedule: Halide 21 cannot inline a reduction into a predicate
+    }
+
     Expr k;
-    if (partial && task.rows_differ()) {
+    if (partial && task.spec.mask) {
         // Pairs of keys in one loop: with a loop over a tile's keys inside one over tiles, LLVM copies all accumulators at each tile.
         const int pairs = tile_kv / 2;
         chunk.over_k = RDom(0, 2, 0, block_kv / 2, "over_k" + suffix);
         chunk.over_k.where(list.holds_tile(chunk.over_k.y, c, s, pairs));
         k = chunk.over_k.y * 2 + chunk.over_k.x;
     } else {
-        chunk.over_k = RDom(0, block_kv, "over_k" + suffix);
+        chunk.over_k = existing_keys("over_k");
         k = chunk.over_k;
-        if (partial)
-            chunk.over_k.where(list.kv(k, c) < task.args.seq_len_kv);
     }
     // Halide cannot know that the state block takes no values.
     const Expr d = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
-    const Expr existing = task.existing_key(list.kv(k, c), partial);
-    const Expr value = chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, existing);
+    auto value = [&](const Expr &k) {
+        return chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, task.existing_key(list.kv(k, c), partial));
+    };
     chunk.weighted = Func("weighted" + suffix);
     chunk.weighted(i, j, b, c, s) = 0.0f;
-    const Expr sum = chunk.weighted(i, j, b, c, s), weight = chunk.weights(i, k, c, s), next = sum + weight * value;
+    if (score_decides) {
+        chunk.over_k.where(chunk.hides(c, s) >= 0);
+        chunk.weighted(i, j, b, c, s) += chunk.weights(i, k, c, s) * value(k);
+        chunk.over_shown_k = existing_keys("over_shown_k");
+        chunk.over_shown_k.where(chunk.hides(c, s) < 0);
+        // Hidden values become 0, and -0 * 0 changes no sum. A selected sum would be a product and a sum for an FMA on AVX2, and the rows that
+        // hide nothing would depend on their neighbours by a rounding.
+        const Expr weight = chunk.weights(i, chunk.over_shown_k, c, s), shown = reinterpret<uint32_t>(weight) < Expr(0x7fffffffu);
+        chunk.weighted(i, j, b, c, s) += weight * reinterpret<float>(select(shown, float_bits(value(chunk.over_shown_k)), 0));
+        return;
+    }
+    const Expr sum = chunk.weighted(i, j, b, c, s), weight = chunk.weights(i, k, c, s), next = sum + weight * value(k);
     // 0 * NaN would leak from a key that only some rows see: their update is masked, which AVX-512 folds into the FMA. Tested so that LLVM 21
     // does not turn the selection round, as it does for a sign or an inequality: it would copy and blend, and the loop takes 1.4 times
     // as long.
-    const bool masked = task.rows_differ() && (partial || task.score_hides());
+    const bool masked = partial && task.spec.mask;
     chunk.weighted(i, j, b, c, s) = masked ? select(reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum) : next;
 }
 
