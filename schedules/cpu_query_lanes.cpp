@@ -307,7 +307,7 @@ public:
             .store_in(MemoryType::Stack)
             .never_partition_all();
         array.tile.update(0).reorder(array.inside, j, g, t).vectorize(array.inside).unroll(j).specialize(array.keys_are_dense);
-        array.tile.update(1).reorder(array.across, j, g, t).vectorize(array.across).unroll(j);
+        array.tile.update(1).reorder(j, array.across, g, t).vectorize(j);
     }
 
     void accumulator() {

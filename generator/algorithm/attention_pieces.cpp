@@ -48,8 +48,8 @@ void define_score_arrays(const AttentionTask &task, AttentionStages &stages, boo
         array.tile(j, array.inside, g, t, c, s) =
             cast<float>(stored_element(*element, task.inputs(q, h, task.existing_key(first + array.inside, false)), true));
         array.across = RDom(0, keys, name + "_across");
-        array.across.where(!all_exist);
-        const Expr kv = task.existing_key(first + array.across, true);
+        array.across.where(!all_exist && first + array.across < task.args.seq_len_kv);
+        const Expr kv = task.existing_key(first + array.across, false);
         array.tile(j, array.across, g, t, c, s) = cast<float>(stored_element(*element, task.inputs(q, h, kv)));
         array.keys_are_dense = property(".stride.0") == 1;
         chunk.arrays.push_back(array);
