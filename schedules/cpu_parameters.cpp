@@ -68,8 +68,11 @@ std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int
 }
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &p, int vector) {
-    // Row sums go by four keys.
-    return {vector, p.tile_q * vector, p.block_q, p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold, p.scores, p.values, p.matrix_tiles};
+    // Row sums go by four keys. An array's keys are read eight at most: they are a vector of AVX2, half of one of AVX-512. Scores of matrix tiles
+    // have no register tile that they could be read for.
+    const int array_keys = p.matrix_tiles ? 1 : std::gcd(p.tile_kv, 8);
+    return {vector,   p.tile_q * vector, p.block_q,      p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold,
+            p.scores, p.values,          p.matrix_tiles, array_keys};
 }
 
 const char *CpuFootprint::formula() {

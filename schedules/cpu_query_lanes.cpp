@@ -9,7 +9,7 @@ using namespace Halide;
 namespace {
 
 // The dimensions by the names that the algorithms gave them.
-const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), b("b"), row("row"), p_("p");
+const Var i("i"), k("k"), j("j"), d("d"), c("c"), s("s"), g("g"), t("t"), b("b"), row("row"), p_("p");
 
 class QueryLanes {
 public:
@@ -26,7 +26,8 @@ public:
         return stages.wanted.defined() || long_rows || task.spec.dtype != DType::f32 ? 4 : 8;
     }
 
-    /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores.
+    /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores. All
+    /// head dims of a vector of rows in turn, so that the rows' addresses are worked out once.
     void query() {
         const bool quantised = task.shape.scores == Products::i8_quads;
         const int steps = quantised ? task.spec.head_dim : task.product_steps(), dims = std::gcd(steps, transposed_dims());
@@ -40,11 +41,11 @@ public:
             .bound_storage(s, task.strips())
             .split(d, dt, d, dims)
             .split(i, it, i, vector)
-            .reorder(i, d, it, dt, s)
+            .reorder(i, d, dt, it, s)
             .vectorize(i)
             .unroll(d)
             .never_partition_all();
-        stages.query_tile.compute_at(transposed, it)
+        stages.query_tile.compute_at(transposed, dt)
             .bound_extent(j, vector)
             .bound_extent(d, dims)
             .reorder_storage(j, d, g)
@@ -209,6 +210,25 @@ public:
             .vectorize(i, lanes(chunk.weighted))
             .unroll(i)
             .unroll(j);
+        if (chunk.hides.defined()) {
+            chunk.signs.compute_at(at_strip)
+                .bound_extent(i, strip)
+                .bound_extent(c, 1)
+                .store_in(MemoryType::Stack)
+                .vectorize(i, vector)
+                .unroll(i);
+            chunk.signs.update().reorder(i, chunk.over_signs).vectorize(i, vector).unroll(i);
+            chunk.hides.compute_at(at_strip).bound_extent(c, 1);
+            // Half the columns at a time: selections take registers, and where these accumulators do not fit, LLVM spills those of the first
+            // update too, whose loop on avx2 then takes twice as long.
+            Var half("half");
+            chunk.weighted.update(1)
+                .split(j, half, j, p.tile_d % 2 == 0 ? p.tile_d / 2 : 1)
+                .reorder(i, j, chunk.over_shown_k, half)
+                .vectorize(i, vector)
+                .unroll(i)
+                .unroll(j);
+        }
         Stage weighted = chunk.weighted.update();
         if (values_in_tiles) {
             weighted.reorder(chunk.over_k, i, j);
@@ -314,12 +334,29 @@ public:
             .vectorize(i, lanes(chunk.scores))
             .unroll(i)
             .unroll(k);
+        for (ScoreArray &array : chunk.arrays)
+            score_array(array, at);
         Stage sum = chunk.scores.update();
         if (const int keys = held(chunk.scores, p.tile_kv); keys < p.tile_kv) {
             Var some("some");
             sum.split(k, some, k, keys);
         }
         sum.reorder(i, k, chunk.over_d).vectorize(i, lanes(chunk.scores)).unroll(i).unroll(k).unroll(chunk.over_d, steps);
+    }
+
+    /// Transposed as the query is.
+    void score_array(ScoreArray &array, const LoopLevel &at) {
+        const int keys = task.shape.array_keys;
+        array.tile.compute_at(at)
+            .bound_extent(j, vector)
+            .bound_extent(k, keys)
+            .bound_extent(g, p.tile_q)
+            .bound_extent(t, p.tile_kv / keys)
+            .bound_extent(c, 1)
+            .store_in(MemoryType::Stack)
+            .never_partition_all();
+        array.tile.update(0).reorder(array.inside, j, g, t).vectorize(array.inside).unroll(j).specialize(array.keys_are_dense);
+        array.tile.update(1).reorder(j, array.across, g, t).vectorize(j);
     }
 
     void accumulator() {

@@ -6,8 +6,8 @@
 
 namespace attune {
 
-/// What the names of loops over the strips of a visit start with.
-constexpr const char *visit_loop = "visit_strip";
+/// What the names of the loops start with whose turns are a visit of a strip.
+constexpr const char *visit_loop = "visit";
 
 /// Parameters of the CPU families: query rows in vector lanes, keys and values broadcast, register tiles, chunks of keys.
 struct CpuScheduleParameters {

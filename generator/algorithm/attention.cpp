@@ -50,7 +50,29 @@ bool reads_reals_by_key(const ExprPtr &root, std::set<const Node *> &seen) {
                        [&](const ExprPtr &operand) { return reads_reals_by_key(operand, seen); });
 }
 
+void find_row_key_elements(const ExprPtr &root, bool heads_differ, std::set<const Node *> &seen, std::vector<const Node *> &found) {
+    const ExprPtr &node = without_helper(root);
+    if (!seen.insert(node.get()).second)
+        return;
+    for (const ExprPtr &operand : node->operands)
+        find_row_key_elements(operand, heads_differ, seen, found);
+    if (node->op != Op::element || node->type != ExprType::real || mentions(node, Variable::s))
+        return;
+    const ExprPtr &last = without_helper(node->operands.back());
+    const bool by_key = last->op == Op::variable && last->variable == Variable::kv;
+    if (by_key && (mentions(node, Variable::q) || (heads_differ && mentions(node, Variable::h))))
+        found.push_back(node.get());
+}
+
 }  // namespace
+
+std::vector<const Node *> row_key_elements(const AttentionSpec &spec, bool heads_differ) {
+    std::set<const Node *> seen;
+    std::vector<const Node *> found;
+    if (spec.score)
+        find_row_key_elements(spec.score.root, heads_differ, seen, found);
+    return found;
+}
 
 bool score_may_hide(const AttentionSpec &spec) {
     std::set<const Node *> seen;
@@ -118,11 +140,13 @@ Expr AttentionTask::visible(const Expr &q, const Expr &h, const Expr &kv) const 
     return to_halide(spec.mask.root, inputs(q, h, kv));
 }
 
-Expr AttentionTask::logit(const Expr &product, const Expr &q, const Expr &h, const Expr &kv) const {
+Expr AttentionTask::logit(const Expr &product, const Expr &q, const Expr &h, const Expr &kv,
+                          const std::function<Expr(const Node &)> &staged) const {
     if (!spec.score)
         return product;
     ExpressionInputs in = inputs(q, h, kv);
     in.variables[Variable::s] = product;
+    in.staged = staged;
     return to_halide(spec.score.root, in) * static_cast<float>(M_LOG2E);
 }
 

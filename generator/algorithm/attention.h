@@ -30,6 +30,8 @@ struct BlockShape {
     Products values = Products::f32;  ///< of weight · value in full chunks; in partial ones f32, which alone leaves hidden keys out
     /// Products of pairs and quads in full chunks as contractions of whole matrix tiles, 16 x 16 of depth 16.
     bool matrix_tiles = false;
+    /// Keys of a row that ScoreArray reads at once: a power of 2 that divides a register tile's keys; 1: there is no such stage.
+    int array_keys = 1;
 
     int tiles() const { return block_kv / tile_kv; }
 };
@@ -74,7 +76,8 @@ public:
     /// The mask of a pair inside the sequence, by position and head of its row; true where the specification has none.
     Halide::Expr visible(const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
     /// What the softmax is taken of, in log2 units, from what the sum over d gives (times scale()).
-    Halide::Expr logit(const Halide::Expr &product, const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv) const;
+    Halide::Expr logit(const Halide::Expr &product, const Halide::Expr &q, const Halide::Expr &h, const Halide::Expr &kv,
+                       const std::function<Halide::Expr(const Node &element)> &staged = {}) const;
     /// score_may_hide, in full chunks too.
     bool score_hides() const { return score_hides_; }
     /// Rows differ in what they see, so that hiding is a matter of each element and not of the sequence's end alone.
@@ -141,6 +144,17 @@ struct QueryScales {
     Halide::Func mean_product;  ///< (i, s)  query · key_mean
 };
 
+/// An array that the score indexes by row and key, as a relative position bias is. Lanes are rows, but the keys of a row lie side by side:
+/// they are read array_keys at a time and transposed, where gathering each element would take as long as the products at head_dim 32.
+struct ScoreArray {
+    const Node *element = nullptr;
+    /// (j, k, g, t, c, s)  row g * vector + j of the strip, key t * array_keys + k of the chunk. Two updates: keys that all exist, and
+    /// those across the end, which are read one by one.
+    Halide::Func tile;
+    Halide::RDom inside, across;
+    Halide::Expr keys_are_dense;  ///< stride 1
+};
+
 /// How one chunk of keys becomes its contribution: once for chunks that all rows of a strip see (full), once for the others
 /// (partial), of which tiles that no row sees are left out. Dimensions, innermost first: i = row in its strip, k = key in its chunk,
 /// c = visit, s = strip. Weights are -0 where hidden, which no visible weight is.
@@ -148,6 +162,7 @@ struct ChunkStages {
     Halide::Func key, value;  ///< (d, k, c)     as f32, undefined where the tensors are f32 already; or as AttentionStages says
     KeyScales key_scales;     ///<               of i8 quads
     Halide::Func scores;      ///< (i, k, c, s)  log2 units; a half's bits; of pairs and quads: the products alone
+    std::vector<ScoreArray> arrays;
     Halide::Func logits;      ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
     Halide::Func maximum;     ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
     Halide::Func weights;     ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
@@ -155,7 +170,9 @@ struct ChunkStages {
     Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (pairs of values, full)
     Halide::Func row_sums;    ///< (i, j, c, s)  sums of weights over keys k = j mod 4
     Halide::Func weighted;    ///< (i, j, b, c, s)  sum over the chunk of weights * value, column b * tile_d + j
-    Halide::RDom over_d, over_max, over_sum, over_k;
+    Halide::Func signs;       ///< (i, c, s)     the weights' bits, or-ed: negative where one is hidden (where the score alone may hide)
+    Halide::Func hides;       ///< (c, s)        the same of all rows: weighted then takes its second update, which leaves hidden keys out
+    Halide::RDom over_d, over_max, over_sum, over_k, over_signs, over_rows, over_shown_k;
     Halide::RDom over_logits, over_weights;  ///< partial: (k in its tile, tile); undefined for full, whose stages are pure
 };
 
@@ -168,6 +185,9 @@ struct RowStages {
 
 /// A score expression may hide a pair by a logit below -1e29, as a bias of -infinity does.
 bool score_may_hide(const AttentionSpec &spec);
+/// The elements of arrays that the score indexes by row (position, or head where `heads_differ` from row to row) and, in the last dimension,
+/// by key: a relative position bias.
+std::vector<const Node *> row_key_elements(const AttentionSpec &spec, bool heads_differ);
 
 /// What a schedule places. Which members are defined depends on the algorithm.
 struct AttentionStages {

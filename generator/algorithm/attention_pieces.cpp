@@ -39,6 +39,36 @@ Expr tree_of_lanes(const std::function<Expr(int)> &lane, int lanes, const std::f
     return all[0];
 }
 
+void define_score_arrays(const AttentionTask &task, AttentionStages &stages, bool partial) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    if (task.shape.array_keys == 1)
+        return;
+    const int vector = task.shape.vector, keys = task.shape.array_keys;
+    Var j("j"), k("k"), g("g"), t("t"), c("c"), s("s");
+    for (const Node *element : row_key_elements(task.spec, task.shape.fold > 1)) {
+        ScoreArray array;
+        array.element = element;
+        const Parameter &param = task.args.params[static_cast<size_t>(element->parameter)];
+        auto property = [&](const char *name) { return Internal::Variable::make(Int(32), param.name() + name, param); };
+        const Expr i = g * vector + j, first = visit_list(task, partial).kv(t * keys, c);
+        const Expr q = stages.rows.position(i, s), h = stages.rows.head_of(task, i, s);
+        const Expr all_exist = first + keys <= min(task.args.seq_len_kv, property(".extent.0"));
+        const std::string name = param.name() + (partial ? "_partial" : "_full");
+        array.tile = Func(name);
+        array.tile(j, k, g, t, c, s) = undef<float>();
+        array.inside = RDom(0, keys, name + "_inside");
+        array.inside.where(all_exist);
+        array.tile(j, array.inside, g, t, c, s) =
+            cast<float>(stored_element(*element, task.inputs(q, h, task.existing_key(first + array.inside, false)), true));
+        array.across = RDom(0, keys, name + "_across");
+        array.across.where(!all_exist && first + array.across < task.args.seq_len_kv);
+        const Expr kv = task.existing_key(first + array.across, false);
+        array.tile(j, array.across, g, t, c, s) = cast<float>(stored_element(*element, task.inputs(q, h, kv)));
+        array.keys_are_dense = property(".stride.0") == 1;
+        chunk.arrays.push_back(array);
+    }
+}
+
 }  // namespace
 
 Expr float_bits(const Expr &x) {
@@ -155,6 +185,7 @@ void define_scores(const AttentionTask &task, AttentionStages &stages, bool part
         chunk.value(d, k, c) = task.value(d, existing);
     }
     define_key(task, stages, partial);
+    define_score_arrays(task, stages, partial);
     chunk.over_d = RDom(0, task.product_steps(), "over_d" + suffix);
     chunk.scores = Func("scores" + suffix);
     const Expr query = stages.query_strip(i, chunk.over_d, s);
@@ -198,7 +229,16 @@ Expr chunk_product(const AttentionTask &task, const AttentionStages &stages, boo
 Expr chunk_logit(const AttentionTask &task, const AttentionStages &stages, bool partial, const Expr &i, const Expr &k, const Expr &c,
                  const Expr &s) {
     const Expr kv = task.existing_key(visit_list(task, partial).kv(k, c), partial);
-    return task.logit(chunk_product(task, stages, partial, i, k, c, s), stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv);
+    const ChunkStages &chunk = partial ? stages.partial : stages.full;
+    const int vector = task.shape.vector, keys = task.shape.array_keys;
+    auto staged = [&](const Node &element) -> Expr {
+        for (const ScoreArray &array : chunk.arrays)
+            if (array.element == &element)
+                return array.tile(i % vector, k % keys, i / vector, k / keys, c, s);
+        return Expr();
+    };
+    return task.logit(chunk_product(task, stages, partial, i, k, c, s), stages.rows.position(i, s), stages.rows.head_of(task, i, s), kv,
+                      staged);
 }
 
 Expr chunk_visible(const AttentionTask &task, const RowStages &rows, const Expr &i, const Expr &k, const Expr &c, const Expr &s) {
@@ -274,30 +314,60 @@ void define_weighted(const AttentionTask &task, AttentionStages &stages, bool pa
         chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum * 4 + j, c, s);
     }
 
+    // Where the score alone may hide, it hides nothing in most chunks, and the sum that leaves hidden keys out is needed in the others only.
+    const bool score_decides = task.score_hides() && !(partial && task.spec.mask);
+    auto existing_keys = [&](const std::string &name) {
+        RDom keys(0, block_kv, name + suffix);
+        if (partial)
+            keys.where(list.kv(keys, c) < task.args.seq_len_kv);
+        return keys;
+    };
+    if (score_decides) {
+        chunk.over_signs = existing_keys("over_signs");
+        chunk.signs = Func("signs" + suffix);
+        chunk.signs(i, c, s) = 0;
+        chunk.signs(i, c, s) = chunk.signs(i, c, s) | float_bits(chunk.weights(i, chunk.over_signs, c, s));
+        chunk.over_rows = RDom(0, task.shape.strip, "over_rows" + suffix);
+        chunk.hides = Func("hides" + suffix);
+        chunk.hides(c, s) = 0;
+        chunk.hides(c, s) = chunk.hides(c, s) | chunk.signs(chunk.over_rows, c, s);
+        chunk.hides.compute_root();  // in no schedule: Halide 21 cannot inline a reduction into a predicate
+    }
+
     Expr k;
-    if (partial && task.rows_differ()) {
+    if (partial && task.spec.mask) {
         // Pairs of keys in one loop: with a loop over a tile's keys inside one over tiles, LLVM copies all accumulators at each tile.
         const int pairs = tile_kv / 2;
         chunk.over_k = RDom(0, 2, 0, block_kv / 2, "over_k" + suffix);
         chunk.over_k.where(list.holds_tile(chunk.over_k.y, c, s, pairs));
         k = chunk.over_k.y * 2 + chunk.over_k.x;
     } else {
-        chunk.over_k = RDom(0, block_kv, "over_k" + suffix);
+        chunk.over_k = existing_keys("over_k");
         k = chunk.over_k;
-        if (partial)
-            chunk.over_k.where(list.kv(k, c) < task.args.seq_len_kv);
     }
     // Halide cannot know that the state block takes no values.
     const Expr d = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
-    const Expr existing = task.existing_key(list.kv(k, c), partial);
-    const Expr value = chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, existing);
+    auto value = [&](const Expr &k) {
+        return chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, task.existing_key(list.kv(k, c), partial));
+    };
     chunk.weighted = Func("weighted" + suffix);
     chunk.weighted(i, j, b, c, s) = 0.0f;
-    const Expr sum = chunk.weighted(i, j, b, c, s), weight = chunk.weights(i, k, c, s), next = sum + weight * value;
+    if (score_decides) {
+        chunk.over_k.where(chunk.hides(c, s) >= 0);
+        chunk.weighted(i, j, b, c, s) += chunk.weights(i, k, c, s) * value(k);
+        chunk.over_shown_k = existing_keys("over_shown_k");
+        chunk.over_shown_k.where(chunk.hides(c, s) < 0);
+        // Hidden values become 0, and -0 * 0 changes no sum. A selected sum would be a product and a sum for an FMA on AVX2, and the rows that
+        // hide nothing would depend on their neighbours by a rounding.
+        const Expr weight = chunk.weights(i, chunk.over_shown_k, c, s), shown = reinterpret<uint32_t>(weight) < Expr(0x7fffffffu);
+        chunk.weighted(i, j, b, c, s) += weight * reinterpret<float>(select(shown, float_bits(value(chunk.over_shown_k)), 0));
+        return;
+    }
+    const Expr sum = chunk.weighted(i, j, b, c, s), weight = chunk.weights(i, k, c, s), next = sum + weight * value(k);
     // 0 * NaN would leak from a key that only some rows see: their update is masked, which AVX-512 folds into the FMA. Tested so that LLVM 21
     // does not turn the selection round, as it does for a sign or an inequality: it would copy and blend, and the loop takes 1.4 times
     // as long.
-    const bool masked = task.rows_differ() && (partial || task.score_hides());
+    const bool masked = partial && task.spec.mask;
     chunk.weighted(i, j, b, c, s) = masked ? select(reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum) : next;
 }
 

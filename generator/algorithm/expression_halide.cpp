@@ -55,6 +55,22 @@ public:
         return value;
     }
 
+    Expr stored(const Node &node, bool key_exists) {
+        const Parameter &value = parameter_value(node);
+        const ParamDeclaration &param = declaration(node);
+        std::vector<Expr> index;  // innermost first
+        for (size_t d = param.dims.size(); d-- > 0;) {
+            const auto [i, bounds] = translate(node.operands[d]);
+            // Halide's name for the extent of dimension d of a buffer argument.
+            const Expr extent = Internal::Variable::make(Int(32), value.name() + ".extent." + std::to_string(index.size()), value);
+            const bool one = param.dims[d].kind == ParamDeclaration::Dim::Kind::one;
+            const Expr zero = cast(i.type(), 0), last = cast(i.type(), extent - 1), below = min(i, last);
+            const Expr inside = bounds.low >= 0 ? unsafe_promise_clamped(below, zero, last) : max(below, zero);
+            index.push_back(one ? Expr(0) : cast<int>(key_exists && index.empty() ? i : inside));
+        }
+        return Internal::Call::make(value, index);
+    }
+
 private:
     Value make(const Node &node) {
         switch (node.op) {
@@ -114,18 +130,9 @@ private:
     }
 
     Value element(const Node &node) {
-        const Parameter &value = parameter_value(node);
-        const ParamDeclaration &param = declaration(node);
-        std::vector<Expr> index;  // innermost first
-        for (size_t d = param.dims.size(); d-- > 0;) {
-            const Expr i = translate(node.operands[d]).expr;
-            // Halide's name for the extent of dimension d of a buffer argument.
-            const Expr extent = Internal::Variable::make(Int(32), value.name() + ".extent." + std::to_string(index.size()), value);
-            const bool one = param.dims[d].kind == ParamDeclaration::Dim::Kind::one;
-            index.push_back(one ? Expr(0) : cast<int>(clamp(i, cast(i.type(), 0), cast(i.type(), extent - 1))));
-        }
-        const Expr raw = Internal::Call::make(value, index);
-        switch (param.element) {
+        const Expr staged = inputs_.staged ? inputs_.staged(node) : Expr();
+        const Expr raw = staged.defined() ? staged : stored(node, false);
+        switch (declaration(node).element) {
         case ParamDeclaration::Element::i32:
             return {raw, any_i32};
         case ParamDeclaration::Element::boolean:
@@ -340,6 +347,10 @@ private:
 
 Expr to_halide(const ExprPtr &root, const ExpressionInputs &inputs) {
     return Translator(inputs).translate(root).expr;
+}
+
+Expr stored_element(const Node &element, const ExpressionInputs &inputs, bool key_exists) {
+    return Translator(inputs).stored(element, key_exists);
 }
 
 }  // namespace attune

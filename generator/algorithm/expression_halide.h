@@ -2,6 +2,7 @@
 #include "Halide.h"
 #include "generator/spec/expression.h"
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct ExpressionInputs {
     const std::vector<ParamDeclaration> *params = nullptr;
     const std::vector<Halide::Parameter> *param_values = nullptr;  ///< of the same order: scalars and buffers
     PatternTables *tables = nullptr;                               ///< shared by the expressions of a pipeline
+    std::function<Halide::Expr(const Node &element)> staged = {};  ///< an element that was read beforehand; undefined: it was not
 };
 
 /// The expression in Halide: Bool, Int(32) or Int(64), Float(32). Integers take 32 bits where the intervals of the variables prove that
@@ -23,6 +25,9 @@ struct ExpressionInputs {
 /// tensors are clamped into them. A real element of -infinity becomes -1e30, which hides (Halide computes with finite numbers only).
 /// Accuracy of the functions, f32: exp, exp2, log, log2 2 ulp, tanh 4 ulp, sigmoid 4 ulp.
 Halide::Expr to_halide(const ExprPtr &root, const ExpressionInputs &inputs);
+
+/// An element of a tensor parameter as it is stored. `key_exists`: the last index is the key itself, promised to be inside.
+Halide::Expr stored_element(const Node &element, const ExpressionInputs &inputs, bool key_exists = false);
 
 constexpr int64_t largest_length = int64_t(1) << 28;
 

@@ -66,7 +66,7 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
         ScratchBytes scratch;
         for (const auto &lowered : module.functions())
             lowered.body.accept(&scratch);
-        const bool full_row = plan.spec.algorithm == Algorithm::full_row && function == TaskFunction::exact;
+        const bool full_row = softmax_algorithm(plan.spec) == Algorithm::full_row && function == TaskFunction::exact;
         if (scratch.dynamic != (full_row ? 1 : 0) && !options.asserts) {
             throw internal_error(symbol, std::to_string(scratch.dynamic) + " allocations of variable size");
         }

@@ -36,6 +36,8 @@ struct CompileOptions {
     bool asan = false;             ///< Halide's address-sanitizer instrumentation
 };
 
+/// The softmax of a specification, what automatic stands for in its place.
+Algorithm softmax_algorithm(const AttentionSpec &spec);
 KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides = {});
 
 /// What the descriptor says of a plan before it is compiled: all but the scratch.

@@ -43,8 +43,8 @@ const char *task_function_name(TaskFunction function) {
 }
 
 bool has_fixed_reference(const KernelPlan &plan) {
-    return plan.spec.normalizer != Normalizer::sigmoid && plan.spec.algorithm != Algorithm::online &&
-           plan.spec.algorithm != Algorithm::full_row;
+    const Algorithm algorithm = softmax_algorithm(plan.spec);
+    return plan.spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
 }
 
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
@@ -128,7 +128,7 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         stages = define_sigmoid_weights(*task);
         if (scheduled)
             schedule_cpu_fixed_reference(*task, stages, parameters);
-    } else if (plan.spec.algorithm == Algorithm::full_row) {
+    } else if (softmax_algorithm(plan.spec) == Algorithm::full_row) {
         stages = define_full_row_softmax(*task);
         if (scheduled)
             schedule_cpu_full_row(*task, stages, parameters);

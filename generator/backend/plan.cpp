@@ -181,11 +181,19 @@ std::string KernelPlan::variant_name() const {
     return spec.id() + "__" + target->name;
 }
 
+Algorithm softmax_algorithm(const AttentionSpec &spec) {
+    if (spec.algorithm != Algorithm::automatic || spec.normalizer == Normalizer::sigmoid)
+        return spec.algorithm;
+    // A bias for each row and key belongs to short sequences. 49 keys, head_dim 32, avx2: 1.33 times as fast, 197 keys, head_dim 64: 1.06
+    // times, 1024: 0.97 times.
+    return row_key_elements(spec, false).empty() ? Algorithm::fixed_reference : Algorithm::full_row;
+}
+
 KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides) {
     KernelPlan plan;
     plan.spec = spec;
     plan.target = &target;
-    const Algorithm algorithm = spec.algorithm == Algorithm::automatic ? Algorithm::fixed_reference : spec.algorithm;
+    const Algorithm algorithm = softmax_algorithm(spec);
     const std::string wish = spec.algorithm == Algorithm::automatic ? "the default" : "asked for";
     switch (algorithm) {
     case Algorithm::online:

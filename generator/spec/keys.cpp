@@ -50,7 +50,7 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "kernel", .name = "phases", .kind = words, .allowed = {"prefill"}, .later = {"decode"}, .flag = true,
          .type = "LIST", .otherwise = "prefill", .help = "many query rows (prefill) or few (decode)", .cure = "use [\"prefill\"]"},
         {.table = "kernel", .name = "algorithm", .kind = word, .allowed = {"auto", "fixed_reference", "online", "full_row"},
-         .flag = true, .type = "NAME", .otherwise = "auto", .help = "which softmax; auto: fixed_reference, guarded by online",
+         .flag = true, .type = "NAME", .otherwise = "auto", .help = "which softmax; auto: fixed_reference, guarded by online; full_row for a bias[q, kv]",
          .cure = "leave it out for the fastest that is right"},
 
         {.table = "kernel", .name = "kv_dtype", .kind = later, .flag = true},

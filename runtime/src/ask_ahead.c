@@ -8,7 +8,7 @@ void attune_clear_ahead(attune_ahead *ahead) {
 
 void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
     const int64_t element = rows->type_bits / 8, heads = rows->dim[1].extent, positions = rows->dim[2].extent;
-    for (int64_t head = 0; head < heads && ahead->num_streams < 2 * ATTUNE_MAX_AHEAD_HEADS && positions > 0; head++)
+    for (int64_t head = 0; head < heads && head < ATTUNE_MAX_AHEAD_HEADS && positions > 0; head++)
         ahead->streams[ahead->num_streams++] = (attune_row_stream){.row = rows->host + head * rows->dim[1].stride * element,
                                                                    .bytes = rows->dim[0].extent * element,
                                                                    .stride = rows->dim[2].stride * element,
@@ -24,16 +24,21 @@ void attune_spread_ahead(attune_ahead *ahead, int64_t visits) {
 
 int32_t attune_ask_ahead(void *scratch) {
     attune_ahead *a = ((attune_scratch *)scratch)->ahead;
-    for (int64_t n = a->lines_per_visit; n > 0 && a->current < a->num_streams; n--) {
-        attune_row_stream *s = &a->streams[a->current];
-        __builtin_prefetch(s->row + a->byte, 0, 2);
-        a->byte += line;
-        if (a->byte >= s->bytes) {
-            a->byte = 0;
-            s->row += s->stride;
-            if (--s->rows == 0)
-                a->current++;
+    int64_t lines = a->lines_per_visit, byte = a->byte;  // kept in registers: through memory a line takes twice as long
+    while (lines > 0 && a->current < a->num_streams) {
+        attune_row_stream s = a->streams[a->current];
+        for (; lines > 0 && s.rows > 0; lines--) {
+            __builtin_prefetch(s.row + byte, 0, 2);
+            byte += line;
+            if (byte >= s.bytes) {
+                byte = 0;
+                s.row += s.stride;
+                s.rows--;
+            }
         }
+        a->streams[a->current] = s;
+        a->current += s.rows == 0;
     }
+    a->byte = byte;
     return 0;
 }

@@ -1,6 +1,7 @@
 /// Asks memory for the rows of a worker's next task while the present one computes: the query is read and the output written once, row by
-/// row, so nothing else hides those misses (a window of 256 keys, head_dim 128, f32: 10 % of the time). Asked for all at once they would be
-/// dropped, a processor keeps some tens of misses in flight; so generated code calls attune_ask_ahead at each visit of a strip.
+/// row, so nothing else hides those misses (a window of 256 keys, head_dim 128, f32: 10 % of the time). So are keys and values of short
+/// sequences. Asked for all at once they would be dropped, a processor keeps some tens of misses in flight; so generated code calls
+/// attune_ask_ahead at each visit of a strip.
 #ifndef ATTUNE_SRC_ASK_AHEAD_H
 #define ATTUNE_SRC_ASK_AHEAD_H
 
@@ -16,7 +17,7 @@ typedef struct attune_row_stream {
 enum { ATTUNE_MAX_AHEAD_HEADS = 16 };
 
 typedef struct attune_ahead {
-    attune_row_stream streams[2 * ATTUNE_MAX_AHEAD_HEADS];
+    attune_row_stream streams[2 * ATTUNE_MAX_AHEAD_HEADS + 2];  // query and output rows; keys and values
     int64_t num_streams, current, byte, lines_per_visit;
 } attune_ahead;
 

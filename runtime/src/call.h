@@ -57,6 +57,12 @@ static inline int64_t attune_min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/// Strips that hold rows of a block of so many positions: 3 of 16 where 49 rows meet strips of 24. The others have no part in any visit.
+static inline int attune_strips_used(const attune_call *call, int64_t positions) {
+    const attune_kernel_variant *v = call->variant;
+    return (int)((positions * v->fold + v->strip_rows - 1) / v->strip_rows);
+}
+
 /// Keys of one norm task.
 enum { ATTUNE_NORM_BLOCK = 4096 };
 

@@ -97,8 +97,23 @@ static positions used_positions(const attune_call *call, attune_block at) {
     return (positions){begin, used > begin ? used : begin};
 }
 
-/// Has the query and output rows of the worker's next task asked for during the visits of this one.
-static void plan_ahead(const attune_call *call, attune_slot *slot) {
+/// Keys and values of the worker's next task, where it is of another head and they are few: 49 keys of head_dim 32 come cold from memory once
+/// a task, and of 13 us took 2. Long ones are read over and over, and would drive this task's own out of the cache.
+static void add_keys_ahead(const attune_call *call, attune_slot *slot, const void *tensor, const int64_t stride[3], int64_t row_elements,
+                           attune_block next) {
+    enum { most_bytes = 64 << 10 };
+    const int64_t keys = attune_keys_used(call, next.batch);
+    if (keys * row_elements * (call->kernel->type_bits / 8) > most_bytes)
+        return;
+    attune_slice s;
+    attune_buffer *rows = key_rows(&s, call, tensor, stride, row_elements, next.batch, next.head / call->group, 0, keys);
+    s.dim[2] = s.dim[1];
+    s.dim[1] = (attune_dimension){.extent = 1};
+    attune_add_ahead(&slot->ahead, rows);
+}
+
+/// Has the rows of the worker's next task asked for during the visits of this one.
+static void plan_ahead(const attune_call *call, attune_slot *slot, attune_block at, int strips) {
     const attune_attention_args *a = call->args;
     attune_clear_ahead(&slot->ahead);
     slot->scratch.ahead = &slot->ahead;
@@ -111,7 +126,11 @@ static void plan_ahead(const attune_call *call, attune_slot *slot) {
                      block_rows(&s, call, a->query, a->stride_query, call->kernel->info.head_dim, next, p.begin, p.end - p.begin));
     attune_add_ahead(&slot->ahead,
                      block_rows(&s, call, a->output, a->stride_output, call->kernel->info.head_dim_v, next, p.begin, p.end - p.begin));
-    attune_spread_ahead(&slot->ahead, (slot->full.count + slot->partial.count) * call->variant->strips);
+    if (next.batch != at.batch || next.head / call->group != at.head / call->group) {
+        add_keys_ahead(call, slot, a->key, a->stride_key, call->kernel->info.head_dim, next);
+        add_keys_ahead(call, slot, a->value, a->stride_value, call->kernel->info.head_dim_v, next);
+    }
+    attune_spread_ahead(&slot->ahead, (slot->full.count + slot->partial.count) * strips);
 }
 
 /// The block's positions begin .. begin + positions - 1 by the kernel, positions >= 1.
@@ -136,7 +155,7 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
         code = attune_list_visits(call, slot, &block, num_chunks, v->fixed || v->exact_splits, stage);
     if (code)
         return code;
-    plan_ahead(call, slot);
+    plan_ahead(call, slot, at, attune_strips_used(call, positions));
 
     attune_buffer *key = key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, kv_head, 0, keys);
     attune_buffer *value = key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, kv_head, 0, keys);

@@ -149,7 +149,8 @@ static int32_t strip_visit(const uint8_t *states, int tiles, bool split) {
 int attune_list_visits(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t count, bool split,
                        const char **stage) {
     const attune_kernel_variant *v = call->variant;
-    const int tiles = v->block_kv / v->tile_kv, strips = v->strips, columns = 1 + strips;
+    const int tiles = v->block_kv / v->tile_kv, columns = 1 + v->strips;
+    const int strips = attune_strips_used(call, block->num_positions);
     // Tiles are looked at only where the mask decides.
     int64_t n = 0;
     for (int64_t i = 0; i < count; i++)
@@ -165,6 +166,8 @@ int attune_list_visits(const attune_call *call, attune_slot *slot, attune_block_
     for (int64_t i = 0; i < count; i++) {
         int32_t *full = slot->full.entries + slot->full.count * columns, *partial = slot->partial.entries + slot->partial.count * columns;
         full[0] = partial[0] = slot->chunks[i];
+        for (int strip = strips; strip < v->strips; strip++)
+            full[1 + strip] = partial[1 + strip] = 0;
         if (slot->chunk_full[i] != masked) {
             const bool is_full = split && slot->chunk_full[i] == whole;
             int32_t *entry = is_full ? full : partial;

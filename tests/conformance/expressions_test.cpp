@@ -47,6 +47,7 @@ const ExpressionCase expression_cases[] = {
     {"relative_bias", 3, {.score = "relative_bias(t, 32, 128)", .params = "t: f32[h, n]"}},
     {"relative_bias_causal", 1, {.mask = "causal", .score = "relative_bias_causal(t, 16, 64)", .params = "t: f16[h, 16]"}},
     {"bias_f32", 0, {.score = "s + bias", .params = "bias: f32[1, h, q, kv]"}},
+    {"bias_of_heads", 4, {.score = "s * scale + bias", .params = "scale: f32[h, 1, kv]; bias: f32[b, h, q, kv]"}},
     {"bias_f16", 3, {.mask = "causal", .score = "s + bias", .params = "bias: f16[b, 1, q, kv]"}},
     {"bias_bf16_of_rows", 1, {.score = "softcap(s, 20) + bias", .params = "bias: bf16[hkv, 1, kv]"}},
     {"sink", 4, {.mask = "causal && window(30)", .params = "logit: f32[h]", .sink = "logit"}},
@@ -165,9 +166,12 @@ INSTANTIATE_TEST_SUITE_P(Cpu, Expressions, testing::Combine(testing::ValuesIn(ta
 TEST(BiasOfMinusInfinity, Hides) {
     for (const CpuTarget *target : available_targets()) {
         for (const char *type : {"f32", "f16", "bf16"}) {
-            for (const char *normalizer : {"softmax", "sigmoid"}) {
+            for (const auto &[normalizer, algorithm] : {std::pair("softmax", Algorithm::automatic), std::pair("softmax", Algorithm::fixed_reference),
+                                                        std::pair("sigmoid", Algorithm::automatic)}) {
                 const PairsText text = {.score = "s + bias", .params = std::string("bias: ") + type + "[h, q, kv]", .normalizer = normalizer};
-                const LoadedKernel &kernel = kernel_for(make_spec(DType::f32, 20, 12, 1, text), *target);
+                AttentionSpec wanted = make_spec(DType::f32, 20, 12, 1, text);
+                wanted.algorithm = algorithm;
+                const LoadedKernel &kernel = kernel_for(wanted, *target);
                 const AttentionSpec &spec = kernel.plan().spec;
                 const ShapeCase shape = {"tails", 1, 2, 2, 61, 133};
                 ParamValue bias = make_params(spec, shape, 62).values()[0];
@@ -180,6 +184,30 @@ TEST(BiasOfMinusInfinity, Hides) {
                 const KernelResult result = run_kernel(kernel, p, shape, options);
                 expect_right(kernel, p, shape, result, 62);
                 for (int64_t d = 0; d < 12; d++) EXPECT_EQ(result.output_bits[static_cast<size_t>(5 * 12 + d)], 0u) << describe(kernel);
+            }
+        }
+    }
+}
+
+/// Rows of a strip share the loop that leaves hidden keys out: those that hide nothing keep their bits.
+TEST(BiasOfMinusInfinity, LeavesOtherRowsAlone) {
+    for (const CpuTarget *target : available_targets()) {
+        for (Algorithm algorithm : {Algorithm::fixed_reference, Algorithm::online, Algorithm::full_row}) {
+            AttentionSpec wanted = make_spec(DType::f32, 20, 12, 1, {.score = "s + bias", .params = "bias: f32[h, q, kv]"});
+            wanted.algorithm = algorithm;
+            const LoadedKernel &kernel = kernel_for(wanted, *target);
+            const AttentionSpec &spec = kernel.plan().spec;
+            const ShapeCase shape = {"tails", 1, 2, 2, 61, 133};
+            ParamValue bias = make_params(spec, shape, 64).values()[0];
+            const auto result = [&] {
+                const RunOptions options = {.params = {spec, {cli::make_argument(spec.params[0], bias.extents, bias.elements)}}};
+                return run_kernel(kernel, make_problem(spec, shape, InputKind::normal, 64, options.params), shape, options);
+            };
+            const KernelResult expected = result();
+            for (int64_t kv : {3, 70, 132}) bias.elements[static_cast<size_t>(5 * 133 + kv)] = -infinity;  // row 5 of head 0
+            const KernelResult got = result();
+            for (size_t i = 0; i < got.output_bits.size(); i++) {
+                if (i / 12 != 5) ASSERT_EQ(got.output_bits[i], expected.output_bits[i]) << describe(kernel) << ", row " << i / 12;
             }
         }
     }

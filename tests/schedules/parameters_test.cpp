@@ -64,6 +64,28 @@ TEST_P(ParameterCorners, AgreeWithTheReference) {
 INSTANTIATE_TEST_SUITE_P(Cpu, ParameterCorners, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(corners)),
                          [](const auto &info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
 
+/// Arrays by row and key are transposed in tiles that fit into the register tile.
+TEST_P(ParameterCorners, AgreeWithTheReferenceOfABias) {
+    const auto &[name, corner] = GetParam();
+    ATTUNE_REQUIRE_TARGET(target, name);
+    if (corner.wide && target->registers < 32) GTEST_SKIP() << name << " has 16 vector registers";
+    AttentionSpec spec = make_spec(DType::f32, 10, 20, 1, {.score = "s + bias", .params = "bias: f32[h, q, kv]"});
+    spec.algorithm = corner.tile_q % 2 ? Algorithm::fixed_reference : Algorithm::full_row;
+    const LoadedKernel &kernel = kernel_for(spec, *target, options_of(corner, target->vector));
+    for (const ShapeCase &shape : {ShapeCase{"tails", 2, 2, 2, 107, 83}, ShapeCase{"few_keys", 1, 1, 1, 30, 3},
+                                   ShapeCase{"packed", 3, 1, 1, 60, 70, {60, 5, 17}, {70, 64, 1}, true}}) {
+        check_shape(kernel, shape, InputKind::normal, 5, {.params = make_params(kernel.plan().spec, shape, 5)});
+    }
+}
+
+TEST(DefaultAlgorithm, IsFullRowsForABiasOfRowsAndKeys) {
+    const auto algorithm_for = [](const char *params) {
+        return plan_kernel(make_spec(DType::f32, 32, 32, 1, {.score = "s + bias", .params = params}), *available_targets().front()).algorithm;
+    };
+    EXPECT_EQ(algorithm_for("bias: f32[h, q, kv]"), "full_row_softmax");
+    EXPECT_EQ(algorithm_for("bias: f32[b, kv]"), "fixed_reference_softmax + online_softmax");
+}
+
 /// A schedule places the same values: what it computes may differ from the unscheduled algorithm by twice the bound, one for each.
 class Unscheduled : public testing::TestWithParam<const char *> {};
 
@@ -135,10 +157,14 @@ TEST_P(HalideChecks, HoldInEveryShape) {
     constexpr const char *masks[] = {"causal", "none", "none", "causal_top_left"};
     const size_t a = static_cast<size_t>(algorithm) + static_cast<size_t>(target - &cpu_targets().front());
     const LoadedKernel &kernel = kernel_for(make_spec(dtypes[a % 4], 20, 12, masks[a % 4], algorithm), *target, {.overrides = {}, .asserts = true});
+    AttentionSpec biased = make_spec(DType::f32, 20, 12, 0, {.score = "s + bias", .params = "bias: f32[h, q, kv]"});
+    biased.algorithm = algorithm == Algorithm::automatic ? Algorithm::fixed_reference : algorithm;
+    const LoadedKernel &kernel_of_bias = kernel_for(biased, *target, {.overrides = {}, .asserts = true});
     for (const ShapeCase &shape : shapes) {
         SCOPED_TRACE(shape.name);
         check_shape(kernel, shape);
         check_shape(kernel, shape, InputKind::wide_8);
+        check_shape(kernel_of_bias, shape, InputKind::normal, 1, {.params = make_params(biased, shape)});
     }
 }
 
