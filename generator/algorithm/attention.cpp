@@ -84,7 +84,8 @@ AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockSha
       num_positions("num_positions"), full(Int(32), 2, "full"), partial(Int(32), 2, "partial"), query(halide_type(spec.dtype), 3, "query"),
       key(halide_type(spec.dtype), 2, "key"), value(halide_type(spec.dtype), 2, "value"), key_norms(Float(32), 1, "key_norms"),
       reference(Float(32), 1, "reference"), row_class(Int(32), 1, "row_class"), lse(Float(32), 1, "lse"), strip_rows("strip_rows"),
-      block_keys("block_keys"), first_keys(Int(32), 1, "first_keys") {
+      block_keys("block_keys"), first_keys(Int(32), 1, "first_keys"), first_key("first_key"), masked("masked"),
+      parts(Float(32), 3, "parts") {
     query.dim(0).set_bounds(0, spec.head_dim).dim(1).set_bounds(0, shape.fold).dim(2).set_min(0);
     key.dim(0).set_bounds(0, spec.head_dim);
     value.dim(0).set_bounds(0, spec.head_dim_v);
@@ -95,6 +96,8 @@ AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockSha
         list->dim(0).set_bounds(0, 1 + strips).dim(1).set_min(0).set_stride(1 + strips);
     for (ImageParam *row : {&key_norms, &reference, &row_class, &lse, &first_keys})
         row->dim(0).set_min(0);
+    for (int d = 0; d < 3; d++)
+        parts.dim(d).set_min(0);
     for (const ParamDeclaration &param : spec.params) {
         const std::string name = "param_" + param.name;  // apart from the names above
         if (param.is_scalar()) {

@@ -49,6 +49,8 @@ struct AttentionArguments {
     Halide::ImageParam lse;                     // (row)
     Halide::Param<int> strip_rows, block_keys;  // of block_states
     Halide::ImageParam first_keys;              // (n)
+    Halide::Param<int> first_key, masked;       // of split
+    Halide::ImageParam parts;                   // (column, row, part)
 
     /// The block's scalars and the params, then `others`.
     std::vector<Halide::Argument> with_block(const std::vector<Halide::Argument> &others) const;
@@ -304,6 +306,34 @@ AttentionStages define_full_row_softmax(const AttentionTask &task);
 
 /// Each weight by itself, sigmoid(logit): no sum, no reference. Ramapuram et al. 2024 (arXiv:2409.04431).
 AttentionStages define_sigmoid_weights(const AttentionTask &task);
+
+/// Few query rows against many keys: what one chunk of keys gives for all rows of a task, relative to the chunk's own maximum, and what becomes
+/// of the parts. Keys are in lanes of a row's products only after these are summed over head_dim, whose elements are the lanes: a row of the cache
+/// is read as it lies, once for the rows of a tile. Dao et al. 2023, Flash-Decoding.
+struct SplitStages {
+    Halide::Func query;         ///< (d, r)     scaled, 0 after the last head dim
+    Halide::Func dots;          ///< (v, k, r)  sums over d = v mod vector
+    Halide::Func turned;        ///< (v, k, r)  the same, stored with keys innermost
+    Halide::Func logits;        ///< (k, r)     log2 units, hidden ones at hidden_score
+    Halide::Func lane_maximum;  ///< (v, r)     over keys k = v mod vector
+    Halide::Func maximum;       ///< (r)        rounded up to an integer
+    Halide::Func weights;       ///< (k, r)
+    Halide::Func lane_sums;     ///< (v, r)
+    Halide::Func weighted;      ///< (d, r)     sum over the chunk of weights * value
+    Halide::Func part;          ///< (column, r)  weighted, then the sum of weights and the maximum: split_value_columns
+    Halide::RDom over_d, over_keys, over_k;
+};
+SplitStages define_split_kv(const AttentionTask &task);
+/// head_dim_v in whole vectors; column [this] of a part is its sum of weights, the next its maximum.
+int split_value_columns(const AttentionTask &task);
+
+/// output and lse from the parts of a sequence and key/value head. The number of parts is the number of chunks, whatever threads made them.
+struct CombineStages {
+    Halide::Func maximum, reference, sum, inverse;  ///< (row)
+    Halide::Func accumulator;                       ///< (d, row)
+    Halide::Func output, lse;                       ///< (d, head, position), (row)
+};
+CombineStages define_combine(const AttentionTask &task);
 
 /// The matrix of pairs that outputs names (attune_task_fn pairs): a kernel of its own, a pair at a time.
 struct PairsStages {

@@ -36,7 +36,31 @@ private:
 
 }  // namespace
 
+namespace {
+
+/// The whole of a call's rows is one block; there are no strips, and a chunk is no tiles.
+attune_kernel_variant planned_split_sizes(const KernelPlan &plan) {
+    const BlockShape shape = cpu_split_shape(plan.spec, cpu_split_parameters(plan), plan.target->vector);
+    attune_kernel_variant sizes{};
+    sizes.fold = shape.fold;
+    sizes.block_q = split_positions;
+    sizes.strip_rows = shape.strip;
+    sizes.strips = 1;
+    sizes.block_kv = sizes.tile_kv = shape.block_kv;
+    sizes.exact_splits = 1;
+    sizes.part_columns = split_value_columns(AttentionTask(plan.spec, shape)) + shape.vector;
+    return sizes;
+}
+
+}  // namespace
+
 attune_kernel_variant planned_sizes(const KernelPlan &plan) {
+    if (plan.spec.decode) {
+        attune_kernel_variant sizes = planned_split_sizes(plan);
+        sizes.features = plan.target->features;
+        sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
+        return sizes;
+    }
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     attune_kernel_variant sizes{};
     sizes.features = plan.target->features;
@@ -56,7 +80,6 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
     const auto start = std::chrono::steady_clock::now();
     CompiledVariant variant;
     variant.plan = plan;
-    const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     variant.sizes = planned_sizes(plan);
     for (TaskFunction function : task_functions(plan)) {
         const std::string symbol = task_symbol(plan, function);
@@ -71,7 +94,7 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
             throw internal_error(symbol, std::to_string(scratch.dynamic) + " allocations of variable size");
         }
         if (full_row)
-            variant.sizes.scratch_bytes_per_key = int64_t(4) * parameters.tile_q * plan.target->vector;
+            variant.sizes.scratch_bytes_per_key = int64_t(4) * variant.sizes.strip_rows;
         variant.sizes.scratch_bytes =
             std::max(variant.sizes.scratch_bytes, scratch.constant + scratch.dynamic * (ScratchBytes::block_overhead + 64));
         variant.objects.push_back({symbol + ".o", generate_code(module, *plan.target, CodeForm::object,

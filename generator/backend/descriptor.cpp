@@ -12,8 +12,8 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 120 && offsetof(attune_kernel_variant, key_norms) == 48 &&
-              offsetof(attune_kernel_variant, scratch_bytes) == 104);
+static_assert(sizeof(attune_kernel_variant) == 136 && offsetof(attune_kernel_variant, key_norms) == 48 &&
+              offsetof(attune_kernel_variant, scratch_bytes) == 120);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
 static_assert(sizeof(attune_kernel) == 144 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
@@ -60,10 +60,11 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
         rows +=
             fmt::format("{}  %variant {{ {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name), sizes.features);
         for (int32_t size : {sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
-                             sizes.exact_splits})
+                             sizes.exact_splits, sizes.part_columns})
             rows += fmt::format(", i32 {}", size);
-        for (TaskFunction function : {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states,
-                                      TaskFunction::row_reference, TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs})
+        for (TaskFunction function :
+             {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states, TaskFunction::row_reference,
+              TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs, TaskFunction::split, TaskFunction::combine})
             rows += ", " + pointer(function);
         rows += fmt::format(", i64 {}, i64 {} }}", sizes.scratch_bytes, sizes.scratch_bytes_per_key);
     }
@@ -92,7 +93,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
                     strings.add(pairs_output_name(spec.pairs_output)), strings.add(metadata));
     const std::string text = fmt::format(
         R"(target triple = "x86_64-unknown-linux-gnu"
-%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
 %info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, ptr, ptr, ptr }}
@@ -126,9 +127,9 @@ define internal void @{name}_register() nounwind {{
         fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
         fmt::arg("count", variants.size()), fmt::arg("rows", rows), fmt::arg("abi", ATTUNE_KERNEL_ABI),
         fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params), fmt::arg("num_params", layout.members.size()),
-        fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0), fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0),
-        fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0), fmt::arg("code", type_code(spec.dtype)),
-        fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
+        fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
+        fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0), fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0),
+        fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o");
 }
 

@@ -53,7 +53,9 @@ private:
                                                                        {TaskFunction::row_reference, &row_.row_reference},
                                                                        {TaskFunction::fixed, &row_.fixed},
                                                                        {TaskFunction::exact, &row_.exact},
-                                                                       {TaskFunction::pairs, &row_.pairs}};
+                                                                       {TaskFunction::pairs, &row_.pairs},
+                                                                       {TaskFunction::split, &row_.split},
+                                                                       {TaskFunction::combine, &row_.combine}};
         const std::vector<TaskFunction> present = task_functions(variant_.plan);
         for (const auto &[function, pointer] : functions)
             if (std::find(present.begin(), present.end(), function) != present.end())

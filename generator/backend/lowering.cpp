@@ -36,6 +36,10 @@ const char *task_function_name(TaskFunction function) {
         return "fixed";
     case TaskFunction::pairs:
         return "pairs";
+    case TaskFunction::split:
+        return "split";
+    case TaskFunction::combine:
+        return "combine";
     case TaskFunction::exact:
         break;
     }
@@ -44,11 +48,14 @@ const char *task_function_name(TaskFunction function) {
 
 bool has_fixed_reference(const KernelPlan &plan) {
     const Algorithm algorithm = softmax_algorithm(plan.spec);
-    return plan.spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
+    return !plan.spec.decode && plan.spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online &&
+           algorithm != Algorithm::full_row;
 }
 
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
     std::vector<TaskFunction> functions = {TaskFunction::exact};
+    if (plan.spec.decode)
+        functions = {TaskFunction::split, TaskFunction::combine};
     if (has_fixed_reference(plan))
         functions.insert(functions.begin(), {TaskFunction::key_norms, TaskFunction::row_reference, TaskFunction::fixed});
     if (plan.spec.mask)
@@ -76,17 +83,26 @@ Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &optio
     return target;
 }
 
-ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options, bool scheduled) {
-    report_errors_as_ours();
-    const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
-    BlockShape shape = cpu_block_shape(parameters, plan.target->vector);
+namespace {
+
+BlockShape task_shape(const KernelPlan &plan, TaskFunction function) {
+    if (plan.spec.decode)
+        return cpu_split_shape(plan.spec, cpu_split_parameters(plan), plan.target->vector);
+    BlockShape shape = cpu_block_shape(cpu_schedule_parameters(plan), plan.target->vector);
     if (function != TaskFunction::fixed) {
         // What the others compute is f32: `exact` takes the rows whose numbers leave a smaller type's range. Pairs have the range of f32.
         shape.scores = shape.scores == Products::bf16_pairs ? Products::bf16_pairs : Products::f32;
         shape.values = Products::f32;
         shape.matrix_tiles = false;
     }
-    const auto task = std::make_shared<AttentionTask>(plan.spec, shape,
+    return shape;
+}
+
+}  // namespace
+
+ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options, bool scheduled) {
+    report_errors_as_ours();
+    const auto task = std::make_shared<AttentionTask>(plan.spec, task_shape(plan, function),
                                                       has_llvm_backend() && !options.twins ? plan.target->machine : MachineOperations{});
     const AttentionArguments &args = task->args;
     switch (function) {
@@ -116,9 +132,22 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
             schedule_cpu_pairs(*task, stages);
         return {task, Halide::Pipeline(stages.pairs), args.with_block({args.query, args.key, args.lse})};
     }
+    case TaskFunction::split: {
+        SplitStages stages = define_split_kv(*task);
+        if (scheduled)
+            schedule_cpu_split_kv(*task, stages, plan.target->registers);
+        return {task, Halide::Pipeline(stages.part), args.with_block({args.first_key, args.masked, args.query, args.key, args.value})};
+    }
+    case TaskFunction::combine: {
+        CombineStages stages = define_combine(*task);
+        if (scheduled)
+            schedule_cpu_combine(*task, stages);
+        return {task, Halide::Pipeline({stages.output, stages.lse}), args.with_block({args.parts})};
+    }
     default:
         break;
     }
+    const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     AttentionStages stages;
     if (function == TaskFunction::fixed) {
         stages = define_fixed_reference_softmax(*task);

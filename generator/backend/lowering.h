@@ -1,13 +1,14 @@
 #pragma once
 #include "generator/backend/kernel.h"
 #include "schedules/cpu_query_lanes.h"
+#include "schedules/cpu_split_kv.h"
 
 #include <memory>
 
 namespace attune {
 
 /// Names of the task functions, after "<kernel>__<target>_": attune_kernel_variant has a pointer for each.
-enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs };
+enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs, split, combine };
 const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const KernelPlan &plan);
 /// The functions that a plan's kernel has.
@@ -15,8 +16,9 @@ std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed"
 std::string task_symbol(const KernelPlan &plan, TaskFunction function);
 
-/// The plan's parameters as the schedules take them.
+/// The plan's parameters as the schedules take them: of prefill, and of decode.
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan);
+CpuSplitParameters cpu_split_parameters(const KernelPlan &plan);
 
 /// A pipeline with its arguments, ready to be lowered. Without `scheduled` it is the bare algorithm: every reduction for itself.
 struct ScheduledFunction {

@@ -20,7 +20,7 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
                     {"mask", spec.mask_text()},
                     {"score", spec.score_text()},
                     {"outputs", spec.lse ? Json({"out", "lse"}) : Json::array({"out"})},
-                    {"phases", Json::array({"prefill"})},
+                    {"phases", Json::array({spec.phase()})},
                     {"algorithm", algorithm_name(spec.algorithm)}};
     json["toml"] = spec_to_toml(spec);
     json["flops"] = "2 * visible_pairs * (head_dim + head_dim_v); visible_pairs = (q, kv) that the mask shows, summed over batch and heads";

@@ -27,8 +27,9 @@ int folded_heads(const AttentionSpec &spec) {
 /// would meet a value that may be a NaN in full chunks too, and only the products of single elements leave it out.
 void choose_products(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
     const MachineOperations machine = has_llvm_backend() && !score_may_hide(spec) ? target.machine : MachineOperations{};
+    const Algorithm algorithm = softmax_algorithm(spec);
     const bool has_fixed_reference =
-        spec.normalizer != Normalizer::sigmoid && spec.algorithm != Algorithm::online && spec.algorithm != Algorithm::full_row;
+        spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
     p.fold = folded_heads(spec);
     p.scores = p.values = Products::f32;
     if (machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0)
@@ -189,10 +190,45 @@ Algorithm softmax_algorithm(const AttentionSpec &spec) {
     return row_key_elements(spec, false).empty() ? Algorithm::fixed_reference : Algorithm::full_row;
 }
 
+CpuSplitParameters cpu_split_parameters(const KernelPlan &plan) {
+    CpuSplitParameters p;
+    for (const auto &[name, value] : plan.parameters) {
+        if (name != "split_kv")
+            throw Error(
+                {ErrorCode::usage, name, std::to_string(value), "split_kv, the schedule parameter of decode", "see attune list", "", 0, 0});
+        if (value < 64 || value > 8192 || value % 64 != 0)
+            throw Error({.argument = "schedule",
+                         .cure = "see attune list",
+                         .problem = fmt::format("split_kv is {}, expected a multiple of 64 up to 8192", value)});
+        p.split_kv = value;
+    }
+    return p;
+}
+
+namespace {
+
+KernelPlan plan_decode(KernelPlan plan, const ScheduleParameters &overrides) {
+    plan.parameters = overrides;
+    const CpuSplitParameters p = cpu_split_parameters(plan);
+    plan.parameters = {{"split_kv", p.split_kv}};
+    plan.algorithm = "split_kv";
+    plan.schedule = "cpu_split_kv";
+    plan.reason = fmt::format("few query rows: the cache is read once, {} keys a task, {} query heads of a group side by side; parts are "
+                              "combined in the order of keys",
+                              p.split_kv, std::max(plan.spec.group, 1));
+    plan.footprint_bytes = int64_t(p.split_kv) * (plan.spec.head_dim + plan.spec.head_dim_v) * dtype_bytes(plan.spec.dtype);
+    plan.footprint_formula = "element * split_kv * (head_dim + head_dim_v)";
+    return plan;
+}
+
+}  // namespace
+
 KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides) {
     KernelPlan plan;
     plan.spec = spec;
     plan.target = &target;
+    if (spec.decode)
+        return plan_decode(std::move(plan), overrides);
     const Algorithm algorithm = softmax_algorithm(spec);
     const std::string wish = spec.algorithm == Algorithm::automatic ? "the default" : "asked for";
     switch (algorithm) {

@@ -10,6 +10,21 @@ std::vector<AwkwardShape> awkward_shapes(const KernelPlan &plan) {
     const auto row = [&](int64_t batch, int64_t num_kv_heads, int64_t seq_len_q, int64_t seq_len_kv, const char *reason) {
         return AwkwardShape{{batch, num_kv_heads * group, num_kv_heads, seq_len_q, seq_len_kv}, reason};
     };
+    if (plan.spec.decode) {
+        const int64_t chunk = parameter(plan, "split_kv", 512);
+        return {
+            row(1, 1, 1, 1, "one pair"),
+            row(1, 2, 1, 37, "one query; keys are no multiple of a vector"),
+            row(2, 1, 4, 0, "no key: output 0, lse -inf"),
+            row(2, 1, 0, 5, "no query"),
+            row(0, 1, 5, 5, "no sequence"),
+            row(1, 1, 9, 4, "more queries than keys: causal hides rows"),
+            row(1, 1, 1, chunk, "exactly one chunk"),
+            row(2, 1, 2, chunk + 1, "one over a chunk"),
+            row(1, 2, 3, 4 * chunk - 1, "parts of several chunks"),
+            row(2, 2, 16, 2 * chunk + 5, "the most rows"),
+        };
+    }
     std::vector<AwkwardShape> shapes = {
         row(1, 1, 1, 1, "one pair"),
         row(1, 2, 1, 37, "one query; keys are no multiple of a vector"),

@@ -28,7 +28,7 @@ std::string spec_to_toml(const AttentionSpec &spec) {
     out += line("outputs", fmt::format("[\"{}\"]", outputs_text(spec, "\", \"")));
     if (spec.block_mask)
         out += line("block_mask", quoted("csr")) + line("block_size", fmt::format("[{}, {}]", spec.block_size_q, spec.block_size_kv));
-    out += line("phases", "[\"prefill\"]");
+    out += line("phases", fmt::format("[\"{}\"]", spec.phase()));
     out += line("algorithm", quoted(algorithm_name(spec.algorithm)));
     if (!spec.params.empty()) out += "\n[params]\n";
     for (const ParamDeclaration &p : spec.params) out += line(p.name.c_str(), quoted(p.text()));

@@ -83,7 +83,7 @@ const ParamDeclaration *AttentionSpec::find_param(const std::string &param) cons
 std::string AttentionSpec::canonical() const {
     // The scale by its value: 0.125 and rsqrt(head_dim) of 64 are one kernel.
     std::string out = fmt::format(
-        "attention 1 prefill dtype={} head_dim={} head_dim_v={} group={} scale={} mask={} outputs={} algorithm={}", dtype_name(dtype),
+        "attention 1 {} dtype={} head_dim={} head_dim_v={} group={} scale={} mask={} outputs={} algorithm={}", phase(), dtype_name(dtype),
         head_dim, head_dim_v, group == 0 ? "any" : std::to_string(group), softmax_scale, mask_text(), outputs_text(*this, ","),
         algorithm_name(algorithm));
     // What most kernels do not have.
@@ -99,7 +99,7 @@ std::string AttentionSpec::canonical() const {
 }
 
 std::string AttentionSpec::id() const {
-    return fmt::format("attune_prefill_{}_d{}{}_g{}_{:08x}", dtype_name(dtype), head_dim,
+    return fmt::format("attune_{}_{}_d{}{}_g{}_{:08x}", phase(), dtype_name(dtype), head_dim,
                        head_dim_v == head_dim ? "" : fmt::format("x{}", head_dim_v), group == 0 ? "any" : std::to_string(group),
                        hash_text(canonical()) >> 32);
 }

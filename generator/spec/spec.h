@@ -52,6 +52,7 @@ struct AttentionSpec {
     std::string sink;             ///< the f32[h] parameter that holds a logit of each head without a value; "": none
     bool block_mask = false;      ///< block_mask = "csr": the call gives the key blocks of each block of rows
     int block_size_q = 128, block_size_kv = 128;  ///< of its blocks
+    bool decode = false;          ///< phases: many query rows (prefill), or up to 16 against a cache (decode)
     bool lse = true;              ///< outputs contains "lse"
     PairsOutput pairs_output = PairsOutput::none;  ///< the one of outputs that is a matrix of pairs
     Algorithm algorithm = Algorithm::automatic;
@@ -59,6 +60,7 @@ struct AttentionSpec {
 
     std::string mask_text() const { return mask ? mask.text : "none"; }
     std::string score_text() const { return score ? score.text : "s"; }
+    const char *phase() const { return decode ? "decode" : "prefill"; }
     KernelTypes types() const { return {dtype, compute_dtype}; }
     const ParamDeclaration *find_param(const std::string &name) const;  ///< or null
 

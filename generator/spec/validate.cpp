@@ -234,6 +234,21 @@ void check_outputs(const Field &field, AttentionSpec &spec) {
                    "no lse, as sigmoid weights have no sum");
 }
 
+/// One phase a kernel; what decode cannot do is refused by the key that asks for it.
+void check_phases(const Field &field, AttentionSpec &spec) {
+    const auto phases = check_words(field);
+    if (phases.empty()) field.fail(shown(field.value));
+    if (phases.size() > 1) field.fail(shown(field.value), "make a kernel for each phase", "", "one of prefill, decode");
+    spec.decode = phases[0] == "decode";
+    if (!spec.decode) return;
+    const auto refuse = [&](const char *what) {
+        field.fail(shown(field.value), "leave it out, or write phases = [\"prefill\"]", fmt::format("phases is decode beside {}", what), "decode without it");
+    };
+    if (spec.block_mask) refuse("block_mask");
+    if (spec.pairs_output != PairsOutput::none) refuse("a matrix of pairs in outputs");
+    if (spec.normalizer == Normalizer::sigmoid) refuse("normalizer sigmoid");
+}
+
 }  // namespace
 
 AttentionSpec validate_spec(const RawSpec &raw) {
@@ -309,7 +324,7 @@ AttentionSpec validate_spec(const RawSpec &raw) {
                                      fmt::format("outputs has {} with a block mask", pairs_output_name(spec.pairs_output)),
                                      "logits_raw beside block_mask, as the lists are not looked at there");
     if (const auto field = find("kernel.phases"))
-        if (check_words(*field).empty()) field->fail(shown(field->value));
+        check_phases(*field, spec);
     if (const auto field = find("kernel.algorithm")) {
         const std::string name = word(*field);
         for (const Algorithm a : {Algorithm::automatic, Algorithm::fixed_reference, Algorithm::online, Algorithm::full_row})

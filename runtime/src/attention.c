@@ -1,5 +1,6 @@
-/// A call: check, plan, then two phases.
+/// A call: check, plan, then two phases, of decode three.
 #include "call.h"
+#include "decode.h"
 #include "dispatch.h"
 #include "phase.h"
 #include "rows_task.h"
@@ -29,6 +30,8 @@ attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attent
         status = attune_check_params(kernel, args);
     if (!status)
         status = attune_check_memory(kernel, args, call.workspace_bytes);
+    if (!status && call.variant && call.variant->split)
+        return attune_run_decode(&call);
     if (!status)
         status = attune_run_phase(&call, call.norm_tasks, attune_norm_task);
     if (!status)

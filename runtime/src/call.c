@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include "decode.h"
 #include "dispatch.h"
 #include "parallel.h"
 #include "status.h"
@@ -91,7 +92,9 @@ static void plan_work(attune_call *call) {
 
     const attune_exec *exec = a->exec;
     int64_t num_threads = exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads();
-    call->num_workers = (int32_t)attune_min(attune_min(num_threads, ATTUNE_MAX_THREADS), call->row_tasks);
+    call->num_workers = (int32_t)attune_min(num_threads, ATTUNE_MAX_THREADS);
+    if (!call->variant->split)  // decode has more tasks than blocks of rows
+        call->num_workers = (int32_t)attune_min(call->num_workers, call->row_tasks);
     call->parallel_for = exec && exec->parallel_for ? exec->parallel_for : attune_pool_parallel_for;
     call->parallel_context = exec ? exec->parallel_context : NULL;
 }
@@ -118,11 +121,15 @@ static bool plan_workspace(attune_call *call) {
     wide norms = v->fixed ? (wide)call->norm_batch_stride * (call->is_packed ? 1 : (wide)a->batch) * sizeof(float) : 0;
     if (slot > limit || slot * (wide)call->num_workers > limit || norms > limit)
         return false;
-    wide workspace = norms + slot * (wide)call->num_workers;
+    call->max_chunks = (int64_t)chunks;
+    if (v->split && !attune_plan_decode(call))
+        return false;
+    if (v->split)
+        call->num_workers = (int32_t)attune_min(call->num_workers, max(call->split_tasks, 1));
+    wide workspace = norms + (wide)call->decode_bytes + slot * (wide)call->num_workers;
     if (workspace > limit)
         return false;
 
-    call->max_chunks = (int64_t)chunks;
     call->visit_bytes = (size_t)visits;
     call->first_key_bytes = (size_t)first_keys;
     call->chunk_bytes = (size_t)chunk_list;
@@ -199,6 +206,8 @@ attune_status attune_plan_call(const attune_kernel *kernel, const attune_attenti
         return ATTUNE_OK;  // no work, no workspace
     bind_params(call);
     plan_work(call);
+    if (call->variant->split && (status = attune_check_decode_rows(call)))
+        return status;
     if (!plan_workspace(call))
         return attune_fail(ATTUNE_INDEX_RANGE, "workspace would exceed the address space; use fewer threads than %d or shorter sequences",
                            call->num_workers);
@@ -213,7 +222,7 @@ static void *take(uint8_t **at, size_t bytes) {
 }
 
 attune_slot attune_find_slot(const attune_call *call, int32_t index) {
-    uint8_t *at = (uint8_t *)call->args->workspace + call->norm_bytes + (size_t)index * call->slot_bytes;
+    uint8_t *at = (uint8_t *)call->args->workspace + call->norm_bytes + call->decode_bytes + (size_t)index * call->slot_bytes;
     attune_slot slot = {0};
     slot.reference = take(&at, call->row_array_bytes);
     slot.row_class = take(&at, call->row_array_bytes);

@@ -48,9 +48,12 @@ typedef struct attune_call {
     attune_parallel_for parallel_for;
     void *parallel_context;
 
-    // Workspace: key norms, then a slot a worker. Bytes, except the strides of the key norms (floats) and max_chunks.
+    int64_t head_tasks, split_tasks;  ///< of decode: sequences x head blocks, those times max_chunks; see decode.h
+
+    // Workspace: key norms, or lists and parts of decode, then a slot a worker. Bytes, except the strides of the key norms (floats) and max_chunks.
     int64_t norm_head_stride, norm_batch_stride, max_chunks;
     size_t norm_bytes, row_array_bytes, visit_bytes, first_key_bytes, chunk_bytes, state_bytes, scratch_bytes, slot_bytes, workspace_bytes;
+    size_t list_bytes, part_bytes, decode_bytes;  ///< of one list, one part, all of them
 } attune_call;
 
 static inline int64_t attune_min(int64_t a, int64_t b) {

@@ -38,6 +38,9 @@ static bool params_are_bounded(const attune_kernel *kernel) {
 /// What a generator never writes, but a damaged or hand-made table may hold.
 static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_variant *v) {
     const bool writes_pairs = kernel->info.pairs && *kernel->info.pairs;
+    if (v->split)
+        return v->combine && v->part_columns > 0 && v->block_kv > 0 && v->block_kv == v->tile_kv && v->block_q > 0 && v->strips == 1 &&
+               (v->fold == 1 || v->fold == kernel->info.group) && v->scratch_bytes >= 0 && params_are_bounded(kernel);
     bool functions_are_there = v->exact && (!v->fixed || (v->key_norms && v->row_reference)) && (!writes_pairs || v->pairs);
     bool tiles_are_whole = v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->block_kv / v->tile_kv <= 256;
     bool strips_are_whole =

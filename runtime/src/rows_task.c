@@ -1,36 +1,9 @@
 #include "rows_task.h"
 
-#include "arguments.h"
+#include "block_rows.h"
 #include "visits.h"
 
-#include <math.h>
 #include <string.h>
-
-/// The keys or values first .. first + count - 1 of a head of a sequence.
-static attune_buffer *key_rows(attune_slice *s, const attune_call *call, const void *tensor, const int64_t stride[3], int64_t row_elements,
-                               int64_t batch, int64_t kv_head, int64_t first, int64_t count) {
-    first += attune_first_row(call, call->args->cu_seqlens_kv, batch);
-    int64_t offset = (call->is_packed ? 0 : batch * stride[0]) + kv_head * stride[1] + first * stride[2];
-    const attune_kernel *k = call->kernel;
-    attune_matrix(s, k->type_code, k->type_bits, (uint8_t *)tensor + offset * (k->type_bits / 8), row_elements, count);
-    // One row has no neighbour to step to, and its unused stride may be anything.
-    s->dim[1].stride = (int32_t)(count > 1 ? stride[2] : row_elements);
-    return &s->buffer;
-}
-
-/// The rows of a block: (elements, fold, positions).
-static attune_buffer *block_rows(attune_slice *s, const attune_call *call, const void *tensor, const int64_t stride[3],
-                                 int64_t row_elements, attune_block at, int64_t first, int64_t positions) {
-    int64_t offset = (call->is_packed ? 0 : at.batch * stride[0]) + at.head * stride[1] +
-                     (attune_first_row(call, call->args->cu_seqlens_q, at.batch) + first) * stride[2];
-    const attune_kernel *k = call->kernel;
-    const int64_t fold = call->variant->fold;
-    attune_matrix(s, k->type_code, k->type_bits, (uint8_t *)tensor + offset * (k->type_bits / 8), row_elements, fold);
-    s->dim[1].stride = (int32_t)(fold > 1 ? stride[1] : row_elements);
-    s->dim[2] = (attune_dimension){.extent = (int32_t)positions, .stride = (int32_t)(positions > 1 ? stride[2] : row_elements)};
-    s->buffer.dimensions = 3;
-    return &s->buffer;
-}
 
 int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
     const attune_attention_args *a = call->args;
@@ -45,33 +18,10 @@ int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, 
     *stage = "key_norms";
     slot->scratch.used = 0;
     attune_scratch *scratch = &slot->scratch;
-    void *arguments[] = {&scratch, key_rows(&key, call, a->key, a->stride_key, call->kernel->info.head_dim, batch, kv_head, first, keys),
+    void *arguments[] = {&scratch,
+                         attune_key_rows(&key, call, a->key, a->stride_key, call->kernel->info.head_dim, batch, kv_head, first, keys),
                          attune_array(&norms, ATTUNE_TYPE_FLOAT, 32, attune_key_norms(call, batch, kv_head) + first, keys)};
     return call->variant->key_norms(arguments);
-}
-
-/// Where row `row` of the block starts in output, and in lse: row r is position `begin` + r / fold of head at.head + r % fold.
-static uint8_t *output_row(const attune_call *call, attune_block at, int64_t head, int64_t position) {
-    const attune_attention_args *a = call->args;
-    int64_t offset = (call->is_packed ? 0 : at.batch * a->stride_output[0]) + head * a->stride_output[1] +
-                     (attune_first_row(call, a->cu_seqlens_q, at.batch) + position) * a->stride_output[2];
-    return (uint8_t *)a->output + offset * (call->kernel->type_bits / 8);
-}
-static float *lse_row(const attune_call *call, attune_block at, int64_t head, int64_t position) {
-    const attune_attention_args *a = call->args;
-    return a->lse + (call->is_packed ? 0 : at.batch * a->stride_lse[0]) + head * a->stride_lse[1] +
-           (attune_first_row(call, a->cu_seqlens_q, at.batch) + position) * a->stride_lse[2];
-}
-
-/// Rows of positions begin .. end - 1 that see no key or are not in use: all bits zero is +0 in every type.
-static void write_empty_rows(const attune_call *call, attune_block at, int64_t begin, int64_t end) {
-    size_t bytes = (size_t)call->kernel->info.head_dim_v * (call->kernel->type_bits / 8);
-    for (int64_t position = begin; position < end; position++)
-        for (int64_t head = at.head; head < at.head + call->variant->fold; head++) {
-            memset(output_row(call, at, head, position), 0, bytes);
-            if (call->args->lse)
-                *lse_row(call, at, head, position) = -INFINITY;
-        }
 }
 
 static bool has_class(const int32_t *classes, int64_t rows, int32_t wanted) {
@@ -106,7 +56,7 @@ static void add_keys_ahead(const attune_call *call, attune_slot *slot, const voi
     if (keys * row_elements * (call->kernel->type_bits / 8) > most_bytes)
         return;
     attune_slice s;
-    attune_buffer *rows = key_rows(&s, call, tensor, stride, row_elements, next.batch, next.head / call->group, 0, keys);
+    attune_buffer *rows = attune_key_rows(&s, call, tensor, stride, row_elements, next.batch, next.head / call->group, 0, keys);
     s.dim[2] = s.dim[1];
     s.dim[1] = (attune_dimension){.extent = 1};
     attune_add_ahead(&slot->ahead, rows);
@@ -123,9 +73,9 @@ static void plan_ahead(const attune_call *call, attune_slot *slot, attune_block 
     positions p = used_positions(call, next);
     attune_slice s;
     attune_add_ahead(&slot->ahead,
-                     block_rows(&s, call, a->query, a->stride_query, call->kernel->info.head_dim, next, p.begin, p.end - p.begin));
-    attune_add_ahead(&slot->ahead,
-                     block_rows(&s, call, a->output, a->stride_output, call->kernel->info.head_dim_v, next, p.begin, p.end - p.begin));
+                     attune_block_rows(&s, call, a->query, a->stride_query, call->kernel->info.head_dim, next, p.begin, p.end - p.begin));
+    attune_add_ahead(&slot->ahead, attune_block_rows(&s, call, a->output, a->stride_output, call->kernel->info.head_dim_v, next, p.begin,
+                                                     p.end - p.begin));
     if (next.batch != at.batch || next.head / call->group != at.head / call->group) {
         add_keys_ahead(call, slot, a->key, a->stride_key, call->kernel->info.head_dim, next);
         add_keys_ahead(call, slot, a->value, a->stride_value, call->kernel->info.head_dim_v, next);
@@ -138,17 +88,11 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
     const attune_attention_args *a = call->args;
     const attune_kernel_variant *v = call->variant;
     const attune_kernel_info *info = &call->kernel->info;
-    int64_t kv_head = at.head / call->group, keys = attune_keys_used(call, at.batch), rows = positions * v->fold;
-    attune_block_arguments block = {.scratch = &slot->scratch,
-                                    .batch = (int32_t)at.batch,
-                                    .head = (int32_t)at.head,
-                                    .kv_head = (int32_t)kv_head,
-                                    .q_begin = (int32_t)begin,
-                                    .seq_len_q = (int32_t)attune_rows_used(call, at.batch),
-                                    .seq_len_kv = (int32_t)keys,
-                                    .num_positions = (int32_t)positions};
+    int64_t keys = attune_keys_used(call, at.batch), rows = positions * v->fold;
+    attune_block_arguments block = attune_block_of_rows(call, slot, at, begin, positions);
+    const int64_t kv_head = block.kv_head;
     attune_slice s[10], norms;
-    attune_buffer *query = block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, at, begin, positions);
+    attune_buffer *query = attune_block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, at, begin, positions);
     int64_t num_chunks = 0;
     int code = keys > 0 ? attune_find_chunks(call, slot, &block, &num_chunks, stage) : 0;
     if (!code)
@@ -157,9 +101,9 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
         return code;
     plan_ahead(call, slot, at, attune_strips_used(call, positions));
 
-    attune_buffer *key = key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, kv_head, 0, keys);
-    attune_buffer *value = key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, kv_head, 0, keys);
-    attune_buffer *output = block_rows(&s[3], call, a->output, a->stride_output, info->head_dim_v, at, begin, positions);
+    attune_buffer *key = attune_key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, kv_head, 0, keys);
+    attune_buffer *value = attune_key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, kv_head, 0, keys);
+    attune_buffer *output = attune_block_rows(&s[3], call, a->output, a->stride_output, info->head_dim_v, at, begin, positions);
     attune_buffer *reference = attune_array(&s[4], ATTUNE_TYPE_FLOAT, 32, slot->reference, rows);
     attune_buffer *row_class = attune_array(&s[5], ATTUNE_TYPE_INT, 32, slot->row_class, rows);
     attune_buffer *row_state = attune_array(&s[6], ATTUNE_TYPE_INT, 32, slot->row_state, rows);
@@ -206,12 +150,11 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
         if (code)
             return code;
     }
-    for (int64_t i = 0; a->lse && i < rows; i++)
-        *lse_row(call, at, at.head + i % v->fold, begin + i / v->fold) = slot->lse[i];
+    attune_store_lse(call, at, begin, rows, slot->lse);
     if (a->pairs) {
         *stage = "pairs";
         attune_slice pairs;
-        void *of_pairs[] = {query, key, lse, block_rows(&pairs, call, a->pairs, a->stride_pairs, keys, at, begin, positions)};
+        void *of_pairs[] = {query, key, lse, attune_block_rows(&pairs, call, a->pairs, a->stride_pairs, keys, at, begin, positions)};
         code = attune_run_task(call, v->pairs, &block, of_pairs, 4);
     }
     return code;
@@ -223,6 +166,6 @@ int attune_rows_task(const attune_call *call, attune_slot *slot, int64_t index, 
     int64_t end = attune_min(used.begin + call->variant->block_q, attune_rows_held(call, at.batch));
     int code = used.end > used.begin ? run_kernel(call, slot, at, used.begin, used.end - used.begin, stage) : 0;
     if (!code)
-        write_empty_rows(call, at, used.end, end);
+        attune_write_empty_rows(call, at, used.end, end);
     return code;
 }

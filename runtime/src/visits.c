@@ -125,6 +125,10 @@ int attune_find_chunks(const attune_call *call, attune_slot *slot, attune_block_
     return 0;
 }
 
+bool attune_chunk_is_whole(const attune_slot *slot, int64_t i) {
+    return slot->chunk_full[i] == whole;
+}
+
 // ---- lists
 
 enum { full_visit = 1 };

@@ -11,6 +11,9 @@ enum { ATTUNE_MAX_RANGES = 8 };
 /// Lists the chunks of a block in slot->chunks, with slot->chunk_full; *count is their number. 0, or the code of the failed function.
 int attune_find_chunks(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t *count, const char **stage);
 
+/// Listed chunk i is one that all rows of the block see whole.
+bool attune_chunk_is_whole(const attune_slot *slot, int64_t i);
+
 /// Fills slot->full and slot->partial from `count` listed chunks: with `split`, whole chunks go to `full`; else all go to `partial`.
 int attune_list_visits(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t count, bool split,
                        const char **stage);

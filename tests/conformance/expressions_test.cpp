@@ -207,7 +207,8 @@ TEST(BiasOfMinusInfinity, LeavesOtherRowsAlone) {
             for (int64_t kv : {3, 70, 132}) bias.elements[static_cast<size_t>(5 * 133 + kv)] = -infinity;  // row 5 of head 0
             const KernelResult got = result();
             for (size_t i = 0; i < got.output_bits.size(); i++) {
-                if (i / 12 != 5) ASSERT_EQ(got.output_bits[i], expected.output_bits[i]) << describe(kernel) << ", row " << i / 12;
+                if (i / 12 == 5) continue;
+                ASSERT_EQ(got.output_bits[i], expected.output_bits[i]) << describe(kernel) << ", row " << i / 12;
             }
         }
     }

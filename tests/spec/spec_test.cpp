@@ -118,7 +118,7 @@ TEST(SpecId, DoesNotDependOnNameTargetsOrSpellingOfTheScale) {
 
 TEST(SpecId, DependsOnEveryOtherKey) {
     const std::string id = parse_spec("").id();
-    for (const char *line : {"dtype = \"f16\"", "compute_dtype = \"i8\"", "head_dim = 65", "head_dim_v = 65", "group = 2", "group = \"any\"", "scale = 0.1250001",
+    for (const char *line : {"dtype = \"f16\"", "compute_dtype = \"i8\"", "phases = [\"decode\"]", "head_dim = 65", "head_dim_v = 65", "group = 2", "group = \"any\"", "scale = 0.1250001",
                              "mask = \"causal\"", "mask = \"causal_top_left\"", "outputs = [\"out\"]", "algorithm = \"online\""})
         EXPECT_NE(parse_spec(std::string("[kernel]\n") + line).id(), id) << line;
 }
@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(Spec, RoundTrip,
                          testing::Values("",                                          // all defaults; the name is the id and is left out
                                          "name = \"k\"",                              // a name of the user's
                                          "dtype = \"f16\"\nhead_dim = 1",             // ends of ranges
-                                         "dtype = \"f16\"\ncompute_dtype = \"f16\"", "compute_dtype = \"i8\"",
+                                         "dtype = \"f16\"\ncompute_dtype = \"f16\"", "compute_dtype = \"i8\"", "phases = [\"decode\"]",
                                          "dtype = \"bf16\"\nhead_dim = 512\nhead_dim_v = 1", "group = \"any\"", "group = 1024",
                                          "scale = 0.1",                               // no exact binary value
                                          "scale = 1",                                 // prints as an integer

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 2
+#define ATTUNE_KERNEL_ABI 3
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -53,6 +53,10 @@ typedef int (*attune_task_fn)(void **arguments);
 ///   -> output (head_dim_v, fold, num_positions), lse (rows) f32, row_state (rows) i32. `fixed` stores the rows whose row_class is
 ///   ATTUNE_ROW_FIXED and whose guard holds, and sets row_state to ATTUNE_ROW_ONLINE for the others; `exact` stores the rows whose
 ///   row_class is ATTUNE_ROW_ONLINE and copies row_class to row_state.
+/// split: first_key i32, masked i32 (0: all rows see all keys of the chunk), query, key, value -> part (part_columns, padded rows) f32: what keys
+///   first_key .. first_key + block_kv - 1 give, relative to their maximum: weighted values, in the last vector the sum of weights and the
+///   maximum. Rows are padded to a multiple of 4 where there are more than 2.
+/// combine: parts (part_columns, padded rows, n) -> output, lse (rows).
 /// pairs: query, key, lse (rows) -> pairs (seq_len_kv, fold, num_positions): the matrix that outputs names.
 
 /// What a block of rows x keys holds: no visible pair, maybe some, nothing else.
@@ -84,13 +88,15 @@ typedef struct attune_kernel_variant {
     int32_t block_kv, tile_kv;      ///< keys of a chunk, of a tile; at most 256 tiles a chunk
     int32_t num_ranges;             ///< of key_ranges
     int32_t exact_splits;           ///< 1: `exact` takes both lists; 0: all visits as partial
+    int32_t part_columns;           ///< of split: floats of a row of a part; 0 without it
     attune_task_fn key_norms;       ///< null when there is no fixed-reference algorithm
     attune_task_fn key_ranges;      ///< null: the whole sequence
     attune_task_fn block_states;    ///< null: every pair is visible
     attune_task_fn row_reference;   ///< null when there is no fixed-reference algorithm
     attune_task_fn fixed;           ///< likewise
-    attune_task_fn exact;           ///< online, full-row or sigmoid; never null
+    attune_task_fn exact;           ///< online, full-row or sigmoid; null where there is split
     attune_task_fn pairs;           ///< null when outputs has no matrix of pairs
+    attune_task_fn split, combine;  ///< of decode; else null
     int64_t scratch_bytes;          ///< per thread
     int64_t scratch_bytes_per_key;  ///< per thread and key, times seq_len_kv rounded up to block_kv
 } attune_kernel_variant;

@@ -1,0 +1,101 @@
+#include "schedules/cpu_split_kv.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace attune {
+
+using namespace Halide;
+
+BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector) {
+    const int fold = std::max(spec.group, 1);
+    return {.vector = vector,
+            .strip = split_positions * fold,
+            .block_q = split_positions * fold,
+            .block_kv = parameters.split_kv,
+            .tile_kv = parameters.split_kv,
+            .tile_d = vector,
+            .fold = fold};
+}
+
+void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers) {
+    const Var v("v"), d("d"), k("k"), r("r"), column("column");
+    const Var rows("rows"), key_tile("key_tile"), some_keys("some_keys"), some("some");
+    const int vector = task.shape.vector, accumulators = registers == 32 ? 16 : 8;
+    // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache.
+    const Expr num_rows = stages.part.output_buffer().dim(1).extent(), all_shown = task.args.masked == 0;
+    const std::pair<Expr, int> tiles[] = {{num_rows == 1, 1}, {num_rows == 2, 2}, {Expr(), split_tile_rows}};
+    auto for_each_tile = [&](Stage stage, const auto &schedule) {
+        for (const auto &[condition, tile] : tiles)
+            schedule(condition.defined() ? stage.specialize(condition) : stage, tile);
+    };
+
+    stages.part.bound(column, 0, split_value_columns(task) + vector);
+    stages.part.specialize(all_shown);
+    for (Stage stage : {stages.part.specialize(all_shown), Stage(stages.part)})
+        for_each_tile(stage, [&](Stage part, int tile) {
+            part.split(r, rows, r, tile, TailStrategy::RoundUp).reorder(column, r, rows).vectorize(column, vector).never_partition(rows);
+        });
+
+    const LoopLevel at_rows(stages.part, rows);
+    stages.query.compute_at(at_rows).vectorize(d, vector).store_in(MemoryType::Stack);
+    stages.logits.compute_at(at_rows)
+        .bound_extent(k, task.shape.block_kv)
+        .split(k, key_tile, k, vector)
+        .reorder(k, r, key_tile)
+        .vectorize(k)
+        .unroll(r);
+    stages.turned.compute_at(stages.logits, key_tile)
+        .reorder_storage(k, v, r)
+        .bound_extent(v, vector)
+        .bound_extent(k, vector)
+        .store_in(MemoryType::Stack);
+    for_each_tile(stages.turned, [&](Stage turned, int tile) {
+        turned.split(k, some_keys, k, std::min(vector, accumulators / tile))
+            .reorder(v, k, r, some_keys)
+            .vectorize(v)
+            .unroll(k)
+            .unroll(r)
+            .unroll(some_keys);
+    });
+    stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, vector).vectorize(v).unroll(k).unroll(r);
+    stages.dots.update()
+        .reorder(v, r, k, stages.over_d)
+        .vectorize(v)
+        .unroll(r)
+        .unroll(k)
+        .unroll(stages.over_d, std::gcd(2, head_dim_steps(task)));
+
+    for (Func f : {stages.lane_maximum, stages.lane_sums}) {
+        f.compute_at(at_rows).bound_extent(v, vector).vectorize(v).store_in(MemoryType::Stack);
+        f.update().reorder(v, r, stages.over_keys).vectorize(v).unroll(r);
+    }
+    stages.maximum.compute_at(at_rows).store_in(MemoryType::Stack);
+    stages.weights.compute_at(at_rows).bound_extent(k, task.shape.block_kv).vectorize(k, vector);
+    stages.weighted.compute_at(at_rows).bound_extent(d, split_value_columns(task)).vectorize(d, vector).store_in(MemoryType::Stack);
+    // Eight rows of values at a time, all their columns: one column of all rows would be a stride that no prefetcher follows (f16, head_dim 128, 8192
+    // keys, avx2: 1.2 times as long). Accumulators stay in the first-level cache.
+    const RVar block("block"), of_block("of_block");
+    for_each_tile(stages.weighted.update(), [&](Stage weighted, int tile) {
+        const int vectors = std::gcd(split_value_columns(task) / vector, accumulators / tile);
+        weighted.split(stages.over_k, block, of_block, 8)
+            .split(d, some, d, vectors * vector)
+            .reorder(d, r, of_block, some, block)
+            .vectorize(d, vector)
+            .unroll(d)
+            .unroll(r)
+            .unroll(of_block, 4);
+    });
+}
+
+void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages) {
+    const Var row("row"), d("d"), head("folded_head"), position("position");
+    const int vector = task.shape.vector;
+    for (Func f : {stages.maximum, stages.reference, stages.sum, stages.inverse})
+        f.compute_root().bound_storage(row, task.shape.strip);
+    stages.output.bound(d, 0, task.spec.head_dim_v).vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
+    stages.accumulator.compute_at(stages.output, head).vectorize(d, vector, TailStrategy::RoundUp);
+    stages.accumulator.update().reorder(d, stages.accumulator.rvars(0)[0]).vectorize(d, vector, TailStrategy::RoundUp);
+}
+
+}  // namespace attune

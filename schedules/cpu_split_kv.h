@@ -1,0 +1,17 @@
+#pragma once
+#include "generator/algorithm/attention.h"
+
+namespace attune {
+
+/// Few query rows (decode): head dims in lanes, rows in tiles of 1, 2 or 4, a chunk of keys a task.
+struct CpuSplitParameters {
+    int split_kv = 512;  ///< keys of a chunk: part of the result's bits, as sums are by chunk
+};
+/// Most positions of a call, and rows of a tile: with more than 2 rows the parts of a call are padded to whole tiles.
+constexpr int split_positions = 16, split_tile_rows = 4;
+
+BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector);
+void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers);
+void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages);
+
+}  // namespace attune
