@@ -106,8 +106,11 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
             const DType dtype = types.storage;
             Workload w = make_workload(dtype, shape.shape, shape.head_dim, shape.head_dim_v, shape.pairs, shape.padding);
             w.spec.compute_dtype = types.compute;
+            w.spec.decode = shape.decode;
             w.spec.name = w.spec.id();
             const bool small_products = types.compute != ComputeDType::f32;
+            if (shape.decode && small_products)
+                continue;  // products of decode are f32
             const std::string name = fmt::format("{}/{}{}", shape.name, dtype_name(dtype),
                                                  small_products ? fmt::format("_products_{}", compute_dtype_name(types.compute)) : "");
             for (const CpuTarget *target : targets) {
@@ -115,7 +118,7 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
                     continue;  // without units for smaller products a target's code is that of f32 products
                 for (int threads : {1, 2})
                     add({fmt::format("{}/{}/threads:{}", name, target->name, threads), w, target, threads});
-                if (dtype != DType::f32 || small_products)
+                if (dtype != DType::f32 || small_products || shape.decode)
                     continue;
                 for (Algorithm algorithm : {Algorithm::online, Algorithm::full_row}) {
                     Workload other = w;

@@ -26,9 +26,9 @@ struct BenchShape {
     int head_dim = 64, head_dim_v = 64;
     PairsText pairs = {};
     bool padding = false;  ///< sequences of different lengths, see padding_lengths
+    bool decode = false;   ///< a kernel of that phase: few rows against a cache, measured by GB/s
 };
 
-/// What this version covers; caches come with the kernels for them.
 inline const std::vector<BenchShape> bench_shapes = {
     // name                        batch heads kv_heads seq_q seq_kv
     {.name = "minilm", .shape = {12, 12, 12, 24, 24}, .head_dim = 32, .head_dim_v = 32, .padding = true},  // the demo's sentences
@@ -62,6 +62,10 @@ inline const std::vector<BenchShape> bench_shapes = {
      .head_dim = 256,
      .head_dim_v = 256,
      .pairs = {.mask = "causal", .score = "softcap(s, 50)"}},
+    {.name = "decode-llama3", .shape = {1, 32, 8, 1, 8192}, .head_dim = 128, .head_dim_v = 128, .pairs = causal, .decode = true},
+    {.name = "decode-mha", .shape = {1, 32, 32, 1, 4096}, .head_dim = 128, .head_dim_v = 128, .pairs = causal, .decode = true},
+    {.name = "decode-batch8", .shape = {8, 32, 8, 1, 2048}, .head_dim = 128, .head_dim_v = 128, .pairs = causal, .decode = true},
+    {.name = "decode-draft4", .shape = {1, 32, 8, 4, 8192}, .head_dim = 128, .head_dim_v = 128, .pairs = causal, .decode = true},
     {.name = "swin-bias",
      .shape = {1024, 3, 3, 49, 49},
      .head_dim = 32,

@@ -22,16 +22,19 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     const Var v("v"), d("d"), k("k"), r("r"), column("column");
     const Var rows("rows"), key_tile("key_tile"), some_keys("some_keys"), some("some");
     const int vector = task.shape.vector, accumulators = registers == 32 ? 16 : 8;
-    // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache.
+    // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. One or two rows, of kernels that may have so
+    // few, take tiles of the heads of a group: each variant is 5 to 15 KB of code.
     const Expr num_rows = stages.part.output_buffer().dim(1).extent(), all_shown = task.args.masked == 0;
-    const std::pair<Expr, int> tiles[] = {{num_rows == 1, 1}, {num_rows == 2, 2}, {Expr(), split_tile_rows}};
+    std::vector<std::pair<Expr, int>> tiles;
+    if (task.shape.fold <= 2)
+        tiles.emplace_back(num_rows <= 2, task.shape.fold);
+    tiles.emplace_back(Expr(), split_tile_rows);
     auto for_each_tile = [&](Stage stage, const auto &schedule) {
         for (const auto &[condition, tile] : tiles)
             schedule(condition.defined() ? stage.specialize(condition) : stage, tile);
     };
 
     stages.part.bound(column, 0, split_value_columns(task) + vector);
-    stages.part.specialize(all_shown);
     for (Stage stage : {stages.part.specialize(all_shown), Stage(stages.part)})
         for_each_tile(stage, [&](Stage part, int tile) {
             part.split(r, rows, r, tile, TailStrategy::RoundUp).reorder(column, r, rows).vectorize(column, vector).never_partition(rows);

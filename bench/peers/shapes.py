@@ -123,5 +123,8 @@ SHAPES = (
     Shape("gemma2-softcap",       8,  4, 4096, 4096, 256, causal=True, soft_cap=50.0),
     Shape("sd15-self",            8,  8, 4096, 4096,  40, batch=2),
     Shape("sdxl-cross",          10, 10, 4096,   77,  64, batch=2),
+    Shape("decode-llama3",       32,  8,    1, 8192, 128, causal=True),
+    Shape("decode-mha",          32, 32,    1, 4096, 128, causal=True),
+    Shape("decode-batch8",       32,  8,    1, 2048, 128, batch=8, causal=True),
     Shape("swin-bias",            3,  3,   49,   49,  32, batch=1024, bias=True, dtypes=("f32",)),
 )

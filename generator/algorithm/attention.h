@@ -216,7 +216,7 @@ struct AttentionStages {
 
 Halide::Type halide_type(DType dtype);
 
-// ---- pieces that the softmax algorithms are made of (attention_pieces.cpp)
+// ---- pieces that the softmax algorithms are made of (attention_pieces.cpp, scores.cpp, weighted_sums.cpp)
 
 /// 2^x. Relative error 9e-8 (degree 5, minimax on [-1/2, 1/2]); exactly 0 below -126.5 (-infinity excepted), at most 2^128 above 127;
 /// a NaN gives a NaN or 2^127 … 2^128, which no guard lets pass.

@@ -81,6 +81,8 @@ int run(const Flags &flags, Session &session) {
     if (flags.has("--target"))
         set_spec_flag(raw, "targets.cpu", fmt::format("{}", fmt::join(flags.all("--target"), ",")), "--target");
     const AttentionSpec spec = validate_spec(raw);
+    std::vector<std::string> targets = spec.targets;  // those whose code for its types is their own
+    std::erase_if(targets, [&](const std::string &target) { return !cpu_target(target).serves(spec.types()); });
 
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
@@ -94,7 +96,7 @@ int run(const Flags &flags, Session &session) {
         check_output_path("--depfile", flags.text("--depfile"));
 
     const auto begin = std::chrono::steady_clock::now();
-    spdlog::info("generating {} for {}", spec.name, fmt::join(spec.targets, ", "));
+    spdlog::info("generating {} for {}", spec.name, fmt::join(targets, ", "));
     const std::vector<std::string> files = build_kernel(spec, directory);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (flags.has("--depfile"))
@@ -108,10 +110,10 @@ int run(const Flags &flags, Session &session) {
         rows.push_back({file, fmt::format("{} bytes", bytes)});
     }
     if (session.json)
-        session.print_json({{"name", spec.name}, {"id", spec.id()}, {"targets", spec.targets}, {"files", listed}, {"seconds", seconds}});
+        session.print_json({{"name", spec.name}, {"id", spec.id()}, {"targets", targets}, {"files", listed}, {"seconds", seconds}});
     else
         session.print(align_table(rows, {false, true}) +
-                      fmt::format("{} for {} in {:.2f} s\n", spec.name, fmt::join(spec.targets, ", "), seconds));
+                      fmt::format("{} for {} in {:.2f} s\n", spec.name, fmt::join(targets, ", "), seconds));
     return 0;
 }
 

@@ -16,7 +16,7 @@ typedef struct chunk_list {
 
 enum { list_header = 64 };  // bytes: the count, alone in its cache line; chunks and flags follow
 
-/// Rows of a part: the kernel computes them in tiles of 1, 2 or 4.
+/// Rows of a part: the kernel computes more than 2 in tiles of 4.
 static int64_t padded_rows(int64_t rows) {
     return rows <= 2 ? rows : (rows + 3) / 4 * 4;
 }

@@ -1,5 +1,6 @@
 """Attune: a kernel compiled for the shape's head_dim, type, group, mask and score, run in this process."""
 import ctypes
+import json
 import os
 import weakref
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from ..shapes import BLOCK, Shape
 from . import Path
 
 NAME = "attune"
+MOST_DECODE_ROWS = 16
 COMPUTE_DTYPE = "ATTUNE_PEER_COMPUTE_DTYPE"  # what __main__ tells the measuring processes
 
 
@@ -34,6 +36,8 @@ def specification(shape: Shape, dtype: str) -> str:
         "mask": " && ".join(terms) or "none",
         "score": score,
     }
+    if shape.seq_q <= MOST_DECODE_ROWS:
+        keys["phases"] = ["decode"]
     if COMPUTE_DTYPE in os.environ:
         keys["compute_dtype"] = os.environ[COMPUTE_DTYPE]
     if shape.block_density < 1:
@@ -43,7 +47,7 @@ def specification(shape: Shape, dtype: str) -> str:
     params |= {"bias": "f32[h, q, kv]"} if shape.bias else {}
 
     def line(key: str, value: object) -> str:
-        return f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+        return f"{key} = {json.dumps(value)}"
 
     return "\n".join(["[kernel]", *map(line, keys, keys.values()), "[params]", *map(line, params, params.values())]) + "\n"
 

@@ -63,9 +63,10 @@ static int check(const attune_kernel *kernel, const char *name, int type, double
     for (int i = 0; i < 4; i++)
         arrays[i] = aligned_alloc(64, (sizeof(float) * size + 63) / 64 * 64);
     encode(query, arrays[0], type), encode(key, arrays[1], type), encode(value, arrays[2], type);
+    const attune_exec threads = {.size = sizeof threads, .num_threads = 3};
     attune_attention_args args = {.size = sizeof args, .version = ATTUNE_ATTENTION_ARGS_VERSION, .query = arrays[0], .key = arrays[1], .value = arrays[2],
                                   .output = arrays[3], .batch = 1, .num_heads = heads, .num_kv_heads = heads, .seq_len_q = rows, .seq_len_kv = rows,
-                                  .num_threads = 3};
+                                  .exec = &threads};
     int64_t *strides[] = {args.stride_query, args.stride_key, args.stride_value, args.stride_output};
     for (int i = 0; i < 4; i++)
         strides[i][0] = size, strides[i][1] = rows * dim, strides[i][2] = dim;

@@ -1,0 +1,154 @@
+#include "attune/kernel.h"
+#include "generator/algorithm/attention.h"
+
+namespace attune {
+
+using namespace Halide;
+
+void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    const VisitList list = visit_list(task, partial);
+    const std::string suffix = partial ? "_partial" : "_full";
+    Var i("i"), j("j"), b("b"), c("c"), s("s");
+    const int block_kv = task.shape.block_kv, tile_kv = task.shape.tile_kv;
+    chunk.row_sums = Func("row_sums" + suffix);
+    chunk.row_sums(i, j, c, s) = 0.0f;
+    if (partial) {
+        chunk.over_sum = RDom(0, tile_kv / 4, 0, task.shape.tiles(), "over_sum" + suffix);
+        chunk.over_sum.where(list.holds_tile(chunk.over_sum.y, c, s));
+        chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum.y * tile_kv + chunk.over_sum.x * 4 + j, c, s);
+    } else {
+        chunk.over_sum = RDom(0, block_kv / 4, "over_sum" + suffix);
+        chunk.row_sums(i, j, c, s) += chunk.weights(i, chunk.over_sum * 4 + j, c, s);
+    }
+
+    // Where the score alone may hide, it hides nothing in most chunks, and the sum that leaves hidden keys out is needed in the others only.
+    const bool score_decides = task.score_hides() && !(partial && task.spec.mask);
+    auto existing_keys = [&](const std::string &name) {
+        RDom keys(0, block_kv, name + suffix);
+        if (partial)
+            keys.where(list.kv(keys, c) < task.args.seq_len_kv);
+        return keys;
+    };
+    if (score_decides) {
+        chunk.over_signs = existing_keys("over_signs");
+        chunk.signs = Func("signs" + suffix);
+        chunk.signs(i, c, s) = 0;
+        chunk.signs(i, c, s) = chunk.signs(i, c, s) | float_bits(chunk.weights(i, chunk.over_signs, c, s));
+        chunk.over_rows = RDom(0, task.shape.strip, "over_rows" + suffix);
+        chunk.hides = Func("hides" + suffix);
+        chunk.hides(c, s) = 0;
+        chunk.hides(c, s) = chunk.hides(c, s) | chunk.signs(chunk.over_rows, c, s);
+        chunk.hides.compute_root();  // in no schedule: Halide 21 cannot inline a reduction into a predicate
+    }
+
+    Expr k;
+    if (partial && task.spec.mask) {
+        // Pairs of keys in one loop: with a loop over a tile's keys inside one over tiles, LLVM copies all accumulators at each tile.
+        const int pairs = tile_kv / 2;
+        chunk.over_k = RDom(0, 2, 0, block_kv / 2, "over_k" + suffix);
+        chunk.over_k.where(list.holds_tile(chunk.over_k.y, c, s, pairs));
+        k = chunk.over_k.y * 2 + chunk.over_k.x;
+    } else {
+        chunk.over_k = existing_keys("over_k");
+        k = chunk.over_k;
+    }
+    // Halide cannot know that the state block takes no values.
+    const Expr d = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
+    auto value = [&](const Expr &k) {
+        return chunk.value.defined() ? chunk.value(d, k, c) : task.value(d, task.existing_key(list.kv(k, c), partial));
+    };
+    chunk.weighted = Func("weighted" + suffix);
+    chunk.weighted(i, j, b, c, s) = 0.0f;
+    if (score_decides) {
+        chunk.over_k.where(chunk.hides(c, s) >= 0);
+        chunk.weighted(i, j, b, c, s) += chunk.weights(i, k, c, s) * value(k);
+        chunk.over_shown_k = existing_keys("over_shown_k");
+        chunk.over_shown_k.where(chunk.hides(c, s) < 0);
+        // Hidden values become 0, and -0 * 0 changes no sum. A selected sum would be a product and a sum for an FMA on AVX2, and the rows that
+        // hide nothing would depend on their neighbours by a rounding.
+        const Expr weight = chunk.weights(i, chunk.over_shown_k, c, s), shown = reinterpret<uint32_t>(weight) < Expr(0x7fffffffu);
+        chunk.weighted(i, j, b, c, s) += weight * reinterpret<float>(select(shown, float_bits(value(chunk.over_shown_k)), 0));
+        return;
+    }
+    const Expr sum = chunk.weighted(i, j, b, c, s), weight = chunk.weights(i, k, c, s), next = sum + weight * value(k);
+    // 0 * NaN would leak from a key that only some rows see: their update is masked, which AVX-512 folds into the FMA. Tested so that LLVM 21
+    // does not turn the selection round, as it does for a sign or an inequality: it would copy and blend, and the loop takes 1.4 times
+    // as long.
+    const bool masked = partial && task.spec.mask;
+    chunk.weighted(i, j, b, c, s) = masked ? select(reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum) : next;
+}
+
+void define_half_weighted(const AttentionTask &task, AttentionStages &stages) {
+    ChunkStages &chunk = stages.full;
+    Var i("i"), j("j"), b("b"), c("c"), s("s"), d("d"), k("k");
+    chunk.over_sum = RDom(0, task.shape.block_kv / 4, "over_sum_full");
+    chunk.row_sums = Func("row_sums_full");
+    chunk.row_sums(i, j, c, s) = 0.0f;
+    chunk.row_sums(i, j, c, s) += f32_of_half(chunk.weights(i, chunk.over_sum * 4 + j, c, s));
+
+    const Expr kv = task.existing_key(visit_list(task, false).kv(k, c), false);
+    chunk.value = Func("value_halves");
+    chunk.value(d, k, c) = half_twice(reinterpret<uint16_t>(task.args.value(min(d, task.spec.head_dim_v - 1), kv)));
+    chunk.over_k = RDom(0, task.shape.block_kv, "over_k_full");
+    const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
+    chunk.weighted = Func("weighted_full");
+    chunk.weighted(i, j, b, c, s) = cast<uint16_t>(0);
+    chunk.weighted(i, j, b, c, s) =
+        fma_f16(task.machine, chunk.weighted(i, j, b, c, s), chunk.weights(i, chunk.over_k, c, s), chunk.value(column, chunk.over_k, c));
+}
+
+void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Expr(Expr)> &weight) {
+    ChunkStages &chunk = stages.full;
+    const VisitList list = visit_list(task, false);
+    Var i("i"), j("j"), b("b"), c("c"), s("s"), d("d"), p("p"), k("k");
+    const int pairs = task.shape.block_kv / 2;
+    chunk.pairs = Func("pairs_full");
+    const Expr low = weight(2 * p), high = weight(2 * p + 1);
+    chunk.pairs(i, p, c, s) = Tuple(rounded_pair_of_bf16(low, high), low + high);
+    // Sums are of what was not rounded: lse is f32, and its bound too.
+    chunk.over_sum = RDom(0, pairs / 4, "over_sum_full");
+    chunk.row_sums = Func("row_sums_full");
+    chunk.row_sums(i, j, c, s) = 0.0f;
+    chunk.row_sums(i, j, c, s) += chunk.pairs(i, chunk.over_sum * 4 + j, c, s)[1];
+
+    chunk.value = Func("value_pairs");
+    auto value = [&](const Expr &in_chunk) {
+        return task.args.value(min(d, task.spec.head_dim_v - 1), task.existing_key(list.kv(in_chunk, c), false));
+    };
+    chunk.value_tile = Func("value_tile");
+    chunk.value_tile(d, k, c) = pair_of_bf16(value(2 * k), value(2 * k + 1));
+    chunk.value(d, k, c) = chunk.value_tile(d, k, c);
+    chunk.over_k = RDom(0, pairs, "over_k_full");
+    const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
+    chunk.weighted = Func("weighted_full");
+    chunk.weighted(i, j, b, c, s) = 0.0f;
+    chunk.weighted(i, j, b, c, s) =
+        dot_bf16(task.machine, chunk.weighted(i, j, b, c, s), chunk.pairs(i, chunk.over_k, c, s)[0], chunk.value(column, chunk.over_k, c));
+}
+
+Expr chunk_row_sum(const ChunkStages &chunk, const Expr &i, const Expr &c, const Expr &s) {
+    auto sum = [&](int j) { return chunk.row_sums(i, j, c, s); };
+    return (sum(0) + sum(1)) + (sum(2) + sum(3));
+}
+
+void define_accumulator(const AttentionTask &task, AttentionStages &stages) {
+    Var i("i"), j("j"), b("b"), s("s");
+    stages.accumulator = Func("accumulator");
+    stages.accumulator(i, j, b, s) = select(b == task.value_blocks() && j == 1, first_maximum, 0.0f);
+}
+
+Expr row_sum(const AttentionTask &task, const AttentionStages &stages, const Expr &i, const Expr &s) {
+    return stages.accumulator(i, 0, task.value_blocks(), s);
+}
+
+void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const ChunkStages &chunk, const RDom &loop,
+                      const Expr &reference) {
+    Var i("i"), j("j"), b("b"), s("s");
+    const Expr old = stages.accumulator(i, j, b, s);
+    const Expr state = select(j == 0, old + chunk_row_sum(chunk, i, loop, s), reference);
+    const Expr sums = chunk.weighted(i, j, b, loop, s), weighted = sums.type() == UInt(16) ? f32_of_half(sums) : sums;
+    stages.accumulator(i, j, b, s) = select(b < task.value_blocks(), likely(old + weighted), state);
+}
+
+}  // namespace attune
