@@ -22,13 +22,12 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     const Var v("v"), d("d"), k("k"), r("r"), column("column");
     const Var rows("rows"), key_tile("key_tile"), some_keys("some_keys"), some("some");
     const int vector = task.shape.vector, accumulators = registers == 32 ? 16 : 8;
-    // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. One or two rows, of kernels that may have so
-    // few, take tiles of the heads of a group: each variant is 5 to 15 KB of code.
+    // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. Rows of one head go one by one: four at
+    // a time were no faster (f32, head_dim 128, avx2), and each variant is 5 to 15 KB of code.
     const Expr num_rows = stages.part.output_buffer().dim(1).extent(), all_shown = task.args.masked == 0;
-    std::vector<std::pair<Expr, int>> tiles;
-    if (task.shape.fold <= 2)
-        tiles.emplace_back(num_rows <= 2, task.shape.fold);
-    tiles.emplace_back(Expr(), split_tile_rows);
+    std::vector<std::pair<Expr, int>> tiles = {{Expr(), task.shape.fold == 1 ? 1 : split_tile_rows}};
+    if (task.shape.fold == 2)
+        tiles.insert(tiles.begin(), {num_rows == 2, 2});
     auto for_each_tile = [&](Stage stage, const auto &schedule) {
         for (const auto &[condition, tile] : tiles)
             schedule(condition.defined() ? stage.specialize(condition) : stage, tile);
@@ -53,21 +52,25 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
         .bound_extent(v, vector)
         .bound_extent(k, vector)
         .store_in(MemoryType::Stack);
+    const int lanes = split_lanes(task), steps = (task.spec.head_dim + lanes - 1) / lanes;
     for_each_tile(stages.turned, [&](Stage turned, int tile) {
-        turned.split(k, some_keys, k, std::min(vector, accumulators / tile))
+        // Two rows of the cache at a time at most where one of them fills the registers.
+        const int keys = std::max(1, accumulators / (tile * lanes / vector));
+        turned.split(k, some_keys, k, lanes > vector ? std::min(2, keys) : std::min(vector, keys))
             .reorder(v, k, r, some_keys)
             .vectorize(v)
             .unroll(k)
             .unroll(r)
             .unroll(some_keys);
     });
-    stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, vector).vectorize(v).unroll(k).unroll(r);
+    stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, lanes).vectorize(v, vector).unroll(v).unroll(k).unroll(r);
     stages.dots.update()
         .reorder(v, r, k, stages.over_d)
-        .vectorize(v)
+        .vectorize(v, vector)
+        .unroll(v)
         .unroll(r)
         .unroll(k)
-        .unroll(stages.over_d, std::gcd(2, head_dim_steps(task)));
+        .unroll(stages.over_d, std::gcd(2, steps));
 
     for (Func f : {stages.lane_maximum, stages.lane_sums}) {
         f.compute_at(at_rows).bound_extent(v, vector).vectorize(v).store_in(MemoryType::Stack);
@@ -76,11 +79,11 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     stages.maximum.compute_at(at_rows).store_in(MemoryType::Stack);
     stages.weights.compute_at(at_rows).bound_extent(k, task.shape.block_kv).vectorize(k, vector);
     stages.weighted.compute_at(at_rows).bound_extent(d, split_value_columns(task)).vectorize(d, vector).store_in(MemoryType::Stack);
-    // Eight rows of values at a time, all their columns: one column of all rows would be a stride that no prefetcher follows (f16, head_dim 128, 8192
-    // keys, avx2: 1.2 times as long). Accumulators stay in the first-level cache.
+    // Eight rows of values at a time, all their columns; accumulators stay in the first-level cache.
     const RVar block("block"), of_block("of_block");
     for_each_tile(stages.weighted.update(), [&](Stage weighted, int tile) {
-        const int vectors = std::gcd(split_value_columns(task) / vector, accumulators / tile);
+        // One row takes all its columns, so that values are read as they lie.
+        const int vectors = std::gcd(split_value_columns(task) / vector, tile == 1 ? 16 : accumulators / tile);
         weighted.split(stages.over_k, block, of_block, 8)
             .split(d, some, d, vectors * vector)
             .reorder(d, r, of_block, some, block)
@@ -89,6 +92,15 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             .unroll(r)
             .unroll(of_block, 4);
     });
+
+    // For several rows the cache's are read into the first-level cache first, one after another as they lie, which prefetchers follow; tiles then read
+    // them in any order (f32, four heads a group, head_dim 128, avx2: 18 GB/s instead of 7). A single row reads them so by itself.
+    if (task.shape.fold > 1) {
+        stages.key.compute_at(stages.logits, key_tile).bound_extent(k, vector);
+        stages.value.compute_at(stages.weighted, block).bound_extent(k, 8);
+        for (Func f : {stages.key, stages.value})
+            f.vectorize(d, vector, TailStrategy::RoundUp);
+    }
 }
 
 void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages) {

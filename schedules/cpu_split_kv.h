@@ -7,7 +7,7 @@ namespace attune {
 struct CpuSplitParameters {
     int split_kv = 512;  ///< keys of a chunk: part of the result's bits, as sums are by chunk
 };
-/// Most positions of a call, and rows of a tile; one or two rows have smaller ones. Parts of more than 2 rows are padded to whole tiles.
+/// Most positions of a call, and rows of a tile; rows of one head, and two rows, have smaller ones (attune/kernel.h: split).
 constexpr int split_positions = 16, split_tile_rows = 4;
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector);

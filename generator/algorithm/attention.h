@@ -312,8 +312,9 @@ AttentionStages define_sigmoid_weights(const AttentionTask &task);
 /// is read as it lies, once for the rows of a tile. Dao et al. 2023, Flash-Decoding.
 struct SplitStages {
     Halide::Func query;         ///< (d, r)     scaled, 0 after the last head dim
-    Halide::Func dots;          ///< (v, k, r)  sums over d = v mod vector
-    Halide::Func turned;        ///< (v, k, r)  the same, stored with keys innermost
+    Halide::Func key, value;    ///< (d, k)     rows of the cache as f32
+    Halide::Func dots;          ///< (v, k, r)  sums over d = v mod split_lanes
+    Halide::Func turned;        ///< (v, k, r)  the same by vector, stored with keys innermost
     Halide::Func logits;        ///< (k, r)     log2 units, hidden ones at hidden_score
     Halide::Func lane_maximum;  ///< (v, r)     over keys k = v mod vector
     Halide::Func maximum;       ///< (r)        rounded up to an integer
@@ -324,6 +325,9 @@ struct SplitStages {
     Halide::RDom over_d, over_keys, over_k;
 };
 SplitStages define_split_kv(const AttentionTask &task);
+/// Lanes of its sums over head_dim. Heads that share no keys take four vectors of one row of the cache beside each other: as many sums of one vector would
+/// read the rows of many keys at once, which no prefetcher follows (f32, head_dim 128, avx2: 25 GB/s, 14 with eight keys).
+int split_lanes(const AttentionTask &task);
 /// head_dim_v in whole vectors; column [this] of a part is its sum of weights, the next its maximum.
 int split_value_columns(const AttentionTask &task);
 

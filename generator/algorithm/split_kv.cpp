@@ -9,10 +9,18 @@ int split_value_columns(const AttentionTask &task) {
     return (task.spec.head_dim_v + task.shape.vector - 1) / task.shape.vector * task.shape.vector;
 }
 
+int split_lanes(const AttentionTask &task) {
+    const int vector = task.shape.vector;
+    for (int vectors : {4, 2})
+        if (task.shape.fold == 1 && task.spec.head_dim % (vectors * vector) == 0)
+            return vectors * vector;
+    return vector;
+}
+
 SplitStages define_split_kv(const AttentionTask &task) {
     SplitStages stages;
     const AttentionSpec &spec = task.spec;
-    const int vector = task.shape.vector, keys = task.shape.block_kv;
+    const int vector = task.shape.vector, lanes = split_lanes(task), keys = task.shape.block_kv;
     Var v("v"), d("d"), k("k"), r("r"), column("column");
     const Expr row = task.existing_row(r), q = task.position(row), h = task.head(row);
     const Expr masked = task.args.masked != 0;
@@ -23,14 +31,15 @@ SplitStages define_split_kv(const AttentionTask &task) {
     stages.query(d, r) =
         head_dim_lane(task, d, [&](const Expr &at) { return task.args.query(at, row % task.shape.fold, row / task.shape.fold); }) *
         task.scale();
-    stages.over_d = RDom(0, head_dim_steps(task), "over_d");
-    const Expr at_d = stages.over_d * vector + v;
+    stages.over_d = RDom(0, (spec.head_dim + lanes - 1) / lanes, "over_d");
+    const Expr at_d = stages.over_d * lanes + v;
+    stages.key = Func("key_row");
+    stages.key(d, k) = head_dim_lane(task, d, [&](const Expr &at) { return task.args.key(at, existing(kv)); });
     stages.dots = Func("dots");
     stages.dots(v, k, r) = 0.0f;
-    stages.dots(v, k, r) +=
-        stages.query(at_d, r) * head_dim_lane(task, at_d, [&](const Expr &at) { return task.args.key(at, existing(kv)); });
+    stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
     stages.turned = Func("turned_dots");
-    stages.turned(v, k, r) = stages.dots(v, k, r);
+    stages.turned(v, k, r) = sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, lanes / vector);
 
     const Expr product = sum_of_lanes([&](int lane) { return stages.turned(lane, k, r); }, vector);
     const Expr logit = task.logit(product, q, h, existing(kv));
@@ -55,11 +64,12 @@ SplitStages define_split_kv(const AttentionTask &task) {
     // A hidden weight would meet a value that may be a NaN: its update is left out, where any is hidden.
     stages.over_k = RDom(0, keys, "over_k");
     const Expr of_key = stages.weights(stages.over_k, r);
-    const Expr value = cast<float>(task.args.value(min(d, spec.head_dim_v - 1), existing(task.args.first_key + stages.over_k)));
+    stages.value = Func("value_row");
+    stages.value(d, k) = cast<float>(task.args.value(min(d, spec.head_dim_v - 1), existing(kv)));
     const Expr all_shown = task.score_hides() ? Internal::const_false() : !masked;
     stages.weighted = Func("weighted");
     stages.weighted(d, r) = 0.0f;
-    const Expr sum = stages.weighted(d, r), next = sum + of_key * value;
+    const Expr sum = stages.weighted(d, r), next = sum + of_key * stages.value(d, stages.over_k);
     stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, sum);
 
     const int columns = split_value_columns(task);

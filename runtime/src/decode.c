@@ -16,9 +16,9 @@ typedef struct chunk_list {
 
 enum { list_header = 64 };  // bytes: the count, alone in its cache line; chunks and flags follow
 
-/// Rows of a part: the kernel computes more than 2 in tiles of 4.
-static int64_t padded_rows(int64_t rows) {
-    return rows <= 2 ? rows : (rows + 3) / 4 * 4;
+/// Rows of a part: of several heads the kernel computes more than 2 in tiles of 4.
+static int64_t padded_rows(const attune_call *call, int64_t rows) {
+    return call->variant->fold == 1 || rows <= 2 ? rows : (rows + 3) / 4 * 4;
 }
 
 static int64_t most_rows(const attune_call *call) {
@@ -43,7 +43,7 @@ bool attune_plan_decode(attune_call *call) {
     typedef unsigned __int128 wide;
     const wide limit = SIZE_MAX / 2, heads = (wide)call->args->batch * (wide)call->head_blocks, chunks = (wide)call->max_chunks;
     wide list = (list_header + chunks * 5 + 63) / 64 * 64;
-    wide part = (wide)padded_rows(most_rows(call) * call->variant->fold) * (wide)call->variant->part_columns * sizeof(float);
+    wide part = (wide)padded_rows(call, most_rows(call) * call->variant->fold) * (wide)call->variant->part_columns * sizeof(float);
     if (heads * chunks > INT64_MAX || heads * list > limit || heads * chunks > limit / part)
         return false;
     call->list_bytes = (size_t)list;
@@ -110,7 +110,7 @@ static int split_task(const attune_call *call, attune_slot *slot, int64_t index,
         attune_key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, block.kv_head, 0, block.seq_len_kv),
         attune_key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, block.kv_head, 0, block.seq_len_kv),
         attune_matrix(&s[3], ATTUNE_TYPE_FLOAT, 32, find_part(call, head_task, i), call->variant->part_columns,
-                      padded_rows((int64_t)block.num_positions * call->variant->fold))};
+                      padded_rows(call, (int64_t)block.num_positions * call->variant->fold))};
     *stage = "split";
     return attune_run_task(call, call->variant->split, &block, others, 6);
 }
@@ -124,7 +124,7 @@ static int combine_task(const attune_call *call, attune_slot *slot, int64_t inde
     if (used > 0) {
         attune_slice s[3];
         attune_buffer *parts =
-            attune_matrix(&s[0], ATTUNE_TYPE_FLOAT, 32, find_part(call, index, 0), call->variant->part_columns, padded_rows(rows));
+            attune_matrix(&s[0], ATTUNE_TYPE_FLOAT, 32, find_part(call, index, 0), call->variant->part_columns, padded_rows(call, rows));
         s[0].dim[2] = (attune_dimension){.extent = *find_list(call, index).count, .stride = (int32_t)(call->part_bytes / sizeof(float))};
         s[0].buffer.dimensions = 3;
         void *others[] = {parts, attune_block_rows(&s[1], call, a->output, a->stride_output, call->kernel->info.head_dim_v, at, 0, used),

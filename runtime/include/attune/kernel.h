@@ -55,7 +55,7 @@ typedef int (*attune_task_fn)(void **arguments);
 ///   row_class is ATTUNE_ROW_ONLINE and copies row_class to row_state.
 /// split: first_key i32, masked i32 (0: all rows see all keys of the chunk), query, key, value -> part (part_columns, padded rows) f32: what keys
 ///   first_key .. first_key + block_kv - 1 give, relative to their maximum: weighted values, in the last vector the sum of weights and the
-///   maximum. Rows are padded to a multiple of 4 where there are more than 2.
+///   maximum. Rows are padded to a multiple of 4 where fold is more than 1 and there are more than 2 of them.
 /// combine: parts (part_columns, padded rows, n) -> output, lse (rows).
 /// pairs: query, key, lse (rows) -> pairs (seq_len_kv, fold, num_positions): the matrix that outputs names.
 
