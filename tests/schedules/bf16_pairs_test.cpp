@@ -1,6 +1,6 @@
 /// The schedules of bf16 pairs and of matrix tiles over shapes, algorithms, masks and scores: with the machine's own operations, with their twins, and
 /// with emulated instructions, which every CPU with AVX2 runs.
-#include "tests/support/kernel_case.h"
+#include "tests/schedules/product_shapes.h"
 
 namespace attune::test {
 
@@ -43,8 +43,6 @@ const Way ways[] = {
     {"tiles_twins", "amx", true, true},
 };
 
-extern "C" bool attune_emulate_is_released();
-
 class Bf16Pairs : public testing::TestWithParam<std::tuple<Way, PairsCase>> {};
 
 TEST_P(Bf16Pairs, AgreeWithTheReference) {
@@ -55,21 +53,7 @@ TEST_P(Bf16Pairs, AgreeWithTheReference) {
     const AttentionSpec spec = make_spec(DType::bf16, row.head_dim, row.head_dim_v, row.mask, row.algorithm, row.group);
     const LoadedKernel &kernel = kernel_for(spec, *target, {.overrides = {}, .twins = way.twins, .emulate = way.emulate});
     EXPECT_EQ(kernel.plan().rounds_weights, row.head_dim % 2 == 0 && row.algorithm == Algorithm::automatic);
-    const int64_t h = 2 * row.group;
-    const ShapeCase shapes[] = {
-        {"one_pair", 1, h, 2, 1, 1},
-        {"tails", 2, h, 2, 53, 77},
-        {"whole_chunks", 1, h, 2, 192, 256},
-        {"two_tasks", 1, h, 2, 401, 333},
-        {"padded", 2, h, 2, 70, 150, {70, 9}, {129, 150}, false, Layout::padded},
-        {"packed", 3, h, 2, 60, 140, {60, 1, 33}, {140, 64, 65}, true},
-    };
-    uint64_t seed = 1;
-    for (const ShapeCase &shape : shapes) {
-        SCOPED_TRACE(shape.name);
-        for (InputKind kind : {InputKind::normal, InputKind::wide_8, InputKind::spike}) check_shape(kernel, shape, kind, seed++);
-        EXPECT_TRUE(attune_emulate_is_released());
-    }
+    check_product_shapes(kernel, 2 * row.group);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, Bf16Pairs, testing::Combine(testing::ValuesIn(ways), testing::ValuesIn(cases)), [](const auto &info) {

@@ -1,7 +1,7 @@
 /// Kernels whose products are of smaller types than their arrays (compute_dtype), over shapes, masks and scores: with the machine's own
 /// operations, with emulated instructions and with twins, which every CPU with AVX2 runs.
 #include "generator/backend/code_generator.h"
-#include "tests/support/kernel_case.h"
+#include "tests/schedules/product_shapes.h"
 
 namespace attune::test {
 
@@ -57,8 +57,6 @@ struct Way {
 };
 const Way ways[] = {{"native", false, false}, {"emulated", false, true}, {"twins", true, true}};
 
-extern "C" bool attune_emulate_is_released();
-
 using Parameters = std::tuple<std::string, Way, ProductsCase>;
 
 class SmallProducts : public testing::TestWithParam<Parameters> {
@@ -76,21 +74,7 @@ protected:
 };
 
 TEST_P(SmallProducts, AgreeWithTheReference) {
-    const int64_t h = 2 * std::get<2>(GetParam()).group;
-    const ShapeCase shapes[] = {
-        {"one_pair", 1, h, 2, 1, 1},
-        {"tails", 2, h, 2, 53, 77},
-        {"whole_chunks", 1, h, 2, 192, 256},
-        {"two_tasks", 1, h, 2, 401, 333},
-        {"padded", 2, h, 2, 70, 150, {70, 9}, {129, 150}, false, Layout::padded},
-        {"packed", 3, h, 2, 60, 140, {60, 1, 33}, {140, 64, 65}, true},
-    };
-    uint64_t seed = 1;
-    for (const ShapeCase &shape : shapes) {
-        SCOPED_TRACE(shape.name);
-        for (InputKind kind : {InputKind::normal, InputKind::wide_8, InputKind::spike}) check_shape(*kernel, shape, kind, seed++);
-        EXPECT_TRUE(attune_emulate_is_released());
-    }
+    check_product_shapes(*kernel, 2 * std::get<2>(GetParam()).group);
 }
 
 /// Keys with offsets of channels, as trained models have: without a mean taken off, those of eight bits would be 30 / 127 apart.
