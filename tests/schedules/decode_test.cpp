@@ -93,6 +93,29 @@ TEST(DecodeBits, DependOnARowsOwnInputs) {
     expect_same_bits(p, run_kernel(kernel, shorter, other), alone, "a shorter neighbour", first_sequence);
 }
 
+/// A token's row alone and as the last of several drafts: other rows make chunks partial that it sees whole, and tiles of other sizes.
+TEST(DecodeBits, AreThoseOfTheRowAlone) {
+    for (const auto &[dtype, group] : {std::pair(DType::f32, 1), {DType::f32, 2}, {DType::f16, 4}}) {
+        AttentionSpec spec = make_spec(dtype, 64, 64, group, PairsText{.mask = "causal"});
+        spec.decode = true;
+        spec.name = spec.id();
+        const LoadedKernel &kernel = kernel_for(spec, *available_targets().front());
+        const int64_t heads = 2 * group, dim = 64;
+        const ShapeCase several{"several", 1, heads, 2, 5, 1026}, one{"one", 1, heads, 2, 1, 1026};
+        const ReferenceProblem p = make_problem(spec, several);
+        ReferenceProblem last = make_problem(spec, one);
+        last.key = p.key;
+        last.value = p.value;
+        for (int64_t h = 0; h < heads; h++)
+            std::copy_n(p.query.begin() + (h * 5 + 4) * dim, dim, last.query.begin() + h * dim);
+        const KernelResult of_several = run_kernel(kernel, p, several), of_one = run_kernel(kernel, last, one);
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t d = 0; d < dim; d++)
+                ASSERT_EQ(of_one.output_bits[static_cast<size_t>(h * dim + d)], of_several.output_bits[static_cast<size_t>((h * 5 + 4) * dim + d)])
+                    << describe(kernel) << " head " << h << " d " << d;
+    }
+}
+
 TEST(DecodeErrors, MoreRowsThanAKernelTakes) {
     AttentionSpec spec = make_spec(DType::f32, 8, 8, 1, PairsText{});
     spec.decode = true;
