@@ -118,7 +118,7 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
                     continue;  // without units for smaller products a target's code is that of f32 products
                 for (int threads : {1, 2})
                     add({fmt::format("{}/{}/threads:{}", name, target->name, threads), w, target, threads});
-                if (dtype != DType::f32 || small_products || shape.decode)
+                if (dtype != DType::f32 || shape.decode)
                     continue;
                 for (Algorithm algorithm : {Algorithm::online, Algorithm::full_row}) {
                     Workload other = w;
@@ -126,7 +126,7 @@ void register_rows(const std::vector<const CpuTarget *> &targets) {
                     add({fmt::format("{}/{}/{}/threads:1", name, target->name, algorithm_name(algorithm)), other, target});
                 }
             }
-            if (dtype == DType::f32 && !small_products && w.params.values().empty() && workload_cost(w).flops <= naive_flops)
+            if (dtype == DType::f32 && w.params.values().empty() && workload_cost(w).flops <= naive_flops)
                 add({.name = name + "/naive/threads:1", .workload = w, .target = targets.front(), .naive = true});
         }
 }

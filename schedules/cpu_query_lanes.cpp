@@ -72,7 +72,8 @@ public:
             .reorder(i, d, s)
             .vectorize(i, vector)
             .never_partition_all();
-        for (Func f : {scales.scale, scales.mean_product, scales.unsigned_sum}) {
+        per_row(scales.scale);
+        for (Func f : {scales.largest, scales.mean_product, scales.unsigned_sum}) {
             per_row(f);
             f.update().reorder(i, f.rvars(0)[0], s).vectorize(i, vector).unroll(i).never_partition_all();
         }
@@ -84,6 +85,11 @@ public:
     /// A value a row: whole strips, in lanes.
     void per_row(Func f) {
         f.compute_root().bound_extent(i, strip).bound_storage(s, task.strips()).vectorize(i, vector).never_partition_all();
+    }
+
+    /// A value a row of a strip, of one chunk: in registers or on the stack.
+    Func &per_row_of_chunk(Func &f, const LoopLevel &at_strip) {
+        return f.compute_at(at_strip).bound_extent(i, strip).bound_extent(c, 1).store_in(MemoryType::Stack).vectorize(i, vector).unroll(i);
     }
 
     /// The loops of one update of the fixed reference's accumulator, outermost first: chunk, strip, columns. A strip's weights are
@@ -109,12 +115,7 @@ public:
         keep_logits(chunk, at_strip);
         chunk.logits.bound_extent(c, 1);
         const bool partial = &chunk == &stages.partial;
-        chunk.maximum.compute_at(at_strip)
-            .bound_extent(i, strip)
-            .bound_extent(c, 1)
-            .store_in(MemoryType::Stack)
-            .vectorize(i, vector)
-            .unroll(i);
+        per_row_of_chunk(chunk.maximum, at_strip);
         if (partial)
             chunk.maximum.update().reorder(i, chunk.over_max.x, chunk.over_max.y).vectorize(i, vector).unroll(i);
         else
@@ -188,14 +189,7 @@ public:
             else
                 chunk.weights.vectorize(i, vector).unroll(i);
         }
-        chunk.row_sums.compute_at(at_strip)
-            .bound_extent(i, strip)
-            .bound_extent(c, 1)
-            .bound_extent(j, 4)
-            .store_in(MemoryType::Stack)
-            .vectorize(i, vector)
-            .unroll(i)
-            .unroll(j);
+        per_row_of_chunk(chunk.row_sums, at_strip).bound_extent(j, 4).unroll(j);
         Stage sums = chunk.row_sums.update();
         if (partial)
             sums.reorder(i, j, chunk.over_sum.x, chunk.over_sum.y).never_partition(chunk.over_sum.y);
@@ -211,12 +205,7 @@ public:
             .unroll(i)
             .unroll(j);
         if (chunk.hides.defined()) {
-            chunk.signs.compute_at(at_strip)
-                .bound_extent(i, strip)
-                .bound_extent(c, 1)
-                .store_in(MemoryType::Stack)
-                .vectorize(i, vector)
-                .unroll(i);
+            per_row_of_chunk(chunk.signs, at_strip);
             chunk.signs.update().reorder(i, chunk.over_signs).vectorize(i, vector).unroll(i);
             chunk.hides.compute_at(at_strip).bound_extent(c, 1);
             // Half the columns at a time: selections take registers, and where these accumulators do not fit, LLVM spills those of the first

@@ -33,7 +33,8 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             schedule(condition.defined() ? stage.specialize(condition) : stage, tile);
     };
 
-    stages.part.bound(column, 0, split_value_columns(task) + vector);
+    const int columns = split_value_columns(task.spec, vector);
+    stages.part.bound(column, 0, columns + vector);
     for (Stage stage : {stages.part.specialize(all_shown), Stage(stages.part)})
         for_each_tile(stage, [&](Stage part, int tile) {
             part.split(r, rows, r, tile, TailStrategy::RoundUp).reorder(column, r, rows).vectorize(column, vector).never_partition(rows);
@@ -78,12 +79,12 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     }
     stages.maximum.compute_at(at_rows).store_in(MemoryType::Stack);
     stages.weights.compute_at(at_rows).bound_extent(k, task.shape.block_kv).vectorize(k, vector);
-    stages.weighted.compute_at(at_rows).bound_extent(d, split_value_columns(task)).vectorize(d, vector).store_in(MemoryType::Stack);
+    stages.weighted.compute_at(at_rows).bound_extent(d, columns).vectorize(d, vector).store_in(MemoryType::Stack);
     // Eight rows of values at a time, all their columns; accumulators stay in the first-level cache.
     const RVar block("block"), of_block("of_block");
     for_each_tile(stages.weighted.update(), [&](Stage weighted, int tile) {
         // One row takes all its columns, so that values are read as they lie.
-        const int vectors = std::gcd(split_value_columns(task) / vector, tile == 1 ? 16 : accumulators / tile);
+        const int vectors = std::gcd(columns / vector, tile == 1 ? 16 : accumulators / tile);
         weighted.split(stages.over_k, block, of_block, 8)
             .split(d, some, d, vectors * vector)
             .reorder(d, r, of_block, some, block)

@@ -1,5 +1,4 @@
 """Times every contestant on one problem, in turns."""
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,8 +7,7 @@ import numpy as np
 
 from . import machine
 from .contestants import Contestant, Path, Unsupported
-from .contestants.attune import COMPUTE_DTYPE
-from .problem import LARGEST_ERROR, LARGEST_ERROR_OF_I8, Problem
+from .problem import LARGEST_ERROR, Problem
 
 SLOT_SECONDS = 0.03  # of one contestant in a round
 SHORT_CALL = 0.02  # a shorter one is called once before its slot, as the caches hold another's arrays
@@ -93,8 +91,7 @@ def _fastest_ways(contestant: Contestant, problem: Problem, threads: int) -> tup
             path = make()
             path.run()  # allocates, compiles, wakes threads
             error = problem.error(path.output())
-            in_i8 = contestant.NAME == "attune" and os.environ.get(COMPUTE_DTYPE) == "i8"
-            if not error < (LARGEST_ERROR_OF_I8 if in_i8 else LARGEST_ERROR[problem.dtype]):  # true for NaN
+            if not error < (path.largest_error or LARGEST_ERROR[problem.dtype]):  # true for NaN
                 wrong.append(f"{contestant.NAME} {path.name}: error {error:.1e} in {problem.shape.name} {problem.dtype}")
                 continue
             ways.append(Way(contestant.NAME, path, error, min(timed(path.run, threads) for _ in range(LOOKS))))

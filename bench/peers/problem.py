@@ -10,7 +10,6 @@ NUMPY = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16), "bf16": np.dt
 # Relative error, root of mean squares, that is refused. Arithmetic with the type's own roundings stays several times below; a wrong mask
 # or layout gives about 1, and f32 computed in bf16 about 3e-3.
 LARGEST_ERROR = {"f32": 1e-4, "f16": 1e-2, "bf16": 3e-2}
-LARGEST_ERROR_OF_I8 = 3e-2  # of products of 8-bit integers, which is asked for in words
 HIDDEN = -1e4  # added to a hidden score: exp of it is 0 in every type, and no row becomes -inf minus -inf
 SAMPLED_ROWS = 24  # in each of three heads
 

@@ -177,13 +177,10 @@ Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {
     return unsafe_promise_clamped(clamped ? min(kv, last) : kv, 0, last);
 }
 
-int AttentionTask::step_elements() const {
-    return shape.scores == Products::bf16_pairs ? 2 : shape.scores == Products::i8_quads ? 4 : 1;
-}
-
 int AttentionTask::product_steps() const {
     constexpr int tile_depth = 16;
-    const int steps = (spec.head_dim + step_elements() - 1) / step_elements();
+    const int elements = shape.scores == Products::bf16_pairs ? 2 : shape.scores == Products::i8_quads ? 4 : 1;
+    const int steps = (spec.head_dim + elements - 1) / elements;
     return shape.matrix_tiles ? (steps + tile_depth - 1) / tile_depth * tile_depth : steps;
 }
 

@@ -96,8 +96,6 @@ public:
     float scale() const;
     /// Steps of a sum over d: elements, pairs or quads of them; for matrix tiles whole depths of tiles.
     int product_steps() const;
-    /// Elements of a step.
-    int step_elements() const;
     /// Elements 2 d and 2 d + 1 as a pair; 0 after the last.
     Halide::Expr head_dim_pair(const Halide::Expr &d, const std::function<Halide::Expr(Halide::Expr d)> &element) const;
     Halide::Type type() const;  ///< of query, key, value and output
@@ -141,6 +139,7 @@ struct QueryScales {
     Halide::Func shared_visit;  ///< ()      the first full visit of all strips that have rows; more than there are: none
     Halide::Func key_mean;      ///< (d)     of that visit's keys; 0 where there is none
     Halide::Func strip;         ///< (i, d, s)  the scaled query as f32
+    Halide::Func largest;       ///< (i, s)  magnitude of a row
     Halide::Func scale;         ///< (i, s)  of a row
     Halide::Func unsigned_sum;  ///< (i, s)  what the sum of products of unsigned keys, 128 too large, has too much
     Halide::Func mean_product;  ///< (i, s)  query · key_mean
@@ -266,6 +265,8 @@ Halide::RDom define_elements(const AttentionTask &task, Halide::Func &f, bool pa
                              const std::function<Halide::Expr(Halide::Expr k)> &value);
 /// A logit that hides: below first_maximum or -infinity; a NaN does not.
 Halide::Expr hides(const Halide::Expr &logit);
+/// The logit where `visible` and it does not hide, else hidden_score.
+Halide::Expr shown_logit(const Halide::Expr &visible, const Halide::Expr &logit);
 /// The weight where `visible`, else the hidden one.
 Halide::Expr shown_weight(const Halide::Expr &visible, const Halide::Expr &weight);
 /// logits of a chunk, hidden ones at hidden_score; and its weights relative to `reference` (of row i, strip s, maybe of chunk c).
@@ -287,6 +288,8 @@ void accumulate_chunk(const AttentionTask &task, AttentionStages &stages, const 
                       const Halide::Expr &reference);
 /// The sum of a chunk's four row sums.
 Halide::Expr chunk_row_sum(const ChunkStages &chunk, const Halide::Expr &i, const Halide::Expr &c, const Halide::Expr &s);
+/// The natural log of sum * 2^reference: -infinity where the sum is 0, which is where the row sees nothing; NaN for a NaN.
+Halide::Expr lse_of_sum(const Halide::Expr &reference, const Halide::Expr &sum);
 /// state, inverse and row_lse of an algorithm whose row sum is 0 only where the row sees nothing.
 void define_exact_result(const AttentionTask &task, AttentionStages &stages);
 /// output, lse and row_state, from accumulator, inverse, row_lse and state: rows whose state is `stored` are written, the others left alone.
@@ -329,7 +332,7 @@ SplitStages define_split_kv(const AttentionTask &task);
 /// read the rows of many keys at once, which no prefetcher follows (f32, head_dim 128, avx2: 25 GB/s, 14 with eight keys).
 int split_lanes(const AttentionTask &task);
 /// head_dim_v in whole vectors; column [this] of a part is its sum of weights, the next its maximum.
-int split_value_columns(const AttentionTask &task);
+int split_value_columns(const AttentionSpec &spec, int vector);
 
 /// output and lse from the parts of a sequence and key/value head. The number of parts is the number of chunks, whatever threads made them.
 struct CombineStages {

@@ -120,6 +120,12 @@ Expr exp2_integer(const Expr &n) {
     return reinterpret<float>((cast<int>(max(n, -127.0f)) + 127) << 23);
 }
 
+Expr lse_of_sum(const Expr &reference, const Expr &sum) {
+    const Expr bits = float_bits(sum), lse = reference * static_cast<float>(M_LN2) + log(sum);
+    const Expr lse_bits = select((bits & 0x7fffffff) > infinity_bits, 0x7fc00000, float_bits(lse));  // log(NaN) is not one
+    return reinterpret<float>(select(bits == 0, minus_infinity_bits, lse_bits));
+}
+
 void define_exact_result(const AttentionTask &task, AttentionStages &stages) {
     Var i("i"), s("s");
     const Expr row = task.existing_row(s * task.shape.strip + i);
@@ -131,15 +137,12 @@ void define_exact_result(const AttentionTask &task, AttentionStages &stages) {
         sum = sum * rescale + exp2_capped(sink - larger);
         maximum = larger;
     }
-    const Expr sum_bits = float_bits(sum), empty = sum_bits == 0;
     stages.state = Func("state");
     stages.state(i, s) = task.args.row_class(row);
     stages.inverse = Func("inverse");
-    stages.inverse(i, s) = select(empty, 0.0f, rescale / sum);
-    const Expr lse = maximum * static_cast<float>(M_LN2) + log(sum);
-    const Expr lse_bits = select((sum_bits & 0x7fffffff) > infinity_bits, 0x7fc00000, float_bits(lse));  // log(NaN) is not one
+    stages.inverse(i, s) = select(float_bits(sum) == 0, 0.0f, rescale / sum);
     stages.row_lse = Func("row_lse");
-    stages.row_lse(i, s) = reinterpret<float>(select(empty, minus_infinity_bits, lse_bits));
+    stages.row_lse(i, s) = lse_of_sum(maximum, sum);
 }
 
 Expr as_output(const Expr &x, const Type &type) {

@@ -70,20 +70,22 @@ void define_quantised_query(const AttentionTask &task, AttentionStages &stages) 
     scales.strip(i, d, s) = stages.query_tile(i % vector, d, s * vectors + i / vector);
 
     RDom over_d(0, task.spec.head_dim, "query_d");
+    scales.largest = Func("query_largest");
+    scales.largest(i, s) = 0.0f;
+    scales.largest(i, s) = max(scales.largest(i, s), abs(scales.strip(i, over_d, s)));
     scales.scale = Func("query_scale");
-    scales.scale(i, s) = 0.0f;
-    scales.scale(i, s) = max(scales.scale(i, s), abs(scales.strip(i, over_d, s)));
+    scales.scale(i, s) = scale_of(scales.largest(i, s));
     scales.mean_product = Func("query_mean_product");
     scales.mean_product(i, s) = 0.0f;
     scales.mean_product(i, s) += scales.strip(i, over_d, s) * scales.key_mean(over_d);
-    const Expr inverse = 1.0f / scale_of(scales.scale(i, s));
+    const Expr inverse = 1.0f / scales.scale(i, s);
     stages.query_strip(i, d, s) = quad(task, d, [&](const Expr &at) { return integer_of(scales.strip(i, at, s) * inverse); });
 
     RDom over_quads(0, task.product_steps(), "query_quad");
-    const Expr ones(uint32_t{0x01010101});
+    const Expr all_128(uint32_t{0x80808080});
     scales.unsigned_sum = Func("query_unsigned_sum");
     scales.unsigned_sum(i, s) = 0;
-    scales.unsigned_sum(i, s) = dot_i8(task.machine, scales.unsigned_sum(i, s), stages.query_strip(i, over_quads, s), ones);
+    scales.unsigned_sum(i, s) = dot_i8(task.machine, scales.unsigned_sum(i, s), stages.query_strip(i, over_quads, s), all_128);
 }
 
 void define_quantised_key(const AttentionTask &task, AttentionStages &stages, bool partial) {
@@ -107,8 +109,8 @@ void define_quantised_key(const AttentionTask &task, AttentionStages &stages, bo
 Expr quantised_product(const AttentionStages &stages, const ChunkStages &chunk, const Expr &i, const Expr &k, const Expr &c,
                        const Expr &s) {
     const QueryScales &query = stages.query_scales;
-    const Expr sum = cast<float>(chunk.scores(i, k, c, s) - query.unsigned_sum(i, s) * 128);
-    return sum * chunk.key_scales.scale(k, c) * scale_of(query.scale(i, s)) + query.mean_product(i, s);
+    const Expr sum = cast<float>(chunk.scores(i, k, c, s) - query.unsigned_sum(i, s));
+    return sum * chunk.key_scales.scale(k, c) * query.scale(i, s) + query.mean_product(i, s);
 }
 
 }  // namespace attune

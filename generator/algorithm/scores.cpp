@@ -160,6 +160,10 @@ Expr hides(const Expr &logit) {
     return reinterpret<uint32_t>(logit) - Expr(first) <= Expr(last - first);
 }
 
+Expr shown_logit(const Expr &visible, const Expr &logit) {
+    return reinterpret<float>(select(visible && !hides(logit), float_bits(logit), float_bits(hidden_score)));
+}
+
 Expr shown_weight(const Expr &visible, const Expr &weight) {
     // Selected as integers: a select on the score itself would let Halide narrow the scores' bounds.
     return reinterpret<float>(select(visible, float_bits(weight), minus_zero_bits));
@@ -171,8 +175,7 @@ void define_logits(const AttentionTask &task, AttentionStages &stages, bool part
     chunk.logits = Func(partial ? "logits_partial" : "logits_full");
     chunk.over_logits = define_elements(task, chunk.logits, partial, [&](const Expr &k) {
         const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
-        const Expr shown = partial ? chunk_visible(task, stages.rows, i, k, c, s) && !hides(logit) : !hides(logit);
-        return reinterpret<float>(select(shown, float_bits(logit), float_bits(hidden_score)));
+        return shown_logit(partial ? chunk_visible(task, stages.rows, i, k, c, s) : Internal::const_true(), logit);
     });
 }
 

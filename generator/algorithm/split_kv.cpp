@@ -5,8 +5,8 @@ namespace attune {
 
 using namespace Halide;
 
-int split_value_columns(const AttentionTask &task) {
-    return (task.spec.head_dim_v + task.shape.vector - 1) / task.shape.vector * task.shape.vector;
+int split_value_columns(const AttentionSpec &spec, int vector) {
+    return (spec.head_dim_v + vector - 1) / vector * vector;
 }
 
 int split_lanes(const AttentionTask &task) {
@@ -45,7 +45,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     const Expr logit = task.logit(product, q, h, existing(kv));
     const Expr visible = !masked || (kv < task.args.seq_len_kv && task.visible(q, h, kv));
     stages.logits = Func("logits");
-    stages.logits(k, r) = reinterpret<float>(select(visible && !hides(logit), float_bits(logit), float_bits(hidden_score)));
+    stages.logits(k, r) = shown_logit(visible, logit);
 
     stages.over_keys = RDom(0, keys / vector, "over_keys");
     const Expr at_key = stages.over_keys * vector + v;
@@ -72,7 +72,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     const Expr sum = stages.weighted(d, r), next = sum + of_key * stages.value(d, stages.over_k);
     stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, sum);
 
-    const int columns = split_value_columns(task);
+    const int columns = split_value_columns(spec, vector);
     const Expr sums = sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector);
     stages.part = Func("part");
     stages.part(column, r) =
@@ -83,7 +83,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
 
 CombineStages define_combine(const AttentionTask &task) {
     CombineStages stages;
-    const int columns = split_value_columns(task), fold = task.shape.fold;
+    const int columns = split_value_columns(task.spec, task.shape.vector), fold = task.shape.fold;
     Var row("row"), d("d"), head("folded_head"), position("position");
     const ImageParam &parts = task.args.parts;
     RDom over_parts(0, parts.dim(2).extent(), "over_parts");
@@ -108,16 +108,14 @@ CombineStages define_combine(const AttentionTask &task) {
     stages.accumulator(d, row) = 0.0f;
     stages.accumulator(d, row) += parts(d, row, over_parts) * scale(row, over_parts);
 
-    const Expr sum = stages.sum(row), sum_bits = float_bits(sum), empty = sum_bits == 0;
+    const Expr sum = stages.sum(row);
     stages.inverse = Func("inverse");
-    stages.inverse(row) = select(empty, 0.0f, 1.0f / sum);
+    stages.inverse(row) = select(float_bits(sum) == 0, 0.0f, 1.0f / sum);
     const Expr of_row = position * fold + head;
     stages.output = Func("output");
     stages.output(d, head, position) = as_output(stages.accumulator(d, of_row) * stages.inverse(of_row), task.type());
-    const Expr lse = stages.reference(row) * static_cast<float>(M_LN2) + log(sum);
-    const Expr lse_bits = select((sum_bits & 0x7fffffff) > infinity_bits, 0x7fc00000, float_bits(lse));
     stages.lse = Func("lse");
-    stages.lse(row) = reinterpret<float>(select(empty, minus_infinity_bits, lse_bits));
+    stages.lse(row) = lse_of_sum(stages.reference(row), sum);
     return stages;
 }
 

@@ -36,41 +36,30 @@ private:
 
 }  // namespace
 
-namespace {
-
-/// The whole of a call's rows is one block; there are no strips, and a chunk is no tiles.
-attune_kernel_variant planned_split_sizes(const KernelPlan &plan) {
-    const BlockShape shape = cpu_split_shape(plan.spec, cpu_split_parameters(plan), plan.target->vector);
-    attune_kernel_variant sizes{};
-    sizes.fold = shape.fold;
-    sizes.block_q = split_positions;
-    sizes.strip_rows = shape.strip;
-    sizes.strips = 1;
-    sizes.block_kv = sizes.tile_kv = shape.block_kv;
-    sizes.exact_splits = 1;
-    sizes.part_columns = split_value_columns(AttentionTask(plan.spec, shape)) + shape.vector;
-    return sizes;
-}
-
-}  // namespace
-
 attune_kernel_variant planned_sizes(const KernelPlan &plan) {
+    const int vector = plan.target->vector;
+    attune_kernel_variant sizes{};
+    sizes.features = plan.target->features;
+    sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
     if (plan.spec.decode) {
-        attune_kernel_variant sizes = planned_split_sizes(plan);
-        sizes.features = plan.target->features;
-        sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
+        // The whole of a call's rows is one block; there are no strips, and a chunk is no tiles.
+        const BlockShape shape = cpu_split_shape(plan.spec, cpu_split_parameters(plan), vector);
+        sizes.fold = shape.fold;
+        sizes.block_q = split_positions;
+        sizes.strip_rows = shape.strip;
+        sizes.strips = 1;
+        sizes.block_kv = sizes.tile_kv = shape.block_kv;
+        sizes.exact_splits = 1;
+        sizes.part_columns = split_value_columns(plan.spec, vector) + vector;
         return sizes;
     }
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
-    attune_kernel_variant sizes{};
-    sizes.features = plan.target->features;
     sizes.fold = parameters.fold;
     sizes.block_q = plan.spec.block_mask ? plan.spec.block_size_q : parameters.block_q / parameters.fold;
-    sizes.strip_rows = parameters.tile_q * plan.target->vector;
+    sizes.strip_rows = parameters.tile_q * vector;
     sizes.strips = parameters.block_q / sizes.strip_rows;
     sizes.block_kv = parameters.block_kv;
-    sizes.tile_kv = cpu_block_shape(parameters, plan.target->vector).tile_kv;
-    sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
+    sizes.tile_kv = cpu_block_shape(parameters, vector).tile_kv;
     // The fallback of the fixed reference has one path for all chunks.
     sizes.exact_splits = plan.spec.normalizer == Normalizer::sigmoid || plan.spec.algorithm == Algorithm::online;
     return sizes;

@@ -46,17 +46,16 @@ const char *task_function_name(TaskFunction function) {
     return "exact";
 }
 
-bool has_fixed_reference(const KernelPlan &plan) {
-    const Algorithm algorithm = softmax_algorithm(plan.spec);
-    return !plan.spec.decode && plan.spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online &&
-           algorithm != Algorithm::full_row;
+bool has_fixed_reference(const AttentionSpec &spec) {
+    const Algorithm algorithm = softmax_algorithm(spec);
+    return !spec.decode && spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
 }
 
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
     std::vector<TaskFunction> functions = {TaskFunction::exact};
     if (plan.spec.decode)
         functions = {TaskFunction::split, TaskFunction::combine};
-    if (has_fixed_reference(plan))
+    if (has_fixed_reference(plan.spec))
         functions.insert(functions.begin(), {TaskFunction::key_norms, TaskFunction::row_reference, TaskFunction::fixed});
     if (plan.spec.mask)
         functions.insert(functions.begin(), {TaskFunction::key_ranges, TaskFunction::block_states});

@@ -10,7 +10,7 @@ namespace attune {
 /// Names of the task functions, after "<kernel>__<target>_": attune_kernel_variant has a pointer for each.
 enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs, split, combine };
 const char *task_function_name(TaskFunction function);
-bool has_fixed_reference(const KernelPlan &plan);
+bool has_fixed_reference(const AttentionSpec &spec);
 /// The functions that a plan's kernel has.
 std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed"

@@ -42,7 +42,7 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
              {"footprint_bytes", plan.footprint_bytes},
              {"footprint", plan.footprint_formula},
              {"workspace",
-              {{"per_call_bytes", has_fixed_reference(plan) ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
+              {{"per_call_bytes", has_fixed_reference(plan.spec) ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
                {"per_thread_bytes", variant.sizes.scratch_bytes},
                {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
     }

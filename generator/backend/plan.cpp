@@ -27,16 +27,13 @@ int folded_heads(const AttentionSpec &spec) {
 /// would meet a value that may be a NaN in full chunks too, and only the products of single elements leave it out.
 void choose_products(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
     const MachineOperations machine = has_llvm_backend() && !score_may_hide(spec) ? target.machine : MachineOperations{};
-    const Algorithm algorithm = softmax_algorithm(spec);
-    const bool has_fixed_reference =
-        spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
     p.fold = folded_heads(spec);
     p.scores = p.values = Products::f32;
     if (machine.dot_bf16 && spec.dtype == DType::bf16 && spec.head_dim % 2 == 0)
         p.scores = p.values = Products::bf16_pairs;
-    if (has_fixed_reference && machine.fma_f16 && spec.compute_dtype == ComputeDType::f16)
+    if (has_fixed_reference(spec) && machine.fma_f16 && spec.compute_dtype == ComputeDType::f16)
         p.scores = p.values = Products::f16;
-    if (has_fixed_reference && machine.dot_i8 && spec.compute_dtype == ComputeDType::i8)
+    if (has_fixed_reference(spec) && machine.dot_i8 && spec.compute_dtype == ComputeDType::i8)
         p.scores = Products::i8_quads;
     p.matrix_tiles = machine.tiles && p.scores != Products::f32;
 }
@@ -263,7 +260,7 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
         plan.reason += fmt::format("; {} query heads share the rows of a task", p.fold);
     for (const CpuParameter &parameter : cpu_parameters())
         plan.parameters.emplace_back(parameter.name, p.*parameter.member);
-    plan.rounds_weights = p.values == Products::bf16_pairs && has_fixed_reference(plan);
+    plan.rounds_weights = p.values == Products::bf16_pairs && has_fixed_reference(spec);
     plan.reason += products_reason(p, spec, plan.rounds_weights);
     plan.reason += fmt::format("; {} x {} accumulators of {} registers, a task of {} rows keeps {} KB of query and accumulator in cache",
                                p.tile_q, p.tile_kv, target.registers, p.block_q, p.block_q * (spec.head_dim + spec.head_dim_v) * 4 >> 10);

@@ -85,11 +85,14 @@ const CpuTarget &cpu_target(const std::string &name) {
                  0});
 }
 
+bool machine_runs(const CpuTarget &target) {
+    return (target.features & ~attune_cpu_features()) == 0;
+}
+
 std::vector<const CpuTarget *> machine_targets() {
     std::vector<const CpuTarget *> available;
-    const uint32_t features = attune_cpu_features();
     for (const CpuTarget &target : cpu_targets()) {
-        if ((target.features & ~features) == 0)
+        if (machine_runs(target))
             available.push_back(&target);
     }
     return available;
@@ -97,10 +100,9 @@ std::vector<const CpuTarget *> machine_targets() {
 
 const CpuTarget &machine_target(const std::string &name) {
     const CpuTarget &target = cpu_target(name);
-    const std::vector<const CpuTarget *> available = machine_targets();
-    if (std::find(available.begin(), available.end(), &target) == available.end()) {
+    if (!machine_runs(target)) {
         std::vector<std::string> names;
-        for (const CpuTarget *t : available)
+        for (const CpuTarget *t : machine_targets())
             names.push_back(t->name);
         throw Error({ErrorCode::target, "target", name, std::string("a CPU with ") + target.needs,
                      "this CPU runs " + joined(names) + "; use one of them or auto", "", 0, 0});

@@ -30,6 +30,7 @@ const std::vector<CpuTarget> &cpu_targets();
 const CpuTarget &cpu_target(const std::string &name);
 /// The targets that this machine runs, best first.
 std::vector<const CpuTarget *> machine_targets();
+bool machine_runs(const CpuTarget &target);
 /// One of them by name. Throws Error(target) where it cannot run here.
 const CpuTarget &machine_target(const std::string &name);
 /// Those of them that serve the types.

@@ -126,8 +126,7 @@ int run(const Flags &flags, Session &session) {
     }
     std::vector<std::string> available, unavailable;
     for (const CpuTarget &target : cpu_targets()) {
-        const auto here = machine_targets();
-        (std::find(here.begin(), here.end(), &target) != here.end() ? available : unavailable).push_back(target.name);
+        (machine_runs(target) ? available : unavailable).push_back(target.name);
     }
     std::vector<std::pair<std::string, std::string>> tools, environment;
     for (const char *tool : {"g++", "clang", "cmake", "ninja"})

@@ -42,8 +42,7 @@ struct Roofline {
 };
 Roofline roofline(const CpuTarget &target, const Cost &cost) {
     Roofline r{};
-    const auto here = machine_targets();
-    r.measured = std::find(here.begin(), here.end(), &target) != here.end();
+    r.measured = machine_runs(target);
     r.peak_gflops = r.measured ? best_peak_gflops(target, 1, peak_seconds) : assumed_gflops_per_lane * target.vector;
     r.read_gbs = r.measured ? measure_read_gbs(1, peak_seconds) : assumed_gbs;
     r.compute_ms = double(cost.flops) / r.peak_gflops * 1e-6;

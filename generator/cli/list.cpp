@@ -96,16 +96,17 @@ int print_presets(Session &session) {
 int run(const Flags &flags, Session &session) {
     if (flags.has("--presets"))
         return print_presets(session);
-    const auto here = machine_targets();
-    const auto runs_here = [&](const CpuTarget &target) { return std::find(here.begin(), here.end(), &target) != here.end(); };
     const auto rows = families();
     const auto cached = cached_kernels();
 
     if (session.json) {
         Json targets = Json::array(), schedules = Json::array(), documented = Json::array(), linked = Json::array(), cache = Json::array();
         for (const CpuTarget &t : cpu_targets())
-            targets.push_back(
-                {{"name", t.name}, {"available", runs_here(t)}, {"needs", t.needs}, {"lanes_f32", t.vector}, {"registers", t.registers}});
+            targets.push_back({{"name", t.name},
+                               {"available", machine_runs(t)},
+                               {"needs", t.needs},
+                               {"lanes_f32", t.vector},
+                               {"registers", t.registers}});
         for (const auto &row : rows)
             schedules.push_back({{"target", row.target},
                                  {"algorithm", row.algorithm},
@@ -134,7 +135,7 @@ int run(const Flags &flags, Session &session) {
     }
     std::vector<std::vector<std::string>> table = {{"target", "here", "f32 lanes", "registers", "needs"}};
     for (const CpuTarget &t : cpu_targets())
-        table.push_back({t.name, runs_here(t) ? "yes" : "no", std::to_string(t.vector), std::to_string(t.registers), t.needs});
+        table.push_back({t.name, machine_runs(t) ? "yes" : "no", std::to_string(t.vector), std::to_string(t.registers), t.needs});
     std::string text = align_table(table, {false, false, true, true}) + "\n";
     text += fmt::format("dtypes      {}\nalgorithms  {}\nnormalizers {}\n\n", fmt::join(allowed_words("kernel.dtype"), ", "),
                         fmt::join(allowed_words("kernel.algorithm"), ", "), fmt::join(allowed_words("kernel.normalizer"), ", "));

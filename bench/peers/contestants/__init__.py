@@ -20,6 +20,7 @@ class Path:
     name: str
     run: Callable[[], object]
     output: Callable[[], np.ndarray]  # of the last run, (batch, heads, seq_q, head_dim_v)
+    largest_error: float | None = None  # refused above it; None: as the problem's type says
 
 
 class Contestant(Protocol):

@@ -14,6 +14,7 @@ from . import Path
 
 NAME = "attune"
 MOST_DECODE_ROWS = 16
+LARGEST_ERROR_OF_I8 = 3e-2  # relative, root of mean squares, of products of 8-bit integers, which are asked for in words
 COMPUTE_DTYPE = "ATTUNE_PEER_COMPUTE_DTYPE"  # what __main__ tells the measuring processes
 
 
@@ -91,7 +92,8 @@ def _prepare(problem: Problem, threads: int) -> Path:
         memory = (ctypes.c_uint8 * size).from_address(lib.attune_peer_output(call))
         return np.frombuffer(memory, NUMPY[problem.dtype]).reshape(extents)
 
-    path = Path(lib.attune_peer_text(call).decode(), run, output)
+    in_i8 = os.environ.get(COMPUTE_DTYPE) == "i8"
+    path = Path(lib.attune_peer_text(call).decode(), run, output, LARGEST_ERROR_OF_I8 if in_i8 else None)
     weakref.finalize(path, lib.attune_peer_free, call)
     return path
 
