@@ -1,5 +1,7 @@
 #include "schedules/cpu_query_lanes.h"
 
+#include "schedules/visit_loop.h"
+
 #include <numeric>
 
 namespace attune {

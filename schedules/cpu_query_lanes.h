@@ -6,9 +6,6 @@
 
 namespace attune {
 
-/// What the names of the loops start with whose turns are a visit of a strip.
-constexpr const char *visit_loop = "visit";
-
 /// Parameters of the CPU families: query rows in vector lanes, keys and values broadcast, register tiles, chunks of keys.
 struct CpuScheduleParameters {
     int tile_q = 3;

@@ -1,11 +1,19 @@
 #include "schedules/cpu_split_kv.h"
 
+#include "schedules/visit_loop.h"
+
 #include <algorithm>
 #include <numeric>
 
 namespace attune {
 
 using namespace Halide;
+
+namespace {
+
+constexpr int value_block = 8;  ///< rows of values that a tile's accumulators take at a time
+
+}  // namespace
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector) {
     const int fold = std::max(spec.group, 1);
@@ -18,9 +26,13 @@ BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &
             .fold = fold};
 }
 
+int split_asks(const AttentionSpec &spec, const BlockShape &shape) {
+    return shape.fold > 1 && dtype_bytes(spec.dtype) < 4 ? shape.block_kv / shape.vector + shape.block_kv / value_block : 0;
+}
+
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers) {
     const Var v("v"), d("d"), k("k"), r("r"), column("column");
-    const Var rows("rows"), key_tile("key_tile"), some_keys("some_keys"), some("some");
+    const Var rows("rows"), key_tile(visit_loop + std::string("_keys")), some_keys("some_keys"), some("some");
     const int vector = task.shape.vector, accumulators = registers == 32 ? 16 : 8;
     // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. Rows of one head go one by one: four at
     // a time were no faster (f32, head_dim 128, avx2), and each variant is 5 to 15 KB of code.
@@ -48,11 +60,9 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
         .reorder(k, r, key_tile)
         .vectorize(k)
         .unroll(r);
-    stages.turned.compute_at(stages.logits, key_tile)
-        .reorder_storage(k, v, r)
-        .bound_extent(v, vector)
-        .bound_extent(k, vector)
-        .store_in(MemoryType::Stack);
+    stages.products.compute_at(stages.logits, key_tile).bound_extent(k, vector).vectorize(k).unroll(r).store_in(MemoryType::Stack);
+    stages.products.update().reorder(stages.over_lanes, k, r).vectorize(k).atomic().vectorize(stages.over_lanes).unroll(r);
+    stages.turned.compute_at(stages.logits, key_tile).bound_extent(v, vector).bound_extent(k, vector).store_in(MemoryType::Stack);
     const int lanes = split_lanes(task), steps = (task.spec.head_dim + lanes - 1) / lanes;
     for_each_tile(stages.turned, [&](Stage turned, int tile) {
         // Two rows of the cache at a time at most where one of them fills the registers.
@@ -80,12 +90,12 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     stages.maximum.compute_at(at_rows).store_in(MemoryType::Stack);
     stages.weights.compute_at(at_rows).bound_extent(k, task.shape.block_kv).vectorize(k, vector);
     stages.weighted.compute_at(at_rows).bound_extent(d, columns).vectorize(d, vector).store_in(MemoryType::Stack);
-    // Eight rows of values at a time, all their columns; accumulators stay in the first-level cache.
-    const RVar block("block"), of_block("of_block");
+    // Some rows of values at a time, all their columns; accumulators stay in the first-level cache.
+    const RVar block(visit_loop + std::string("_values")), of_block("of_block");
     for_each_tile(stages.weighted.update(), [&](Stage weighted, int tile) {
         // One row takes all its columns, so that values are read as they lie.
         const int vectors = std::gcd(columns / vector, tile == 1 ? 16 : accumulators / tile);
-        weighted.split(stages.over_k, block, of_block, 8)
+        weighted.split(stages.over_k, block, of_block, value_block)
             .split(d, some, d, vectors * vector)
             .reorder(d, r, of_block, some, block)
             .vectorize(d, vector)
@@ -94,11 +104,12 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             .unroll(of_block, 4);
     });
 
-    // For several rows the cache's are read into the first-level cache first, one after another as they lie, which prefetchers follow; tiles then read
-    // them in any order (f32, four heads a group, head_dim 128, avx2: 18 GB/s instead of 7). A single row reads them so by itself.
-    if (task.shape.fold > 1) {
+    // Tiles of rows read those of the cache beside each other, an order that prefetchers do not follow. Halves are asked for ahead (ask_ahead.h),
+    // and converted where they are used: f16, four heads a group, head_dim 128, avx2: 14.5 GB/s, 11 with copies. f32 has twice the lines to ask for,
+    // and is copied to the first-level cache as it lies: 21 GB/s, 18 asked for, 7 neither. A single row of queries reads as the cache lies.
+    if (task.shape.fold > 1 && split_asks(task.spec, task.shape) == 0) {
         stages.key.compute_at(stages.logits, key_tile).bound_extent(k, vector);
-        stages.value.compute_at(stages.weighted, block).bound_extent(k, 8);
+        stages.value.compute_at(stages.weighted, block).bound_extent(k, value_block);
         for (Func f : {stages.key, stages.value})
             f.vectorize(d, vector, TailStrategy::RoundUp);
     }

@@ -11,6 +11,8 @@ struct CpuSplitParameters {
 constexpr int split_positions = 16, split_tile_rows = 4;
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector);
+/// How often a tile of rows asks for cache rows ahead; 0: it reads them in an order that prefetchers follow.
+int split_asks(const AttentionSpec &spec, const BlockShape &shape);
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers);
 void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages);
 

@@ -317,7 +317,7 @@ struct SplitStages {
     Halide::Func query;         ///< (d, r)     scaled, 0 after the last head dim
     Halide::Func key, value;    ///< (d, k)     rows of the cache as f32
     Halide::Func dots;          ///< (v, k, r)  sums over d = v mod split_lanes
-    Halide::Func turned;        ///< (v, k, r)  the same by vector, stored with keys innermost
+    Halide::Func turned;        ///< (v, k, r)  the same over d = v mod vector
     Halide::Func logits;        ///< (k, r)     log2 units, hidden ones at hidden_score
     Halide::Func lane_maximum;  ///< (v, r)     over keys k = v mod vector
     Halide::Func maximum;       ///< (r)        rounded up to an integer
@@ -325,7 +325,8 @@ struct SplitStages {
     Halide::Func lane_sums;     ///< (v, r)
     Halide::Func weighted;      ///< (d, r)     sum over the chunk of weights * value
     Halide::Func part;          ///< (column, r)  weighted, then the sum of weights and the maximum: split_value_columns
-    Halide::RDom over_d, over_keys, over_k;
+    Halide::Func products;      ///< (k, r)     sums over all lanes
+    Halide::RDom over_d, over_keys, over_k, over_lanes;
 };
 SplitStages define_split_kv(const AttentionTask &task);
 /// Lanes of its sums over head_dim. Heads that share no keys take four vectors of one row of the cache beside each other: as many sums of one vector would

@@ -36,13 +36,19 @@ SplitStages define_split_kv(const AttentionTask &task) {
     stages.key = Func("key_row");
     stages.key(d, k) = head_dim_lane(task, d, [&](const Expr &at) { return task.args.key(at, existing(kv)); });
     stages.dots = Func("dots");
-    stages.dots(v, k, r) = 0.0f;
+    // A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
+    // rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
+    stages.dots(v, k, r) = cast<float>(min(task.args.num_positions, 0));
     stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
+    // Strict for the same reason: LLVM would make one chain of them.
     stages.turned = Func("turned_dots");
-    stages.turned(v, k, r) = sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, lanes / vector);
+    stages.turned(v, k, r) = strict_float(sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, lanes / vector));
 
-    const Expr product = sum_of_lanes([&](int lane) { return stages.turned(lane, k, r); }, vector);
-    const Expr logit = task.logit(product, q, h, existing(kv));
+    stages.over_lanes = RDom(0, vector, "over_lanes");
+    stages.products = Func("products");
+    stages.products(k, r) = 0.0f;
+    stages.products(k, r) += stages.turned(stages.over_lanes, k, r);
+    const Expr logit = task.logit(stages.products(k, r), q, h, existing(kv));
     const Expr visible = !masked || (kv < task.args.seq_len_kv && task.visible(q, h, kv));
     stages.logits = Func("logits");
     stages.logits(k, r) = shown_logit(visible, logit);

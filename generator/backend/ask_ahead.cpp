@@ -1,6 +1,6 @@
 #include "generator/backend/ask_ahead.h"
 
-#include "schedules/cpu_query_lanes.h"
+#include "schedules/visit_loop.h"
 
 namespace attune {
 

@@ -50,6 +50,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.strips = 1;
         sizes.block_kv = sizes.tile_kv = shape.block_kv;
         sizes.exact_splits = 1;
+        sizes.split_asks = split_asks(plan.spec, shape);
         sizes.part_columns = split_value_columns(plan.spec, vector) + vector;
         return sizes;
     }

@@ -12,8 +12,8 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 136 && offsetof(attune_kernel_variant, key_norms) == 48 &&
-              offsetof(attune_kernel_variant, scratch_bytes) == 120);
+static_assert(sizeof(attune_kernel_variant) == 144 && offsetof(attune_kernel_variant, key_norms) == 56 &&
+              offsetof(attune_kernel_variant, scratch_bytes) == 128);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
 static_assert(sizeof(attune_kernel) == 144 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
@@ -60,7 +60,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
         rows +=
             fmt::format("{}  %variant {{ {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name), sizes.features);
         for (int32_t size : {sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
-                             sizes.exact_splits, sizes.part_columns})
+                             sizes.exact_splits, sizes.part_columns, sizes.split_asks})
             rows += fmt::format(", i32 {}", size);
         for (TaskFunction function :
              {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states, TaskFunction::row_reference,
@@ -93,7 +93,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
                     strings.add(pairs_output_name(spec.pairs_output)), strings.add(metadata));
     const std::string text = fmt::format(
         R"(target triple = "x86_64-unknown-linux-gnu"
-%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
 %info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, ptr, ptr, ptr }}

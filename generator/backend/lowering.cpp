@@ -135,7 +135,10 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         SplitStages stages = define_split_kv(*task);
         if (scheduled)
             schedule_cpu_split_kv(*task, stages, plan.target->registers);
-        return {task, Halide::Pipeline(stages.part), args.with_block({args.first_key, args.masked, args.query, args.key, args.value})};
+        Halide::Pipeline pipeline(stages.part);
+        if (scheduled && split_asks(task->spec, task->shape) > 0)
+            ask_ahead(pipeline);
+        return {task, pipeline, args.with_block({args.first_key, args.masked, args.query, args.key, args.value})};
     }
     case TaskFunction::combine: {
         CombineStages stages = define_combine(*task);

@@ -14,6 +14,13 @@ typedef struct chunk_list {
     uint8_t *whole;  // all rows see all keys of the chunk
 } chunk_list;
 
+/// Keys of a task of split.
+typedef struct chunk {
+    attune_block at;
+    attune_block_arguments block;
+    int32_t first, count, masked;  // masked 0: all rows see all its keys
+} chunk;
+
 enum { list_header = 64 };  // bytes: the count, alone in its cache line; chunks and flags follow
 
 /// Rows of a part: of several heads the kernel computes more than 2 in tiles of 4.
@@ -91,28 +98,61 @@ static int list_task(const attune_call *call, attune_slot *slot, int64_t index, 
     return 0;
 }
 
+/// Chunk i of a head task, of which block tells the rest; false where there is none.
+static bool find_chunk(const attune_call *call, attune_slot *slot, int64_t split_task, chunk *found) {
+    const int64_t head_task = split_task / call->max_chunks, i = split_task % call->max_chunks;
+    const chunk_list list = find_list(call, head_task);
+    if (split_task >= call->split_tasks || i >= *list.count)
+        return false;
+    describe(call, slot, head_task, &found->at, &found->block);
+    found->first = list.chunks[i] * call->variant->block_kv;
+    found->count = (int32_t)attune_min(call->variant->block_kv, found->block.seq_len_kv - found->first);
+    found->masked = !list.whole[i];
+    return true;
+}
+
+static void add_ahead(const attune_call *call, attune_slot *slot, const chunk *c, const void *tensor, const int64_t stride[3],
+                      int64_t row_elements) {
+    attune_slice s;
+    attune_buffer *rows = attune_key_rows(&s, call, tensor, stride, row_elements, c->at.batch, c->block.kv_head, c->first, c->count);
+    s.dim[2] = s.dim[1];
+    s.dim[1] = (attune_dimension){.extent = 1};
+    attune_add_ahead(&slot->ahead, rows);
+}
+
+/// While keys are read, this chunk's values are asked for, then the next one's keys. Both a whole chunk ahead would not fit into a second-level cache
+/// of 1 MB (f16: 2.5 ms instead of 2.3).
+static void plan_ahead(const attune_call *call, attune_slot *slot, const chunk *c) {
+    const attune_attention_args *a = call->args;
+    attune_clear_ahead(&slot->ahead);
+    slot->scratch.ahead = &slot->ahead;
+    if (!call->variant->split_asks)
+        return;
+    add_ahead(call, slot, c, a->value, a->stride_value, call->kernel->info.head_dim_v);
+    chunk next;
+    if (find_chunk(call, slot, slot->next_task, &next))
+        add_ahead(call, slot, &next, a->key, a->stride_key, call->kernel->info.head_dim);
+    attune_spread_ahead(&slot->ahead, call->variant->split_asks);
+}
+
 static int split_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
     const attune_attention_args *a = call->args;
     const attune_kernel_info *info = &call->kernel->info;
-    int64_t head_task = index / call->max_chunks, i = index % call->max_chunks;
-    const chunk_list list = find_list(call, head_task);
-    if (i >= *list.count)
+    chunk c;
+    if (!find_chunk(call, slot, index, &c))
         return 0;
-    attune_block at;
-    attune_block_arguments block;
-    describe(call, slot, head_task, &at, &block);
-    int32_t first_key = list.chunks[i] * call->variant->block_kv, masked = !list.whole[i];
+    const int64_t batch = c.at.batch, kv_head = c.block.kv_head, keys = c.block.seq_len_kv;
     attune_slice s[4];
-    void *others[] = {
-        &first_key,
-        &masked,
-        attune_block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, at, 0, block.num_positions),
-        attune_key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, at.batch, block.kv_head, 0, block.seq_len_kv),
-        attune_key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, at.batch, block.kv_head, 0, block.seq_len_kv),
-        attune_matrix(&s[3], ATTUNE_TYPE_FLOAT, 32, find_part(call, head_task, i), call->variant->part_columns,
-                      padded_rows(call, (int64_t)block.num_positions * call->variant->fold))};
+    void *others[] = {&c.first,
+                      &c.masked,
+                      attune_block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, c.at, 0, c.block.num_positions),
+                      attune_key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, batch, kv_head, 0, keys),
+                      attune_key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, batch, kv_head, 0, keys),
+                      attune_matrix(&s[3], ATTUNE_TYPE_FLOAT, 32, find_part(call, index / call->max_chunks, index % call->max_chunks),
+                                    call->variant->part_columns, padded_rows(call, (int64_t)c.block.num_positions * call->variant->fold))};
+    plan_ahead(call, slot, &c);
     *stage = "split";
-    return attune_run_task(call, call->variant->split, &block, others, 6);
+    return attune_run_task(call, call->variant->split, &c.block, others, 6);
 }
 
 static int combine_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {

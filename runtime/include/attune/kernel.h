@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 3
+#define ATTUNE_KERNEL_ABI 4
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -89,6 +89,7 @@ typedef struct attune_kernel_variant {
     int32_t num_ranges;             ///< of key_ranges
     int32_t exact_splits;           ///< 1: `exact` takes both lists; 0: all visits as partial
     int32_t part_columns;           ///< of split: floats of a row of a part; 0 without it
+    int32_t split_asks;             ///< of split: calls of attune_ask_ahead for a tile of rows; 0: none
     attune_task_fn key_norms;       ///< null when there is no fixed-reference algorithm
     attune_task_fn key_ranges;      ///< null: the whole sequence
     attune_task_fn block_states;    ///< null: every pair is visible
@@ -144,7 +145,8 @@ typedef struct attune_scratch {
 void *attune_malloc(void *scratch, size_t bytes);
 void attune_free(void *scratch, void *pointer);
 
-/// Called by `fixed` and `exact` at each visit of a strip: prefetches some of the rows of the worker's next task. Returns 0.
+/// Called by `fixed` and `exact` at each visit of a strip, and by `split` split_asks times: prefetches some of the rows that the worker reads
+/// next. Returns 0.
 int32_t attune_ask_ahead(void *scratch);
 
 #ifdef __cplusplus
