@@ -15,6 +15,8 @@ attune_status attune_check_shape(const attune_kernel *kernel, const attune_atten
 attune_status attune_check_params(const attune_kernel *kernel, const attune_attention_args *args);
 /// Pointers: present, aligned, apart from each other; params; the workspace, of which `workspace_bytes` are needed.
 attune_status attune_check_memory(const attune_kernel *kernel, const attune_attention_args *args, size_t workspace_bytes);
+/// All of attune_merge.
+attune_status attune_check_merge(const attune_merge_args *args);
 
 /// Positions of keys, up to the end of a chunk, and all that masks and scores make of positions fit into 32 bits below this limit:
 /// generated code relies on it.
