@@ -15,6 +15,12 @@ attune_status attune_check_shape(const attune_kernel *kernel, const attune_atten
 attune_status attune_check_params(const attune_kernel *kernel, const attune_attention_args *args);
 /// Pointers: present, aligned, apart from each other; params; the workspace, of which `workspace_bytes` are needed.
 attune_status attune_check_memory(const attune_kernel *kernel, const attune_attention_args *args, size_t workspace_bytes);
+/// All of attune_merge.
+attune_status attune_check_merge(const attune_merge_args *args);
+
+/// Positions of keys, up to the end of a chunk, and all that masks and scores make of positions fit into 32 bits below this limit:
+/// generated code relies on it.
+#define ATTUNE_LARGEST_LENGTH ((int64_t)1 << 28)
 
 /// A tensor of a call. Its rows, of `row_elements` each, are numbered by (batch, head, sequence).
 typedef struct attune_operand {
@@ -31,5 +37,19 @@ enum { ATTUNE_QUERY, ATTUNE_KEY, ATTUNE_VALUE, ATTUNE_OUTPUT, ATTUNE_LSE, ATTUNE
 void attune_list_operands(const attune_kernel *kernel, const attune_attention_args *args, attune_operand tensors[ATTUNE_NUM_OPERANDS]);
 /// Elements from the first to the last one that a tensor can touch, both included.
 __int128 attune_operand_span(const attune_operand *tensor);
+/// Not negative, the span within range, and rows of a tensor that is written apart from each other.
+attune_status attune_check_strides(const attune_operand *tensor, bool is_written, bool is_packed);
+/// Present unless optional or without elements, and aligned.
+attune_status attune_check_pointer(const attune_operand *tensor);
+
+/// Addresses that a call may touch: first <= address < end.
+typedef struct attune_range {
+    const char *name;
+    uintptr_t first, end;
+} attune_range;
+attune_range attune_operand_range(const attune_operand *tensor);
+static inline bool attune_overlap(attune_range a, attune_range b) {
+    return a.first < b.end && b.first < a.end;
+}
 
 #endif

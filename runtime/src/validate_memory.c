@@ -9,39 +9,29 @@
 
 enum { workspace_alignment = 64 };
 
-/// Addresses that a call may touch: first <= address < end.
-typedef struct range {
-    const char *name;
-    uintptr_t first, end;
-} range;
-
-static range make_range(const char *name, const void *data, uintptr_t bytes) {
+static attune_range make_range(const char *name, const void *data, uintptr_t bytes) {
     uintptr_t first = (uintptr_t)data;
-    return (range){name, first, bytes > UINTPTR_MAX - first ? UINTPTR_MAX : first + bytes};
+    return (attune_range){name, first, bytes > UINTPTR_MAX - first ? UINTPTR_MAX : first + bytes};
 }
 
-static range tensor_range(const attune_operand *t) {
+attune_range attune_operand_range(const attune_operand *t) {
     if (!t->data)
-        return (range){t->name, 0, 0};
+        return (attune_range){t->name, 0, 0};
     return make_range(t->name, t->data, (uintptr_t)attune_operand_span(t) * (uintptr_t)t->element_bytes);
 }
 
-static range param_range(const attune_attention_args *a, const attune_param *param) {
+static attune_range param_range(const attune_attention_args *a, const attune_param *param) {
     const attune_tensor *tensor = (const attune_tensor *)((const uint8_t *)a->params + param->offset);
     return make_range(param->name, tensor->data, (uintptr_t)attune_tensor_span(param, tensor) * (param->type_bits / 8u));
 }
 
-static bool overlap(range a, range b) {
-    return a.first < b.end && b.first < a.end;
-}
-
-static attune_status check_pointer(const attune_operand *t, bool is_optional) {
+attune_status attune_check_pointer(const attune_operand *t) {
     if (attune_operand_span(t) == 0)
         return ATTUNE_OK;  // never touched
     if (!t->data)
-        return is_optional ? ATTUNE_OK
-                           : attune_fail(ATTUNE_NULL_POINTER, "%s is null but has %" PRId64 " rows of each head; pass its first element",
-                                         t->name, t->extent[2]);
+        return t->is_optional ? ATTUNE_OK
+                              : attune_fail(ATTUNE_NULL_POINTER, "%s is null but has %" PRId64 " rows of each head; pass its first element",
+                                            t->name, t->extent[2]);
     if ((uintptr_t)t->data % (uintptr_t)t->element_bytes)
         return attune_fail(ATTUNE_MISALIGNED, "%s is at %p but must be aligned to its element, %" PRId64 " bytes", t->name, t->data,
                            t->element_bytes);
@@ -71,27 +61,27 @@ attune_status attune_check_memory(const attune_kernel *kernel, const attune_atte
     attune_list_operands(kernel, a, tensors);
     attune_status status = ATTUNE_OK;
     for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
-        status = check_pointer(&tensors[i], tensors[i].is_optional);
+        status = attune_check_pointer(&tensors[i]);
     if (!status)
         status = check_workspace(a, workspace_bytes);
     if (status)
         return status;
 
     // What is read, then what is written: query, key, value and the params; output, lse, pairs and the workspace.
-    range ranges[ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 1];
+    attune_range ranges[ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 1];
     int n = 0;
     for (int i = 0; i < ATTUNE_OUTPUT; i++)
-        ranges[n++] = tensor_range(&tensors[i]);
+        ranges[n++] = attune_operand_range(&tensors[i]);
     for (uint32_t i = 0; a->seq_len_kv > 0 && i < kernel->num_params; i++)
         if (kernel->params[i].dimensions)
             ranges[n++] = param_range(a, &kernel->params[i]);
     const int first_written = n;
     for (int i = ATTUNE_OUTPUT; i < ATTUNE_NUM_OPERANDS; i++)
-        ranges[n++] = tensor_range(&tensors[i]);
+        ranges[n++] = attune_operand_range(&tensors[i]);
     ranges[n++] = make_range("workspace", a->workspace, workspace_bytes);
     for (int written = first_written; written < n; written++)
         for (int other = 0; other < written; other++)
-            if (overlap(ranges[written], ranges[other]))
+            if (attune_overlap(ranges[written], ranges[other]))
                 return attune_fail(ATTUNE_INVALID_ARGUMENT,
                                    "%s overlaps %s (from %p, %zu bytes) but must be apart from it; give it memory of its own",
                                    ranges[written].name, ranges[other].name, (void *)ranges[other].first,

@@ -33,9 +33,8 @@ attune_status attune_check_structs(const attune_attention_args *a) {
     return ATTUNE_OK;
 }
 
-/// Positions of keys, up to the end of a chunk, and all that masks and scores make of positions fit into 32 bits below these limits:
-/// generated code relies on it.
-static const int64_t largest_length = (int64_t)1 << 28, largest_count_of_expressions = (int64_t)1 << 20;
+/// As ATTUNE_LARGEST_LENGTH, for sequences and heads.
+static const int64_t largest_count_of_expressions = (int64_t)1 << 20;
 
 static bool has_expressions(const attune_kernel *kernel) {
     const char *score = kernel->info.score;
@@ -50,8 +49,8 @@ static attune_status check_counts(const attune_kernel *kernel, const attune_atte
     } counts[] = {{"batch", a->batch, 0, largest_count},
                   {"num_heads", a->num_heads, 1, largest_count},
                   {"num_kv_heads", a->num_kv_heads, 1, largest_count},
-                  {"seq_len_q", a->seq_len_q, 0, largest_length},
-                  {"seq_len_kv", a->seq_len_kv, 0, largest_length}};
+                  {"seq_len_q", a->seq_len_q, 0, ATTUNE_LARGEST_LENGTH},
+                  {"seq_len_kv", a->seq_len_kv, 0, ATTUNE_LARGEST_LENGTH}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (counts[i].value < counts[i].minimum)
             return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s is %" PRId64 " but must be at least %" PRId64, counts[i].name, counts[i].value,
@@ -124,7 +123,7 @@ static attune_status check_rows_are_apart(const attune_operand *t) {
     return ATTUNE_OK;
 }
 
-static attune_status check_strides(const attune_operand *t, bool is_written, bool is_packed) {
+attune_status attune_check_strides(const attune_operand *t, bool is_written, bool is_packed) {
     for (int d = is_packed ? 1 : 0; d < 3; d++)
         if (t->stride[d] < 0)
             return attune_fail(ATTUNE_INVALID_ARGUMENT,
@@ -213,6 +212,6 @@ attune_status attune_check_shape(const attune_kernel *kernel, const attune_atten
     attune_list_operands(kernel, a, tensors);
     for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
         if (!tensors[i].is_optional || tensors[i].data)
-            status = check_strides(&tensors[i], i >= ATTUNE_OUTPUT, a->cu_seqlens_q != NULL);
+            status = attune_check_strides(&tensors[i], i >= ATTUNE_OUTPUT, a->cu_seqlens_q != NULL);
     return status;
 }

@@ -142,6 +142,48 @@ const attune_kernel *attune_kernel_at(size_t index);
 /// The linked kernel of this name (attune_kernel_info::name or ::id), or null.
 const attune_kernel *attune_kernel_find(const char *name);
 
+#define ATTUNE_MERGE_ARGS_VERSION 1
+
+/// Parts of one attention: the same queries against different keys, as kernels that write lse leave them. Zero-initialise, set `size` and
+/// `version`, then the rest. Strides are in elements, (batch, head, sequence), the same for all parts; 0 is allowed on parts, negative is
+/// refused. head_dim_v is contiguous. Limits of lengths and of a tensor's span are those of attune_attention_args.
+typedef struct attune_merge_args {
+    uint32_t size;                   ///< sizeof(attune_merge_args)
+    uint32_t version;                ///< ATTUNE_MERGE_ARGS_VERSION
+    const char *dtype;               ///< of part_output and output: "f32", "f16" or "bf16" (attune_kernel_info::dtype)
+    int64_t num_parts;               ///< 0 or more
+    const void *const *part_output;  ///< num_parts pointers to (head_dim_v, seq_len_q, num_heads, batch), innermost first
+    const float *const *part_lse;    ///< num_parts pointers to (seq_len_q, num_heads, batch), natural log
+    void *output;                    ///< (head_dim_v, seq_len_q, num_heads, batch); a part's own or apart from all of them
+    float *lse;                      ///< (seq_len_q, num_heads, batch), a part's own or apart from all of them; or null
+    int64_t batch;                   ///< sequences
+    int64_t num_heads;               ///< query heads
+    int64_t seq_len_q;               ///< rows of each
+    int64_t head_dim_v;              ///< elements of a row
+    int64_t stride_part_output[3];   ///< (batch, head, sequence)
+    int64_t stride_part_lse[3];
+    int64_t stride_output[3];
+    int64_t stride_lse[3];
+} attune_merge_args;
+
+/// Attention over the keys of all parts together, from attention over each.
+///   lse(q)       = log(sum_i exp(part_lse_i(q)))                                (natural log)
+///   output(d, q) = sum_i exp(part_lse_i(q) - lse(q)) * part_output_i(d, q)
+/// What keys a part holds is the caller's matter: a prefix that many sequences share, another machine's share of a context, what of a
+/// cache is loaded by now. A shared prefix, computed once for the rows of all sequences and merged with what follows it in each:
+///   attune_kernel_run(prefix_kernel, &over_prefix);    // batch 1, all sequences' rows as seq_len_q; writes part 0
+///   attune_kernel_run(suffix_kernel, &over_suffixes);  // each sequence with its own keys; writes part 1
+///   attune_merge(&both);
+/// A part that sees no key for a row (lse -inf) adds nothing to it, whatever its output holds; where none does, output is +0, lse -inf.
+/// A row with a lse of NaN or +inf is NaN, in output and lse; an infinite or NaN element of a part that is not empty enters its own column.
+/// One part that is not empty comes out bit for bit. Merging merged parts changes rounding only. Sums are f32, in the order of the parts;
+/// the result is rounded to nearest even once. Denormals count as 0, in f32 and bf16 (f16 keeps its own, which f32 has as normal numbers).
+/// A kernel with a sink counts it in every part: use one without, and give the sink as a part, output 0 and lse the sink of the head.
+/// Rows depend on their own inputs only. Runs on the calling thread; others may merge other rows or heads at the same time.
+/// Errors: null_pointer, struct_size, invalid_argument, misaligned, index_range; nothing is then written.
+/// Milakov & Gimelshein 2018 (arXiv:1805.02867), section 3.1, with lse in place of (max, sum).
+attune_status attune_merge(const attune_merge_args *args);
+
 /// Threads that calls use unless attune_exec says otherwise: ATTUNE_NUM_THREADS, else the CPUs this process may run on (asked once).
 int32_t attune_num_threads(void);
 /// Sets it; 0 restores the default.

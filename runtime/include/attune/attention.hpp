@@ -14,6 +14,8 @@
 
 #include "attune/attention.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -52,6 +54,7 @@ struct Shape {
     int64_t heads = 1;
     int64_t seq_len = 0;
     int64_t head_dim = 0;
+    friend bool operator==(const Shape &, const Shape &) = default;
 };
 
 /// Elements of T at data + b * stride_batch + h * stride_head + s * stride_seq + d. Strides in elements.
@@ -119,8 +122,24 @@ struct LseView {
     int64_t stride_seq = 1;
 };
 
+/// The same, to be read only.
+struct InputLseView {
+    const float *data = nullptr;
+    int64_t stride_batch = 0;
+    int64_t stride_head = 0;
+    int64_t stride_seq = 1;
+
+    InputLseView() = default;
+    InputLseView(const float *data, int64_t stride_batch, int64_t stride_head, int64_t stride_seq)
+        : data(data), stride_batch(stride_batch), stride_head(stride_head), stride_seq(stride_seq) {}
+    InputLseView(const LseView &view) : InputLseView(view.data, view.stride_batch, view.stride_head, view.stride_seq) {}
+};
+
 /// Memory order (batch, heads, seq).
 inline LseView bhs(float *data, Shape query) {
+    return {data, query.heads * query.seq_len, query.seq_len, 1};
+}
+inline InputLseView bhs(const float *data, Shape query) {
     return {data, query.heads * query.seq_len, query.seq_len, 1};
 }
 
@@ -176,6 +195,26 @@ struct AttentionArgs {
     attune_parallel_for parallel_for = nullptr;  ///< null: Attune's threads
     void *parallel_context = nullptr;
 };
+
+/// Attention over some of the keys: what a call with these as output and lse has written.
+struct MergePart {
+    InputView output;  ///< (batch, num_heads, seq_len_q, head_dim_v)
+    InputLseView lse;  ///< (batch, num_heads, seq_len_q); needed
+};
+
+/// Parts of one attention, and where the whole goes. Views of all parts have the same shape and strides.
+struct MergeArgs {
+    std::string_view dtype = "f32";    ///< Kernel::info().dtype; elements of 2 bytes may be f16 or bf16
+    std::span<const MergePart> parts;  ///< none: a result of empty rows
+    OutputView output;                 ///< of the parts' shape; the data and strides of one of them, or apart from all
+    LseView lse = {};                  ///< likewise; or not wanted
+};
+
+/// Attention over the keys of all parts (attune_merge). Allocates two arrays of pointers.
+///   const attune::MergePart parts[] = {{attune::bhsd(prefix.data(), q), attune::bhs(prefix_lse.data(), q)},
+///                                      {attune::bhsd(suffix.data(), q), attune::bhs(suffix_lse.data(), q)}};
+///   attune::Status status = attune::merge({.parts = parts, .output = attune::bhsd(output.data(), q)});
+Status merge(const MergeArgs &args);
 
 /// A linked kernel, or none (false). Copies are cheap.
 class Kernel {
@@ -341,6 +380,62 @@ inline Status Kernel::check(const AttentionArgs &a) const {
             return fail(ATTUNE_INVALID_ARGUMENT, std::string(array.name) + " has " + text(int64_t(array.values.size())) +
                                                      " entries but must have " + text(int64_t(array.wanted)));
     return Status();
+}
+
+inline Status merge(const MergeArgs &m) {
+    const auto fail = [](attune_status code, const std::string &text) { return Status(code, "attune: " + text); };
+    const std::string dtype(m.dtype);
+    const size_t bytes = dtype == "f32" ? 4 : 2;
+    if (m.output.element_bytes == 0)
+        return fail(ATTUNE_NULL_POINTER, "output is not given; pass a view such as attune::bhsd(data, shape)");
+    const auto check_bytes = [&](const std::string &name, size_t element_bytes) {
+        return element_bytes == bytes ? Status()
+                                      : fail(ATTUNE_SHAPE_MISMATCH, name + " has elements of " + std::to_string(element_bytes) +
+                                                                        " bytes, but dtype is " + dtype + "; give that of the kernel");
+    };
+    if (Status s = check_bytes("output", m.output.element_bytes); !s)
+        return s;
+
+    const auto text = [](const Shape &s) {
+        return "(" + std::to_string(s.batch) + ", " + std::to_string(s.heads) + ", " + std::to_string(s.seq_len) + ", " +
+               std::to_string(s.head_dim) + ")";
+    };
+    attune_merge_args a{};
+    const auto lse_strides = [](const InputLseView &lse) { return std::array{lse.stride_batch, lse.stride_head, lse.stride_seq}; };
+    std::vector<const void *> outputs;
+    std::vector<const float *> lses;
+    for (const MergePart &part : m.parts) {
+        const std::string name = "parts[" + std::to_string(outputs.size()) + "]";
+        if (Status s = check_bytes(name + ".output", part.output.element_bytes); !s)
+            return s;
+        if (!(part.output.shape == m.output.shape))
+            return fail(ATTUNE_INVALID_ARGUMENT, name + ".output has the shape " + text(part.output.shape) +
+                                                     " but must have that of output, " + text(m.output.shape));
+        if (!std::ranges::equal(part.output.stride, m.parts[0].output.stride) || lse_strides(part.lse) != lse_strides(m.parts[0].lse))
+            return fail(ATTUNE_INVALID_ARGUMENT, name + " has other strides than parts[0]; copy it into the same layout");
+        outputs.push_back(part.output.data);
+        lses.push_back(part.lse.data);
+    }
+    const auto set = [](int64_t(&to)[3], const auto &from) { std::copy(std::begin(from), std::end(from), to); };
+    a.size = sizeof a;
+    a.version = ATTUNE_MERGE_ARGS_VERSION;
+    a.dtype = dtype.c_str();
+    a.num_parts = int64_t(outputs.size());
+    a.part_output = outputs.data();
+    a.part_lse = lses.data();
+    a.output = m.output.data;
+    a.lse = m.lse.data;
+    a.batch = m.output.shape.batch;
+    a.num_heads = m.output.shape.heads;
+    a.seq_len_q = m.output.shape.seq_len;
+    a.head_dim_v = m.output.shape.head_dim;
+    if (!m.parts.empty()) {
+        set(a.stride_part_output, m.parts[0].output.stride);
+        set(a.stride_part_lse, lse_strides(m.parts[0].lse));
+    }
+    set(a.stride_output, m.output.stride);
+    set(a.stride_lse, lse_strides(m.lse));
+    return Status::of(attune_merge(&a));
 }
 
 inline void Kernel::convert(const AttentionArgs &from, CArgs &to) {
