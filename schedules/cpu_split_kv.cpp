@@ -9,12 +9,6 @@ namespace attune {
 
 using namespace Halide;
 
-namespace {
-
-constexpr int value_block = 8;  ///< rows of values that a tile's accumulators take at a time
-
-}  // namespace
-
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector) {
     const int fold = std::max(spec.group, 1);
     return {.vector = vector,
@@ -27,13 +21,42 @@ BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &
 }
 
 int split_asks(const AttentionSpec &spec, const BlockShape &shape) {
-    return shape.fold > 1 && dtype_bytes(spec.dtype) < 4 ? shape.block_kv / shape.vector + shape.block_kv / value_block : 0;
+    const bool is_f32 = spec.cache.dtype == KvDType::same && spec.dtype == DType::f32;
+    const bool out_of_order = shape.fold > 1 || spec.cache.layout != KvLayout::contiguous;
+    return out_of_order && !is_f32 ? shape.block_kv / shape.vector + shape.block_kv / split_value_block : 0;
 }
 
+namespace {
+
+/// The query's integers once a tile of rows; sums of a group in registers, keys times rows of them.
+void schedule_integer_dots(const AttentionTask &task, SplitStages &stages, const LoopLevel &at_rows) {
+    const Var v("v"), d("d"), g("g"), k("k"), r("r");
+    const int lanes = split_lanes(task);
+    for (Func f : {stages.query_largest, stages.query_scale})
+        f.compute_at(at_rows).store_in(MemoryType::Stack);
+    stages.query_largest.update().atomic().vectorize(stages.over_row, task.shape.vector);
+    stages.query_number.compute_at(at_rows).vectorize(d, task.shape.vector).store_in(MemoryType::Stack);
+    const RVar group = stages.over_groups.x;
+    stages.dots.update().reorder(v, r, k, group).vectorize(v).unroll(r).unroll(k);
+    stages.group_dots.compute_at(stages.dots, group).bound_extent(v, lanes).vectorize(v).unroll(k).unroll(r);
+    stages.group_dots.update()
+        .reorder(stages.over_pairs.x, v, r, k, stages.over_pairs.y)
+        .vectorize(v)
+        .atomic()
+        .vectorize(stages.over_pairs.x)
+        .unroll(r)
+        .unroll(k)
+        .unroll(stages.over_pairs.y, task.spec.cache.dtype == KvDType::i4 ? i4_group / 2 / lanes : 2);
+}
+
+}  // namespace
+
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers) {
-    const Var v("v"), d("d"), k("k"), r("r"), column("column");
+    const Var v("v"), d("d"), g("g"), k("k"), r("r"), column("column");
     const Var rows("rows"), key_tile(visit_loop + std::string("_keys")), some_keys("some_keys"), some("some");
     const int vector = task.shape.vector, accumulators = registers == 32 ? 16 : 8;
+    // Elements converted at once: the halves of bytes are parted 16 at a time, whatever the machine's vector of f32.
+    const int bytes = task.spec.cache.dtype == KvDType::i4 ? std::max(vector, i4_group / 2) : vector;
     // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. Rows of one head go one by one: four at
     // a time were no faster (f32, head_dim 128, avx2), and each variant is 5 to 15 KB of code.
     const Expr num_rows = stages.part.output_buffer().dim(1).extent(), all_shown = task.args.masked == 0;
@@ -52,21 +75,22 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             part.split(r, rows, r, tile, TailStrategy::RoundUp).reorder(column, r, rows).vectorize(column, vector).never_partition(rows);
         });
 
+    const int sum_lanes = split_sum_lanes(task);
     const LoopLevel at_rows(stages.part, rows);
     stages.query.compute_at(at_rows).vectorize(d, vector).store_in(MemoryType::Stack);
     stages.logits.compute_at(at_rows)
-        .bound_extent(k, task.shape.block_kv)
-        .split(k, key_tile, k, vector)
+        .bound_storage(k, task.shape.block_kv)
+        .split(k, key_tile, k, vector, TailStrategy::RoundUp)
         .reorder(k, r, key_tile)
         .vectorize(k)
         .unroll(r);
     stages.products.compute_at(stages.logits, key_tile).bound_extent(k, vector).vectorize(k).unroll(r).store_in(MemoryType::Stack);
     stages.products.update().reorder(stages.over_lanes, k, r).vectorize(k).atomic().vectorize(stages.over_lanes).unroll(r);
-    stages.turned.compute_at(stages.logits, key_tile).bound_extent(v, vector).bound_extent(k, vector).store_in(MemoryType::Stack);
-    const int lanes = split_lanes(task), steps = (task.spec.head_dim + lanes - 1) / lanes;
+    stages.turned.compute_at(stages.logits, key_tile).bound_extent(v, sum_lanes).bound_extent(k, vector).store_in(MemoryType::Stack);
+    const int lanes = split_lanes(task), of_dots = std::min(bytes, lanes), steps = (task.spec.head_dim + lanes - 1) / lanes;
     for_each_tile(stages.turned, [&](Stage turned, int tile) {
         // Two rows of the cache at a time at most where one of them fills the registers.
-        const int keys = std::max(1, accumulators / (tile * lanes / vector));
+        const int keys = std::max(1, accumulators / std::max(tile * lanes / vector, tile));
         turned.split(k, some_keys, k, lanes > vector ? std::min(2, keys) : std::min(vector, keys))
             .reorder(v, k, r, some_keys)
             .vectorize(v)
@@ -74,31 +98,42 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             .unroll(r)
             .unroll(some_keys);
     });
-    stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, lanes).vectorize(v, vector).unroll(v).unroll(k).unroll(r);
-    stages.dots.update()
-        .reorder(v, r, k, stages.over_d)
-        .vectorize(v, vector)
-        .unroll(v)
-        .unroll(r)
-        .unroll(k)
-        .unroll(stages.over_d, std::gcd(2, steps));
+    stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, lanes).vectorize(v, of_dots).unroll(v).unroll(k).unroll(r);
+    if (stages.group_dots.defined())
+        schedule_integer_dots(task, stages, at_rows);
+    else
+        stages.dots.update()
+            .reorder(v, r, k, stages.over_d)
+            .vectorize(v, of_dots)
+            .unroll(v)
+            .unroll(r)
+            .unroll(k)
+            .unroll(stages.over_d, std::gcd(2, steps));
 
     for (Func f : {stages.lane_maximum, stages.lane_sums}) {
         f.compute_at(at_rows).bound_extent(v, vector).vectorize(v).store_in(MemoryType::Stack);
         f.update().reorder(v, r, stages.over_keys).vectorize(v).unroll(r);
     }
     stages.maximum.compute_at(at_rows).store_in(MemoryType::Stack);
-    stages.weights.compute_at(at_rows).bound_extent(k, task.shape.block_kv).vectorize(k, vector);
+    stages.weights.compute_at(at_rows).bound_storage(k, task.shape.block_kv).vectorize(k, vector, TailStrategy::RoundUp);
+    if (stages.scaled.defined()) {
+        const int groups = task.spec.cache.dtype == KvDType::i4 ? columns / i4_group : 1;
+        stages.scaled.compute_at(at_rows).bound_extent(g, groups).bound_storage(k, task.shape.block_kv);
+        if (groups == 1)
+            stages.scaled.vectorize(k, vector, TailStrategy::RoundUp);
+        else
+            stages.scaled.vectorize(g, groups);
+    }
     stages.weighted.compute_at(at_rows).bound_extent(d, columns).vectorize(d, vector).store_in(MemoryType::Stack);
     // Some rows of values at a time, all their columns; accumulators stay in the first-level cache.
-    const RVar block(visit_loop + std::string("_values")), of_block("of_block");
+    const RVar of_block = stages.over_k.x, block(visit_loop + std::string("_values"));
     for_each_tile(stages.weighted.update(), [&](Stage weighted, int tile) {
         // One row takes all its columns, so that values are read as they lie.
-        const int vectors = std::gcd(columns / vector, tile == 1 ? 16 : accumulators / tile);
-        weighted.split(stages.over_k, block, of_block, value_block)
+        const int vectors = std::max(bytes / vector, std::gcd(columns / vector, tile == 1 ? 16 : accumulators / tile));
+        weighted.rename(stages.over_k.y, block)
             .split(d, some, d, vectors * vector)
             .reorder(d, r, of_block, some, block)
-            .vectorize(d, vector)
+            .vectorize(d, bytes)
             .unroll(d)
             .unroll(r)
             .unroll(of_block, 4);
@@ -109,7 +144,7 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     // and is copied to the first-level cache as it lies: 21 GB/s, 18 asked for, 7 neither. A single row of queries reads as the cache lies.
     if (task.shape.fold > 1 && split_asks(task.spec, task.shape) == 0) {
         stages.key.compute_at(stages.logits, key_tile).bound_extent(k, vector);
-        stages.value.compute_at(stages.weighted, block).bound_extent(k, value_block);
+        stages.value.compute_at(stages.weighted, block).bound_extent(k, split_value_block);
         for (Func f : {stages.key, stages.value})
             f.vectorize(d, vector, TailStrategy::RoundUp);
     }
@@ -123,6 +158,24 @@ void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages) {
     stages.output.bound(d, 0, task.spec.head_dim_v).vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
     stages.accumulator.compute_at(stages.output, head).vectorize(d, vector, TailStrategy::RoundUp);
     stages.accumulator.update().reorder(d, stages.accumulator.rvars(0)[0]).vectorize(d, vector, TailStrategy::RoundUp);
+}
+
+void schedule_cpu_append(const AttentionTask &task, AppendStages &stages) {
+    const Var d("d"), r("r"), g("g");
+    const int vector = task.shape.vector;
+    for (AppendRows *rows : {&stages.key, &stages.value}) {
+        if (!rows->stored.defined())
+            continue;
+        // Some rows a call, so that nothing between them and the cache leaves the stack. New rows end where they end: nothing is read after them.
+        rows->element.compute_root().bound_storage(r, append_rows).store_in(MemoryType::Stack).vectorize(d, vector, TailStrategy::GuardWithIf);
+        rows->stored.vectorize(d, vector, TailStrategy::GuardWithIf);
+        for (Func f : {rows->largest, rows->lowest, rows->highest, rows->scale, rows->zero})
+            if (f.defined())
+                f.compute_root().bound_storage(r, append_rows).store_in(MemoryType::Stack);
+        for (Func f : {rows->largest, rows->lowest, rows->highest})
+            if (f.defined())
+                f.update().atomic().vectorize(rows->over_group, vector);
+    }
 }
 
 }  // namespace attune

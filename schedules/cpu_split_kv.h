@@ -14,6 +14,9 @@ BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &
 /// How often a tile of rows asks for cache rows ahead; 0: it reads them in an order that prefetchers follow.
 int split_asks(const AttentionSpec &spec, const BlockShape &shape);
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers);
+/// Most rows of a call of append.
+constexpr int append_rows = 4;
+void schedule_cpu_append(const AttentionTask &task, AppendStages &stages);
 void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages);
 
 }  // namespace attune

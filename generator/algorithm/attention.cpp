@@ -84,13 +84,17 @@ AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockSha
       num_positions("num_positions"), full(Int(32), 2, "full"), partial(Int(32), 2, "partial"), query(halide_type(spec.dtype), 3, "query"),
       key(halide_type(spec.dtype), 2, "key"), value(halide_type(spec.dtype), 2, "value"), key_norms(Float(32), 1, "key_norms"),
       reference(Float(32), 1, "reference"), row_class(Int(32), 1, "row_class"), lse(Float(32), 1, "lse"), strip_rows("strip_rows"),
-      block_keys("block_keys"), first_keys(Int(32), 1, "first_keys"), first_key("first_key"), masked("masked"),
-      parts(Float(32), 3, "parts") {
+      block_keys("block_keys"), first_keys(Int(32), 1, "first_keys"), first_key("first_key"), num_keys("num_keys"), masked("masked"),
+      parts(Float(32), 3, "parts"), new_key(halide_type(spec.dtype), 2, "new_key"), new_value(halide_type(spec.dtype), 2, "new_value") {
     query.dim(0).set_bounds(0, spec.head_dim).dim(1).set_bounds(0, shape.fold).dim(2).set_min(0);
     key.dim(0).set_bounds(0, spec.head_dim);
     value.dim(0).set_bounds(0, spec.head_dim_v);
-    for (ImageParam *tensor : {&key, &value})
+    new_key.dim(0).set_bounds(0, spec.head_dim);
+    new_value.dim(0).set_bounds(0, spec.head_dim_v);
+    for (ImageParam *tensor : {&key, &value, &new_key, &new_value})
         tensor->dim(1).set_min(0);
+    if (spec.decode)
+        define_cache(spec);
     const int strips = shape.block_q / shape.strip;
     for (ImageParam *list : {&full, &partial})
         list->dim(0).set_bounds(0, 1 + strips).dim(1).set_min(0).set_stride(1 + strips);
@@ -111,6 +115,63 @@ AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockSha
         tensor.dim(0).set_stride(Expr());
         params.push_back(tensor.parameter());
         param_arguments_.push_back(tensor);
+    }
+}
+
+void AttentionArguments::define_cache(const AttentionSpec &spec) {
+    const KvCacheSpec &cache = spec.cache;
+    const Type type = cache.dtype == KvDType::same ? halide_type(spec.dtype) : cache.dtype == KvDType::i8 ? Int(8) : UInt(8);
+    const int elements_of_one = cache.dtype == KvDType::i4 ? 2 : 1;
+    const struct {
+        const char *name;
+        int head_dim;
+        ImageParam &rows, &starts, &scale, &zero;
+    } tensors[] = {{"key", spec.head_dim, key, key_rows, key_scale, key_zero},
+                   {"value", spec.head_dim_v, value, value_rows, value_scale, value_zero}};
+    for (const auto &t : tensors) {
+        t.rows = ImageParam(type, 2, t.name);
+        t.rows.dim(0).set_bounds(0, t.head_dim / elements_of_one).dim(1).set_min(0);
+        if (cache.layout != KvLayout::contiguous) {
+            t.rows.dim(1).set_stride(1);
+            t.starts = ImageParam(Int(32), 1, std::string(t.name) + "_rows");
+            t.starts.dim(0).set_min(0);
+        }
+        if (cache.dtype == KvDType::same)
+            continue;
+        for (ImageParam *scale : {&t.scale, cache.zero_points ? &t.zero : &t.scale}) {
+            *scale =
+                ImageParam(Float(32), cache.dtype == KvDType::i8 ? 1 : 2, std::string(t.name) + (scale == &t.zero ? "_zero" : "_scale"));
+            for (int d = 0; d < scale->dimensions(); d++)
+                scale->dim(d).set_min(0);
+        }
+    }
+    if (spec.rope.style != RopeSpec::Style::none) {
+        rotation = ImageParam(Float(32), 3, "rotation");
+        rotation.dim(0)
+            .set_bounds(0, spec.head_dim)
+            .dim(1)
+            .set_bounds(0, 2)
+            .set_stride(spec.head_dim)
+            .dim(2)
+            .set_min(0)
+            .set_stride(2 * spec.head_dim);
+    }
+    const bool values_in_key = cache.values_in_key;
+    const auto add = [](std::vector<Argument> &all, const ImageParam &tensor) {
+        if (tensor.defined())
+            all.push_back(tensor);
+    };
+    split_ = {first_key, num_keys, masked, query};
+    add(split_, rotation);
+    append_ = {new_key};
+    if (!values_in_key)
+        append_.push_back(new_value);
+    add(append_, rotation);
+    for (const auto &[of_key, of_value] :
+         {std::pair(&key, &value), {&key_rows, &value_rows}, {&key_scale, &value_scale}, {&key_zero, &value_zero}}) {
+        add(split_, *of_key);
+        if (!values_in_key)
+            add(split_, *of_value);
     }
 }
 
@@ -170,6 +231,10 @@ Expr AttentionTask::key(const Expr &d, const Expr &kv) const {
 Expr AttentionTask::value(const Expr &d, const Expr &kv) const {
     const bool padded = spec.head_dim_v % shape.tile_d != 0;
     return cast<float>(args.value(padded ? min(d, spec.head_dim_v - 1) : d, kv));
+}
+
+Expr AttentionTask::existing_of_chunk(const Expr &k) const {
+    return unsafe_promise_clamped(select(args.masked != 0, min(k, args.num_keys - 1), k), 0, shape.block_kv - 1);
 }
 
 Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {

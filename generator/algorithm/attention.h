@@ -49,14 +49,24 @@ struct AttentionArguments {
     Halide::ImageParam lse;                     // (row)
     Halide::Param<int> strip_rows, block_keys;  // of block_states
     Halide::ImageParam first_keys;              // (n)
-    Halide::Param<int> first_key, masked;       // of split
-    Halide::ImageParam parts;                   // (column, row, part)
+    // Of split: its chunk, and the cache as its format has it; undefined where it has not.
+    Halide::Param<int> first_key, num_keys, masked;
+    Halide::ImageParam rotation;                // (d, 2, position)
+    Halide::ImageParam key_rows, value_rows;    // (k)
+    Halide::ImageParam key_scale, value_scale;  // (k), or (group, k)
+    Halide::ImageParam key_zero, value_zero;
+    Halide::ImageParam parts;               // (column, row, part)
+    Halide::ImageParam new_key, new_value;  // (d, row), of append
 
     /// The block's scalars and the params, then `others`.
     std::vector<Halide::Argument> with_block(const std::vector<Halide::Argument> &others) const;
+    /// Of split, and of append, in the order of attune/kernel.h.
+    std::vector<Halide::Argument> of_split() const { return with_block(split_); }
+    const std::vector<Halide::Argument> &of_append() const { return append_; }
 
 private:
-    std::vector<Halide::Argument> param_arguments_;
+    void define_cache(const AttentionSpec &spec);
+    std::vector<Halide::Argument> param_arguments_, split_, append_;
 };
 
 /// The expressions that the algorithms share: which keys a row sees, and the tensors as f32 with indices kept inside.
@@ -89,6 +99,8 @@ public:
 
     Halide::Expr key(const Halide::Expr &d, const Halide::Expr &kv) const;
     Halide::Expr value(const Halide::Expr &d, const Halide::Expr &kv) const;  ///< columns after the last repeat it
+    /// Key k of split's chunk, or the last one there is: in chunks with a mask alone.
+    Halide::Expr existing_of_chunk(const Halide::Expr &k) const;
     /// kv, inside the sequence: keys after the last become it, or are promised not to occur.
     Halide::Expr existing_key(const Halide::Expr &kv, bool clamped) const;
 
@@ -314,24 +326,73 @@ AttentionStages define_sigmoid_weights(const AttentionTask &task);
 /// of the parts. Keys are in lanes of a row's products only after these are summed over head_dim, whose elements are the lanes: a row of the cache
 /// is read as it lies, once for the rows of a tile. Dao et al. 2023, Flash-Decoding.
 struct SplitStages {
-    Halide::Func query;         ///< (d, r)     scaled, 0 after the last head dim
-    Halide::Func key, value;    ///< (d, k)     rows of the cache as f32
-    Halide::Func dots;          ///< (v, k, r)  sums over d = v mod split_lanes
-    Halide::Func turned;        ///< (v, k, r)  the same over d = v mod vector
-    Halide::Func logits;        ///< (k, r)     log2 units, hidden ones at hidden_score
-    Halide::Func lane_maximum;  ///< (v, r)     over keys k = v mod vector
-    Halide::Func maximum;       ///< (r)        rounded up to an integer
-    Halide::Func weights;       ///< (k, r)
-    Halide::Func lane_sums;     ///< (v, r)
-    Halide::Func weighted;      ///< (d, r)     sum over the chunk of weights * value
-    Halide::Func part;          ///< (column, r)  weighted, then the sum of weights and the maximum: split_value_columns
-    Halide::Func products;      ///< (k, r)     sums over all lanes
-    Halide::RDom over_d, over_keys, over_k, over_lanes;
+    Halide::Func query;       ///< (d, r)     turned and scaled, 0 after the last head dim
+    Halide::Func key, value;  ///< (d, k)     rows of the cache as f32
+    /// Of integer products: what makes integers of a row, those, and sums of a group of head dims, two to a lane, d = 2 v and 2 v + 1 mod 2 lanes.
+    Halide::Func query_scale;                        ///< (r)
+    Halide::Func query_number;                       ///< (d, r)        i16
+    Halide::Func group_dots;                         ///< (v, g, k, r)  i32
+    Halide::RDom over_row, over_pairs, over_groups;  ///< over_pairs: (of a pair, step)
+    Halide::Func query_largest;                      ///< (r)  bits
+    Halide::Func dots;                               ///< (v, k, r)  sums over d = v mod split_lanes
+    Halide::Func turned;                             ///< (v, k, r)  the same over d = v mod vector
+    Halide::Func logits;                             ///< (k, r)     log2 units, hidden ones at hidden_score
+    Halide::Func lane_maximum;                       ///< (v, r)     over keys k = v mod vector
+    Halide::Func maximum;                            ///< (r)        rounded up to an integer
+    Halide::Func weights;                            ///< (k, r)
+    Halide::Func lane_sums;                          ///< (v, r)
+    Halide::Func scaled;                             ///< (g, k, r)  weights times the scales of values; undefined where there are none
+    Halide::Func weighted;                           ///< (d, r)     sum over the chunk of weights * value
+    Halide::Func part;      ///< (column, r)  weighted, then the sum of weights and the maximum: split_value_columns
+    Halide::Func products;  ///< (k, r)     sums over all lanes
+    Halide::RDom over_d, over_keys, over_k, over_lanes;  ///< over_k: (key of a block of values, block)
 };
 SplitStages define_split_kv(const AttentionTask &task);
-/// Lanes of its sums over head_dim. Heads that share no keys take four vectors of one row of the cache beside each other: as many sums of one vector would
+/// Keys that a masked chunk's computed ones are a multiple of, and rows of values that accumulators take at a time.
+constexpr int split_key_step = 16, split_value_block = 8;
+
+/// The keys or the values of split's chunk, in whatever form the cache stores them.
+class CacheRows {
+public:
+    CacheRows(const AttentionTask &task, bool values);
+
+    /// As f32, to be multiplied by the scale of its group where has_scales(). Head dims after the last repeat it.
+    Halide::Expr element(const Halide::Expr &d, const Halide::Expr &k) const;
+    Halide::Expr number(const Halide::Expr &d, const Halide::Expr &k) const;  ///< the same as an i16, where there are no zero points
+    bool has_scales() const { return cache_.dtype != KvDType::same; }
+    bool is_grouped() const { return cache_.dtype == KvDType::i4; }  ///< a scale for i4_group head dims; else one a row
+    Halide::Expr scale(const Halide::Expr &group, const Halide::Expr &k) const;
+
+private:
+    Halide::Expr stored(const Halide::Expr &d, const Halide::Expr &k) const;
+
+    const AttentionTask &task_;
+    const KvCacheSpec &cache_;
+    Halide::ImageParam elements_, starts_, scales_, zeros_;
+    int last_;
+};
+
+/// Element d of a row as f32, turned by rope: by rotation(d, ., position).
+Halide::Expr rotated(const AttentionTask &task, const Halide::Expr &d, const Halide::Expr &position,
+                     const std::function<Halide::Expr(Halide::Expr d)> &element);
+
+/// New rows of keys or values, and what the cache stores of them.
+struct AppendRows {
+    Halide::Func element;                   ///< (d, r)  f32, turned
+    Halide::Func largest, lowest, highest;  ///< (g, r)  largest magnitude of a group as bits; with zero points its range, 0 included
+    Halide::Func scale, zero;               ///< (g, r)
+    Halide::Func stored;                    ///< (element, r)  undefined: there are none
+    Halide::RDom over_group;
+};
+struct AppendStages {
+    AppendRows key, value;
+    std::vector<Halide::Func> outputs;  ///< in the order of attune/kernel.h
+};
+AppendStages define_append(const AttentionTask &task);
+/// Lanes of its sums over head_dim, and of those that a logit is the sum of. Heads that share no keys take four vectors of one row of the cache beside each other: as many sums of one vector would
 /// read the rows of many keys at once, which no prefetcher follows (f32, head_dim 128, avx2: 25 GB/s, 14 with eight keys).
 int split_lanes(const AttentionTask &task);
+int split_sum_lanes(const AttentionTask &task);
 /// head_dim_v in whole vectors; column [this] of a part is its sum of weights, the next its maximum.
 int split_value_columns(const AttentionSpec &spec, int vector);
 

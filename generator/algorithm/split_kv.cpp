@@ -11,49 +11,105 @@ int split_value_columns(const AttentionSpec &spec, int vector) {
 
 int split_lanes(const AttentionTask &task) {
     const int vector = task.shape.vector;
+    // Pairs of i4: halves of 16 bytes.
+    if (has_integer_products(task.spec))
+        return task.spec.cache.dtype == KvDType::i4 ? std::min(vector, i4_group / 4) : vector;
+    // i4 comes 16 to a vector of bytes.
+    const int least = task.spec.cache.dtype == KvDType::i4 ? i4_group / 2 : vector;
     for (int vectors : {4, 2})
         if (task.shape.fold == 1 && task.spec.head_dim % (vectors * vector) == 0)
-            return vectors * vector;
-    return vector;
+            return std::max(vectors * vector, least);
+    return least;
 }
+
+int split_sum_lanes(const AttentionTask &task) {
+    return std::min(task.shape.vector, split_lanes(task));
+}
+
+namespace {
+
+/// dots from integers: sums of a group are exact, 16 bits of the query lose at most 2^-16 of its largest element each.
+void define_integer_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
+    const int head_dim = task.spec.head_dim, lanes = split_lanes(task);
+    const int group = keys.is_grouped() ? i4_group : head_dim;
+    Var v("v"), d("d"), g("g"), k("k"), r("r");
+    stages.over_row = RDom(0, head_dim, "over_row");
+    stages.query_largest = Func("query_largest");
+    stages.query_largest(r) = 0;
+    stages.query_largest(r) = max(stages.query_largest(r), float_bits(stages.query(stages.over_row, r)) & 0x7fffffff);
+    stages.query_scale = Func("query_scale");
+    stages.query_scale(r) = reinterpret<float>(stages.query_largest(r)) / 32767.0f;
+    stages.query_number = Func("query_number");
+    const Expr scaled = select(stages.query_largest(r) == 0, 0.0f, stages.query(d, r) / stages.query_scale(r));
+    stages.query_number(d, r) = cast<int16_t>(clamp(round(scaled), -32767.0f, 32767.0f));
+
+    stages.over_pairs = RDom(0, 2, 0, group / (2 * lanes), "over_pairs");
+    const Expr at = g * group + (stages.over_pairs.y * lanes + v) * 2 + stages.over_pairs.x;
+    stages.group_dots = Func("group_dots");
+    stages.group_dots(v, g, k, r) = 0;
+    stages.group_dots(v, g, k, r) += cast<int32_t>(stages.query_number(at, r)) * cast<int32_t>(keys.number(at, k));
+    stages.over_groups = RDom(0, head_dim / group, "over_groups");
+    const Expr sum = cast<float>(stages.group_dots(v, stages.over_groups, k, r));
+    stages.dots(v, k, r) += keys.is_grouped() ? sum * keys.scale(stages.over_groups, k) : sum;
+}
+
+}  // namespace
 
 SplitStages define_split_kv(const AttentionTask &task) {
     SplitStages stages;
     const AttentionSpec &spec = task.spec;
     const int vector = task.shape.vector, lanes = split_lanes(task), keys = task.shape.block_kv;
-    Var v("v"), d("d"), k("k"), r("r"), column("column");
+    const CacheRows key_rows(task, false), value_rows(task, true);
+    Var v("v"), d("d"), g("g"), k("k"), r("r"), column("column");
     const Expr row = task.existing_row(r), q = task.position(row), h = task.head(row);
-    const Expr masked = task.args.masked != 0;
-    const Expr kv = task.args.first_key + k, last = task.args.seq_len_kv - 1;
-    auto existing = [&](const Expr &key) { return unsafe_promise_clamped(select(masked, min(key, last), key), 0, last); };
+    const Expr masked = task.args.masked != 0, kv = task.args.first_key + task.existing_of_chunk(k);
+    // Of a chunk with a mask no more keys are computed than it has: a short cache is not a chunk's work.
+    const Expr of_steps = (task.args.num_keys + split_key_step - 1) / split_key_step;
+    const Expr steps = unsafe_promise_clamped(select(masked, of_steps, keys / split_key_step), 1, keys / split_key_step);
 
     stages.query = Func("query_row");
-    stages.query(d, r) =
-        head_dim_lane(task, d, [&](const Expr &at) { return task.args.query(at, row % task.shape.fold, row / task.shape.fold); }) *
-        task.scale();
+    stages.query(d, r) = head_dim_lane(task, d,
+                                       [&](const Expr &at) {
+                                           const Expr position = row / task.shape.fold;
+                                           return rotated(task, at, position, [&](const Expr &element) {
+                                               return task.args.query(element, row % task.shape.fold, position);
+                                           });
+                                       }) *
+                         task.scale();
     stages.over_d = RDom(0, (spec.head_dim + lanes - 1) / lanes, "over_d");
     const Expr at_d = stages.over_d * lanes + v;
     stages.key = Func("key_row");
-    stages.key(d, k) = head_dim_lane(task, d, [&](const Expr &at) { return task.args.key(at, existing(kv)); });
+    stages.key(d, k) = head_dim_lane(task, d, [&](const Expr &at) {
+        const Expr element = key_rows.element(at, k);
+        return key_rows.is_grouped() ? element * key_rows.scale(at / i4_group, k) : element;
+    });
     stages.dots = Func("dots");
     // A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
     // rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
     stages.dots(v, k, r) = cast<float>(min(task.args.num_positions, 0));
-    stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
+    const bool integers = has_integer_products(spec);
+    if (integers)
+        define_integer_dots(task, stages, key_rows);
+    else
+        stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
     // Strict for the same reason: LLVM would make one chain of them.
     stages.turned = Func("turned_dots");
-    stages.turned(v, k, r) = strict_float(sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, lanes / vector));
+    stages.turned(v, k, r) =
+        strict_float(sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, std::max(lanes / vector, 1)));
 
-    stages.over_lanes = RDom(0, vector, "over_lanes");
+    stages.over_lanes = RDom(0, split_sum_lanes(task), "over_lanes");
     stages.products = Func("products");
     stages.products(k, r) = 0.0f;
     stages.products(k, r) += stages.turned(stages.over_lanes, k, r);
-    const Expr logit = task.logit(stages.products(k, r), q, h, existing(kv));
-    const Expr visible = !masked || (kv < task.args.seq_len_kv && task.visible(q, h, kv));
+    Expr product = integers ? stages.products(k, r) * stages.query_scale(r) : stages.products(k, r);
+    if (key_rows.has_scales() && !key_rows.is_grouped())
+        product = product * key_rows.scale(0, k);
+    const Expr logit = task.logit(product, q, h, kv);
+    const Expr visible = !masked || (k < task.args.num_keys && task.visible(q, h, kv));
     stages.logits = Func("logits");
     stages.logits(k, r) = shown_logit(visible, logit);
 
-    stages.over_keys = RDom(0, keys / vector, "over_keys");
+    stages.over_keys = RDom(0, steps * (split_key_step / vector), "over_keys");
     const Expr at_key = stages.over_keys * vector + v;
     stages.lane_maximum = Func("lane_maximum");
     stages.lane_maximum(v, r) = first_maximum;
@@ -67,15 +123,20 @@ SplitStages define_split_kv(const AttentionTask &task) {
     stages.lane_sums(v, r) = 0.0f;
     stages.lane_sums(v, r) += stages.weights(at_key, r);
 
-    // A hidden weight would meet a value that may be a NaN: its update is left out, where any is hidden.
-    stages.over_k = RDom(0, keys, "over_k");
-    const Expr of_key = stages.weights(stages.over_k, r);
+    // A hidden weight would meet a value, or its scale, that may be a NaN: its update is left out, where any is hidden.
+    stages.over_k = RDom(0, split_value_block, 0, steps * (split_key_step / split_value_block), "over_k");
+    const Expr at_k = stages.over_k.y * split_value_block + stages.over_k.x, of_key = stages.weights(at_k, r);
     stages.value = Func("value_row");
-    stages.value(d, k) = cast<float>(task.args.value(min(d, spec.head_dim_v - 1), existing(kv)));
+    stages.value(d, k) = value_rows.element(d, k);
+    if (value_rows.has_scales()) {
+        stages.scaled = Func("scaled_weights");
+        stages.scaled(g, k, r) = stages.weights(k, r) * value_rows.scale(g, k);
+    }
+    const Expr factor = stages.scaled.defined() ? stages.scaled(value_rows.is_grouped() ? d / i4_group : 0, at_k, r) : of_key;
     const Expr all_shown = task.score_hides() ? Internal::const_false() : !masked;
     stages.weighted = Func("weighted");
     stages.weighted(d, r) = 0.0f;
-    const Expr sum = stages.weighted(d, r), next = sum + of_key * stages.value(d, stages.over_k);
+    const Expr sum = stages.weighted(d, r), next = sum + factor * stages.value(d, at_k);
     stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, sum);
 
     const int columns = split_value_columns(spec, vector);

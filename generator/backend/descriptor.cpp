@@ -1,10 +1,11 @@
+#include "generator/backend/cache_format.h"
 #include "generator/backend/lowering.h"
 #include "generator/backend/object.h"
 #include "generator/backend/params_struct.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
-#include <cstring>
 #include <fmt/format.h>
 
 namespace attune {
@@ -12,12 +13,12 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 144 && offsetof(attune_kernel_variant, key_norms) == 56 &&
-              offsetof(attune_kernel_variant, scratch_bytes) == 128);
+static_assert(sizeof(attune_kernel_variant) == 152 && offsetof(attune_kernel_variant, key_norms) == 56 &&
+              offsetof(attune_kernel_variant, scratch_bytes) == 136);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
-static_assert(sizeof(attune_kernel) == 144 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
-              offsetof(attune_kernel, variants) == 120);
+static_assert(sizeof(attune_kernel) == 184 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
+              offsetof(attune_kernel, cache) == 120 && offsetof(attune_kernel, rope) == 144 && offsetof(attune_kernel, variants) == 160);
 static_assert(sizeof(attune_param) == 48 && offsetof(attune_param, offset) == 16 && offsetof(attune_param, extent) == 28);
 
 /// A C string as an LLVM constant.
@@ -42,6 +43,37 @@ std::string type_code(DType dtype) {
     return dtype == DType::bf16 ? "4" : "2";
 }  // halide_type_float, halide_type_bfloat
 
+/// As LLVM reads one exactly.
+std::string double_constant(double x) {
+    return fmt::format("0x{:016X}", std::bit_cast<uint64_t>(x));
+}
+
+std::string cache_constant(const AttentionSpec &spec) {
+    const attune_cache_format f = cache_format(spec);
+    return fmt::format("%cache {{ i8 {}, i8 {}, i8 {}, i8 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {} }}", f.layout, f.type_code,
+                       f.type_bits, f.has_zero_points, f.page_size, f.key_elements, f.value_elements, f.key_scales, f.value_scales);
+}
+
+std::string frequency_table(const AttentionSpec &spec) {
+    std::string numbers;
+    for (const double frequency : spec.rope.frequencies())
+        numbers += fmt::format("{}double {}", numbers.empty() ? "" : ", ", double_constant(frequency));
+    if (numbers.empty())
+        return "";
+    return fmt::format("@{}_frequencies = internal constant [{} x double] [{}]\n", spec.name, spec.rope.dims / 2, numbers);
+}
+
+std::string append_function(const AttentionSpec &spec) {
+    if (!spec.decode)
+        return "";
+    return fmt::format(R"(define i32 @{0}_append(ptr %args) nounwind {{
+  %status = tail call i32 @attune_kernel_append(ptr @{0}_kernel, ptr %args)
+  ret i32 %status
+}}
+)",
+                       spec.name);
+}
+
 }  // namespace
 
 ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants, const std::string &metadata) {
@@ -62,9 +94,9 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
         for (int32_t size : {sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
                              sizes.exact_splits, sizes.part_columns, sizes.split_asks})
             rows += fmt::format(", i32 {}", size);
-        for (TaskFunction function :
-             {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states, TaskFunction::row_reference,
-              TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs, TaskFunction::split, TaskFunction::combine})
+        for (TaskFunction function : {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states,
+                                      TaskFunction::row_reference, TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs,
+                                      TaskFunction::split, TaskFunction::combine, TaskFunction::append})
             rows += ", " + pointer(function);
         rows += fmt::format(", i64 {}, i64 {} }}", sizes.scratch_bytes, sizes.scratch_bytes_per_key);
     }
@@ -83,22 +115,22 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
                               m.type_code, m.type_bits, m.dimensions, m.nondecreasing, ATTUNE_MAX_PARAM_DIMS, list("i8", m.dim),
                               ATTUNE_MAX_PARAM_DIMS, list("i32", m.extent));
     }
-    uint64_t scale_bits;
-    static_assert(sizeof(scale_bits) == sizeof(spec.softmax_scale));
-    std::memcpy(&scale_bits, &spec.softmax_scale, sizeof(scale_bits));
     const std::string info =
-        fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double 0x{:016X}, {}, {}, {} }}", strings.add(spec.name),
+        fmt::format("%info {{ {}, {}, {}, {}, i32 {}, i32 {}, i32 {}, i32 {}, double {}, {}, {}, {} }}", strings.add(spec.name),
                     strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(spec.mask_text()), spec.head_dim,
-                    spec.head_dim_v, spec.group, spec.lse ? 1 : 0, scale_bits, strings.add(spec.score_text()),
+                    spec.head_dim_v, spec.group, spec.lse ? 1 : 0, double_constant(spec.softmax_scale), strings.add(spec.score_text()),
                     strings.add(pairs_output_name(spec.pairs_output)), strings.add(metadata));
     const std::string text = fmt::format(
         R"(target triple = "x86_64-unknown-linux-gnu"
-%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
 %info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
-%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, ptr, ptr, ptr }}
+%cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}
+%rope = type {{ ptr, i32, i32 }}
+%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, ptr, ptr }}
 {strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
 declare i64 @attune_kernel_workspace_size(ptr, ptr)
+declare i32 @attune_kernel_append(ptr, ptr)
 declare void @attune_register_kernel(ptr)
 @{name}_variants = internal constant [{count} x %variant] [
 {rows}
@@ -106,7 +138,7 @@ declare void @attune_register_kernel(ptr)
 @{name}_param_table = internal constant [{num_params} x %param] [
 {params}
 ]
-@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, ptr @{name}_variants, ptr null, ptr null }}
+{frequencies}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_variants, ptr null, ptr null }}
 define i32 @{name}(ptr %args) nounwind {{
   %status = tail call i32 @attune_kernel_run(ptr @{name}_kernel, ptr %args)
   ret i32 %status
@@ -115,7 +147,7 @@ define i64 @{name}_workspace_size(ptr %args) nounwind {{
   %size = tail call i64 @attune_kernel_workspace_size(ptr @{name}_kernel, ptr %args)
   ret i64 %size
 }}
-define ptr @{name}_info() nounwind {{
+{append}define ptr @{name}_info() nounwind {{
   ret ptr getelementptr inbounds (%kernel, ptr @{name}_kernel, i32 0, i32 6)
 }}
 define internal void @{name}_register() nounwind {{
@@ -125,9 +157,14 @@ define internal void @{name}_register() nounwind {{
 @llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}] [{{ i32, ptr, ptr }} {{ i32 65535, ptr @{name}_register, ptr null }}]
 )",
         fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
-        fmt::arg("count", variants.size()), fmt::arg("rows", rows), fmt::arg("abi", ATTUNE_KERNEL_ABI),
-        fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params), fmt::arg("num_params", layout.members.size()),
-        fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
+        fmt::arg("count", variants.size()), fmt::arg("cache", cache_constant(spec)),
+        fmt::arg("rope", spec.rope.style == RopeSpec::Style::none
+                             ? "%rope zeroinitializer"
+                             : fmt::format("%rope {{ ptr @{}_frequencies, i32 {}, i32 {} }}", spec.name, spec.rope.dims / 2,
+                                           spec.rope.style == RopeSpec::Style::interleaved ? 1 : 0)),
+        fmt::arg("frequencies", frequency_table(spec)), fmt::arg("append", append_function(spec)), fmt::arg("rows", rows),
+        fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params),
+        fmt::arg("num_params", layout.members.size()), fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
         fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0), fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0),
         fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o");

@@ -27,6 +27,32 @@ std::string normalizer_equations(const AttentionSpec &spec) {
                        extra, spec.lse ? "(natural log; null: not wanted)" : "(not written by this kernel: args->lse must be null)");
 }
 
+/// What is special in how keys and values are stored.
+std::string cache_sentences(const AttentionSpec &spec) {
+    const KvCacheSpec &cache = spec.cache;
+    std::string text;
+    if (spec.rope.style != RopeSpec::Style::none)
+        text += fmt::format("/// query is turned by args->positions first: rope {}. Keys are turned by {}_append.\n",
+                            rope_text(spec.rope, ""), spec.name);
+    if (cache.dtype != KvDType::same)
+        text += fmt::format("/// key and value are {} with scales{} in args->cache.\n", kv_dtype_name(cache.dtype),
+                            cache.zero_points ? " and zero points" : "");
+    if (cache.layout == KvLayout::paged)
+        text += fmt::format("/// key and value are pools of pages of {} keys; args->cache has the page table.\n", cache.page_size);
+    if (cache.layout == KvLayout::ring)
+        text += "/// key and value are rings of seq_len_kv slots; args->lengths_kv tells the keys so far.\n";
+    if (cache.values_in_key)
+        text += fmt::format("/// value(d, kv) is key(d, kv), d below {}; args->value is null.\n", spec.head_dim_v);
+    return text;
+}
+
+std::string append_declaration(const AttentionSpec &spec) {
+    if (!spec.decode)
+        return "";
+    return fmt::format("/// Writes new keys and values into the cache.\nattune_status {}_append(const attune_append_args *args);\n\n",
+                       spec.name);
+}
+
 /// The struct of params, and how to fill it.
 std::string params_declaration(const AttentionSpec &spec) {
     const std::string members = params_struct_text(spec);
@@ -66,7 +92,7 @@ extern "C" {{
 ///   s(q, kv)      = {scale} * sum_d query(d, q) * key(d, kv)
 ///   logits(q, kv) = {score};  {mask}
 {normalizer}///   output(d, q)  = sum_kv weights(q, kv) * value(d, kv)
-/// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
+{cache}/// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
 /// key ({head_dim}, seq_len_kv, num_kv_heads, batch), value (head_dim_v = {head_dim_v}, seq_len_kv, num_kv_heads, batch),
 /// output ({head_dim_v}, seq_len_q, num_heads, batch), lse (seq_len_q, num_heads, batch) f32. {group}.
 /// Batch, heads, lengths and strides are those of each call. A row that sees no key has output 0 and lse -inf.
@@ -75,7 +101,7 @@ extern "C" {{
 /// Thread-safe; uses {name}_workspace_size(args) bytes of args->workspace and allocates nothing.
 attune_status {name}(const attune_attention_args *args);
 
-/// Bytes of workspace that the call needs, 64-byte aligned.
+{append}/// Bytes of workspace that the call needs, 64-byte aligned.
 size_t {name}_workspace_size(const attune_attention_args *args);
 
 /// What the kernel was generated for.
@@ -92,7 +118,8 @@ extern attune_kernel {name}_kernel;
         fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", guard),
         fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec)),
         fmt::arg("score", spec.score_text()), fmt::arg("normalizer", normalizer_equations(spec)),
-        fmt::arg("params", params_declaration(spec)), fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim),
+        fmt::arg("params", params_declaration(spec)), fmt::arg("cache", cache_sentences(spec)),
+        fmt::arg("append", append_declaration(spec)), fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim),
         fmt::arg("head_dim_v", spec.head_dim_v), fmt::arg("group", group), fmt::arg("name", spec.name));
 }
 

@@ -1,4 +1,5 @@
 #include "generator/backend/cache.h"
+#include "generator/backend/cache_format.h"
 #include "generator/backend/code_loader.h"
 #include "generator/backend/files.h"
 #include "generator/backend/lowering.h"
@@ -55,7 +56,8 @@ private:
                                                                        {TaskFunction::exact, &row_.exact},
                                                                        {TaskFunction::pairs, &row_.pairs},
                                                                        {TaskFunction::split, &row_.split},
-                                                                       {TaskFunction::combine, &row_.combine}};
+                                                                       {TaskFunction::combine, &row_.combine},
+                                                                       {TaskFunction::append, &row_.append}};
         const std::vector<TaskFunction> present = task_functions(variant_.plan);
         for (const auto &[function, pointer] : functions)
             if (std::find(present.begin(), present.end(), function) != present.end())
@@ -73,6 +75,10 @@ private:
         kernel_.params_size = layout.size;
         kernel_.params = params_.data();
         kernel_.num_params = static_cast<uint32_t>(params_.size());
+        kernel_.cache = cache_format(spec);
+        frequencies_ = spec.rope.frequencies();
+        if (!frequencies_.empty())
+            kernel_.rope = {frequencies_.data(), spec.rope.dims / 2, spec.rope.style == RopeSpec::Style::interleaved};
         kernel_.has_sink = has_sink(spec) ? 1 : 0;
         kernel_.block_size_q = spec.block_mask ? spec.block_size_q : 0;
         kernel_.block_size_kv = spec.block_mask ? spec.block_size_kv : 0;
@@ -105,6 +111,7 @@ private:
     attune_kernel kernel_{};
     std::vector<attune_param> params_;
     std::vector<std::string> declarations_;
+    std::vector<double> frequencies_;
     std::string id_, mask_, score_, metadata_;
 };
 

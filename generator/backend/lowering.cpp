@@ -40,6 +40,8 @@ const char *task_function_name(TaskFunction function) {
         return "split";
     case TaskFunction::combine:
         return "combine";
+    case TaskFunction::append:
+        return "append";
     case TaskFunction::exact:
         break;
     }
@@ -54,7 +56,7 @@ bool has_fixed_reference(const AttentionSpec &spec) {
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
     std::vector<TaskFunction> functions = {TaskFunction::exact};
     if (plan.spec.decode)
-        functions = {TaskFunction::split, TaskFunction::combine};
+        functions = {TaskFunction::split, TaskFunction::combine, TaskFunction::append};
     if (has_fixed_reference(plan.spec))
         functions.insert(functions.begin(), {TaskFunction::key_norms, TaskFunction::row_reference, TaskFunction::fixed});
     if (plan.spec.mask)
@@ -138,13 +140,19 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         Halide::Pipeline pipeline(stages.part);
         if (scheduled && split_asks(task->spec, task->shape) > 0)
             ask_ahead(pipeline);
-        return {task, pipeline, args.with_block({args.first_key, args.masked, args.query, args.key, args.value})};
+        return {task, pipeline, args.of_split()};
     }
     case TaskFunction::combine: {
         CombineStages stages = define_combine(*task);
         if (scheduled)
             schedule_cpu_combine(*task, stages);
         return {task, Halide::Pipeline({stages.output, stages.lse}), args.with_block({args.parts})};
+    }
+    case TaskFunction::append: {
+        AppendStages stages = define_append(*task);
+        if (scheduled)
+            schedule_cpu_append(*task, stages);
+        return {task, Halide::Pipeline(stages.outputs), args.of_append()};
     }
     default:
         break;

@@ -8,7 +8,7 @@
 namespace attune {
 
 /// Names of the task functions, after "<kernel>__<target>_": attune_kernel_variant has a pointer for each.
-enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs, split, combine };
+enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs, split, combine, append };
 const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const AttentionSpec &spec);
 /// The functions that a plan's kernel has.

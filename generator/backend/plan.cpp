@@ -189,6 +189,9 @@ Algorithm softmax_algorithm(const AttentionSpec &spec) {
 
 CpuSplitParameters cpu_split_parameters(const KernelPlan &plan) {
     CpuSplitParameters p;
+    // Keys and values in one are read for both: a chunk of 576 x 256 bf16 stays in the second-level cache between.
+    if (plan.spec.cache.values_in_key)
+        p.split_kv = 256;
     for (const auto &[name, value] : plan.parameters) {
         if (name != "split_kv")
             throw Error(
@@ -213,8 +216,9 @@ KernelPlan plan_decode(KernelPlan plan, const ScheduleParameters &overrides) {
     plan.reason = fmt::format("few query rows: the cache is read once, {} keys a task, {} query heads of a group side by side; parts are "
                               "combined in the order of keys",
                               p.split_kv, std::max(plan.spec.group, 1));
-    plan.footprint_bytes = int64_t(p.split_kv) * (plan.spec.head_dim + plan.spec.head_dim_v) * dtype_bytes(plan.spec.dtype);
-    plan.footprint_formula = "element * split_kv * (head_dim + head_dim_v)";
+    const int64_t value_bytes = plan.spec.cache.values_in_key ? 0 : cache_row_bytes(plan.spec, plan.spec.head_dim_v);
+    plan.footprint_bytes = p.split_kv * (cache_row_bytes(plan.spec, plan.spec.head_dim) + value_bytes);
+    plan.footprint_formula = "split_kv * (bytes of a key + bytes of a value)";
     return plan;
 }
 

@@ -23,6 +23,8 @@ std::vector<AwkwardShape> awkward_shapes(const KernelPlan &plan) {
         const int64_t chunk = parameter(plan, "split_kv", 512);
         add({row(1, 1, 1, chunk, "exactly one chunk"), row(2, 1, 2, chunk + 1, "one over a chunk"),
              row(1, 2, 3, 4 * chunk - 1, "parts of several chunks"), row(2, 2, 16, 2 * chunk + 5, "the most rows")});
+        if (const int64_t page = plan.spec.cache.page_size; page > 0)
+            add({row(2, 1, 1, page, "exactly one page"), row(2, 1, 2, page + 1, "one over a page")});
         return shapes;
     }
     add({

@@ -30,9 +30,14 @@ struct Shares : ErrorShare {
     double pairs = 0;
 };
 
+/// Of a ring: fewer than keys, so that it has lost some.
+int64_t ring_slots(const AttentionSpec &spec, const Shape &shape) {
+    return spec.cache.layout == KvLayout::ring ? std::max<int64_t>(shape.seq_len_kv * 2 / 3, 1) : 0;
+}
+
 Shares check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kind, uint64_t seed, const CallParams &params) {
     const AttentionSpec &spec = kernel.plan().spec;
-    const Problem problem(spec, shape, kind, seed, params);
+    const Problem problem(spec, shape, kind, seed, params, ring_slots(spec, shape));
     const bool with_pairs = spec.pairs_output != PairsOutput::none;
     KernelCall call(kernel, problem.call(), 0, {.lse = spec.lse, .pairs = with_pairs});
     call.run();
@@ -95,6 +100,10 @@ int run(const Flags &flags, Session &session) {
         if (spec.compute_dtype != ComputeDType::f32)
             session.print(fmt::format("the bound is that of products of {} (generator/reference/README.md)\n",
                                       compute_dtype_name(spec.compute_dtype)));
+        if (spec.cache.layout == KvLayout::ring)
+            session.print("each ring has two thirds of skv slots: of skv keys, the last so many are kept\n");
+        if (spec.cache.dtype != KvDType::same)
+            session.print(fmt::format("the keys and values compared are those that {} stands for\n", kv_dtype_name(spec.cache.dtype)));
     }
     for (const auto &[shape, reason] : shapes) {
         spdlog::debug("checking {}", shape_text(shape));
@@ -123,6 +132,8 @@ int run(const Flags &flags, Session &session) {
                               {"relative_rms", share.relative_rms},
                               {"worst_index", share.worst_index},
                               {"ok", ok}});
+            if (spec.cache.layout == KvLayout::ring)
+                result.back()["ring_slots"] = ring_slots(spec, shape);
             if (!ok)
                 spdlog::error("{} is outside the bound; {}", shape_text(shape), repeat);
         } else {

@@ -51,10 +51,12 @@ int64_t listed_pairs(const AttentionSpec &spec, const Shape &s, const std::vecto
 Cost call_cost(const AttentionSpec &spec, const Shape &s, const std::vector<ParamValue> &params, const BlockLists &lists) {
     const int64_t dims = spec.head_dim + spec.head_dim_v, rows = s.batch * s.num_heads * s.seq_len_q,
                   keys = s.batch * s.num_kv_heads * s.seq_len_kv;
+    const int64_t value_bytes = spec.cache.values_in_key ? 0 : cache_row_bytes(spec, spec.head_dim_v);
     Cost cost;
     cost.visible_pairs = lists ? listed_pairs(spec, s, params, lists) : visible_pairs(spec, s, params);
     cost.flops = 2 * cost.visible_pairs * dims;
-    cost.bytes = (rows + keys) * dims * dtype_bytes(spec.dtype) + (spec.lse ? 4 * rows : 0);
+    cost.bytes =
+        rows * dims * dtype_bytes(spec.dtype) + keys * (cache_row_bytes(spec, spec.head_dim) + value_bytes) + (spec.lse ? 4 * rows : 0);
     return cost;
 }
 

@@ -187,7 +187,7 @@ int run(const Flags &flags, Session &session) {
                             {"flops", cost.flops},
                             {"flops_formula", flops_formula},
                             {"bytes", cost.bytes},
-                            {"bytes_formula", bytes_formula},
+                            {"bytes_formula", bytes_formula(spec)},
                             {"intensity", cost.intensity()},
                             {"footprint_bytes", plan.footprint_bytes},
                             {"footprint_formula", plan.footprint_formula},
@@ -232,7 +232,7 @@ int run(const Flags &flags, Session &session) {
         row("params", fmt::format("not given, drawn at random: {}; give --param NAME=VALUE or NAME=FILE.npy", drawn));
     row("pairs", fmt::format("{} visible of {}", cost.visible_pairs, shape.batch * shape.num_heads * shape.seq_len_q * shape.seq_len_kv));
     row("flops", fmt::format("{:.4g} = {}", double(cost.flops), flops_formula));
-    row("bytes", fmt::format("{} = {}", human_bytes(double(cost.bytes)), bytes_formula));
+    row("bytes", fmt::format("{} = {}", human_bytes(double(cost.bytes)), bytes_formula(spec)));
     row("intensity", fmt::format("{:.1f} flops a byte", cost.intensity()));
     row("roofline",
         fmt::format("{:.4g} ms on one thread, bound by {}: {:.1f} GFLOP/s, {:.1f} GB/s ({})", roof.ms(), roof.bound(), roof.peak_gflops,

@@ -2,6 +2,7 @@
 
 #include "generator/reference/expressions.h"
 #include "generator/reference/half.h"
+#include "generator/reference/rope.h"
 
 namespace attune::cli {
 
@@ -26,7 +27,7 @@ std::vector<double> decode(const Bytes &bytes, DType dtype) {
     return values;
 }
 
-Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint64_t seed, CallParams given)
+Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint64_t seed, CallParams given, int64_t ring_slots)
     : shape(s), params(std::move(given)) {
     reference.batch = s.batch;
     reference.num_heads = s.num_heads;
@@ -39,6 +40,15 @@ Problem::Problem(const AttentionSpec &spec, const Shape &s, InputKind kind, uint
     apply_block_lists(reference, params.lists());
     fill_inputs(reference, kind, spec.dtype, seed);
     query = encode(reference.query, spec.dtype);
+    rotate_query(reference, spec.rope);
+    if (spec.cache != KvCacheSpec{}) {
+        const CacheExtents extents = {
+            .batch = s.batch, .num_kv_heads = s.num_kv_heads, .seq_len_kv = s.seq_len_kv, .ring_slots = ring_slots};
+        const auto image = std::make_shared<CacheImage>(spec, extents, std::move(reference.key), std::move(reference.value), seed);
+        image->apply_to(reference);
+        cache = image;
+        return;
+    }
     key = encode(reference.key, spec.dtype);
     value = encode(reference.value, spec.dtype);
 }

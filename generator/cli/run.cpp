@@ -2,6 +2,7 @@
 #include "generator/cli/command.h"
 #include "generator/cli/npy/npy.h"
 #include "generator/cli/params.h"
+#include "generator/cli/problem.h"
 #include "generator/cli/run_inputs.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/spec_flags.h"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <memory>
 
 namespace attune::cli {
 namespace {
@@ -97,6 +99,16 @@ CallParams read_params(const Flags &flags, const GivenParams &given, const Atten
     return {spec, given.arguments(shape), std::move(lists)};
 }
 
+/// Keys and values as the specification's cache holds them, or null where it has no cache format.
+std::unique_ptr<CacheImage> cache_of(const RunInputs &in, const AttentionSpec &spec) {
+    if (spec.cache == KvCacheSpec{})
+        return nullptr;
+    const auto numbers = [&](const NpyArray &array) { return decode(encode_array(array, spec.dtype), spec.dtype); };
+    const CacheExtents extents = {
+        .batch = in.array_batch, .num_kv_heads = in.shape.num_kv_heads, .seq_len_kv = in.shape.seq_len_kv, .lengths_kv = in.lengths_kv};
+    return std::make_unique<CacheImage>(spec, extents, numbers(in.key), numbers(in.value), 1);
+}
+
 NpyArray lse_array(const KernelCall &call, std::vector<int64_t> shape) {
     const auto *bytes = reinterpret_cast<const unsigned char *>(call.lse());
     return {"<f4", std::move(shape), {bytes, bytes + call.rows() * sizeof(float)}};
@@ -120,10 +132,10 @@ std::vector<PendingNpy> pending_results(const Flags &flags, const RunInputs &in,
 int run(const Flags &flags, Session &session) {
     // Everything that can be wrong is looked at before anything is compiled, and files appear after the last of it.
     const RawSpec raw = raw_spec(flags);
-    validate_spec(raw);
+    const AttentionSpec asked = validate_spec(raw);
     const int threads = static_cast<int>(flags.integer("--threads", 1, 1024, 0));
     check_output_paths(flags);
-    RunInputs in = read_run_inputs(flags);
+    RunInputs in = read_run_inputs(flags, asked);
     const AttentionSpec spec = spec_for_inputs(raw, in);
     const CallOutputs wanted = wanted_outputs(flags, spec);
     Shape extents = in.shape;
@@ -133,8 +145,9 @@ int run(const Flags &flags, Session &session) {
     const CallParams params = read_params(flags, given, spec, in);
     const CpuTarget &target = target_to_run(flags, spec);
 
-    const Bytes query = encode_array(in.query, spec.dtype), key = encode_array(in.key, spec.dtype),
-                value = encode_array(in.value, spec.dtype);
+    const std::unique_ptr<const CacheImage> cache = cache_of(in, spec);
+    const Bytes query = encode_array(in.query, spec.dtype), key = cache ? Bytes() : encode_array(in.key, spec.dtype),
+                value = cache ? Bytes() : encode_array(in.value, spec.dtype);
     for (NpyArray *array : {&in.query, &in.key, &in.value})
         array->bytes = {};
     const auto kernel = load_kernel(spec, target);
@@ -147,6 +160,7 @@ int run(const Flags &flags, Session &session) {
                      .query = query.data(),
                      .key = key.data(),
                      .value = value.data(),
+                     .cache = cache.get(),
                      .lengths_q = array(in.lengths_q),
                      .lengths_kv = array(in.lengths_kv),
                      .cu_seqlens_q = array(in.cu_seqlens_q),
@@ -192,7 +206,12 @@ const Command run_command = {
     "run", "attention on .npy files",
     "  attune run --query q.npy --key k.npy --value v.npy --mask causal --out out.npy --lse lse.npy\n"
     "  attune run kernel.toml --query q.npy --key k.npy --value v.npy --lengths-kv n.npy --out out.npy --target avx2 --threads 2\n"
-    "  attune run --mask \"causal && document(ids)\" --params \"ids: i32[b, kv] nondecreasing\" --param ids=ids.npy --query q.npy ...",
+    "  attune run --mask \"causal && document(ids)\" --params \"ids: i32[b, kv] nondecreasing\" --param ids=ids.npy --query q.npy ...\n\n"
+    "Key and value are ordinary arrays for every cache of phases decode: they are rounded to kv_dtype and laid out as kv_layout says, as "
+    "the\n"
+    "kernel's append would have stored them but for roundings (a ring has a slot for each key). With rope the kernel turns the query, row "
+    "q by\n"
+    "q + keys - rows of its sequence; keys are taken as they are, already turned.",
     declare, run};
 
 }  // namespace attune::cli

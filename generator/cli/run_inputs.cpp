@@ -11,7 +11,7 @@
 namespace attune::cli {
 namespace {
 
-constexpr int64_t max_head_dim = 512, max_group = 1024;  // as the specification has them
+constexpr int64_t max_head_dim = 1024, max_group = 1024;  // as the specification has them
 
 [[noreturn]] void refuse(const std::string &argument, const std::string &value, const std::string &expected, const std::string &cure) {
     throw Error({.code = ErrorCode::input, .argument = argument, .value = value, .expected = expected, .cure = cure});
@@ -97,7 +97,17 @@ std::vector<int32_t> read_cu_seqlens(const Flags &flags, const std::string &flag
     return cu;
 }
 
-void check_flags_together(const Flags &flags) {
+void check_flags_together(const Flags &flags, const AttentionSpec &asked) {
+    if (asked.cache.values_in_key && flags.has("--value"))
+        throw Error({.argument = "--value",
+                     .value = flags.text("--value"),
+                     .expected = fmt::format("no array, as the specification has value = \"key[0:{}]\"", asked.head_dim_v),
+                     .cure = "leave --value out"});
+    if (asked.cache.layout != KvLayout::contiguous && flags.has("--cu-seqlens-q"))
+        throw Error({.argument = "--cu-seqlens-q",
+                     .value = flags.text("--cu-seqlens-q"),
+                     .expected = fmt::format("no packed sequences with kv_layout {}", kv_layout_name(asked.cache.layout)),
+                     .cure = "give padded arrays with --lengths-q and --lengths-kv"});
     if (flags.has("--cu-seqlens-q") != flags.has("--cu-seqlens-kv")) {
         const bool has_q = flags.has("--cu-seqlens-q");
         throw Error({.argument = has_q ? "--cu-seqlens-kv" : "--cu-seqlens-q",
@@ -121,7 +131,7 @@ const char *dtype_of_npy(const std::string &npy) {
 void declare_run_inputs(Flags &flags) {
     flags.value("--query", "F.npy", "(batch, heads, seq, dim): float32, float16 or uint16 (bits of bf16)");
     flags.value("--key", "F.npy", "(batch, kv heads, keys, dim)");
-    flags.value("--value", "F.npy", "(batch, kv heads, keys, dim of value)");
+    flags.value("--value", "F.npy", "(batch, kv heads, keys, dim of value); none where the specification has values in key");
     flags.value("--lengths-q", "F.npy", "(batch) int32: rows in use; those after are written as 0, lse -inf");
     flags.value("--lengths-kv", "F.npy", "(batch) int32: keys in use; those after are never read");
     flags.value("--cu-seqlens-q", "F.npy",
@@ -129,23 +139,30 @@ void declare_run_inputs(Flags &flags) {
     flags.value("--cu-seqlens-kv", "F.npy", "the same for key and value");
 }
 
-RunInputs read_run_inputs(const Flags &flags) {
-    check_flags_together(flags);
+RunInputs read_run_inputs(const Flags &flags, const AttentionSpec &asked) {
+    check_flags_together(flags, asked);
     RunInputs in;
     in.query = read_npy(flags.required("--query", "a .npy file"), "--query");
     in.key = read_npy(flags.required("--key", "a .npy file"), "--key");
-    in.value = read_npy(flags.required("--value", "a .npy file"), "--value");
+    const bool has_value = !asked.cache.values_in_key;
+    if (has_value)
+        in.value = read_npy(flags.required("--value", "a .npy file"), "--value");
     const Named query{"query", in.query}, key{"key", in.key}, value{"value", in.value};
-    for (const Named *a : {&query, &key, &value})
+    std::vector<const Named *> arrays = {&query, &key};
+    if (has_value)
+        arrays.push_back(&value);
+    for (const Named *a : arrays)
         check_array(*a);
-    for (const Named *a : {&key, &value})
+    for (const Named *a : arrays)
         if (a->array.dtype != in.query.dtype)
             refuse(a->name, npy_dtype_name(a->array.dtype), fmt::format("{} as query", npy_dtype_name(in.query.dtype)),
                    "give the three arrays one type");
     check_same(key, 0, query, 0, "batch");
-    check_same(value, 0, query, 0, "batch");
-    check_same(value, 1, key, 1, "heads");
-    check_same(value, 2, key, 2, "seq");
+    if (has_value) {
+        check_same(value, 0, query, 0, "batch");
+        check_same(value, 1, key, 1, "heads");
+        check_same(value, 2, key, 2, "seq");
+    }
     check_same(key, 3, query, 3, "dim");
 
     const int64_t batch = in.query.shape[0], heads = in.query.shape[1], kv_heads = in.key.shape[1];
@@ -156,7 +173,7 @@ RunInputs read_run_inputs(const Flags &flags) {
     in.shape = {batch, heads, kv_heads, in.query.shape[2], in.key.shape[2]};
     in.array_batch = batch;
     in.head_dim = in.query.shape[3];
-    in.head_dim_v = in.value.shape[3];
+    in.head_dim_v = has_value ? in.value.shape[3] : asked.head_dim_v;
     in.lengths_q = read_lengths(flags, "--lengths-q", batch, in.shape.seq_len_q, "query");
     in.lengths_kv = read_lengths(flags, "--lengths-kv", batch, in.shape.seq_len_kv, "key");
     if (flags.has("--cu-seqlens-q")) {
@@ -182,7 +199,8 @@ AttentionSpec spec_for_inputs(RawSpec raw, const RunInputs &in) {
     };
     default_to("kernel.dtype", array_dtype, "query");
     default_to("kernel.head_dim", std::to_string(in.head_dim), "query");
-    default_to("kernel.head_dim_v", std::to_string(in.head_dim_v), "value");
+    if (!raw.contains("kernel.value"))
+        default_to("kernel.head_dim_v", std::to_string(in.head_dim_v), "value");
     default_to("kernel.group", ratio <= max_group ? std::to_string(ratio) : "any", "query");
     const AttentionSpec spec = validate_spec(raw);
 
@@ -199,7 +217,8 @@ AttentionSpec spec_for_inputs(RawSpec raw, const RunInputs &in) {
     if (!(spec.dtype == DType::bf16 && array_dtype == "f32"))  // the one pair that is converted: NumPy has no bf16
         compare("query", "dtype", array_dtype, "kernel.dtype", "dtype", dtype_name(spec.dtype));
     compare("query", "dim", std::to_string(in.head_dim), "kernel.head_dim", "head_dim", std::to_string(spec.head_dim));
-    compare("value", "dim", std::to_string(in.head_dim_v), "kernel.head_dim_v", "head_dim_v", std::to_string(spec.head_dim_v));
+    if (!spec.cache.values_in_key)
+        compare("value", "dim", std::to_string(in.head_dim_v), "kernel.head_dim_v", "head_dim_v", std::to_string(spec.head_dim_v));
     if (spec.group != 0)
         compare("query and key", "group", std::to_string(ratio), "kernel.group", "group", std::to_string(spec.group));
     return spec;

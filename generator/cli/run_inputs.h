@@ -13,7 +13,8 @@ namespace attune::cli {
 
 /// The arrays of `attune run`, read and found to fit one another.
 struct RunInputs {
-    NpyArray query, key, value;                  ///< (batch, heads, seq, dim), of one type: <f4, <f2 or <u2
+    NpyArray query, key;                         ///< (batch, heads, seq, dim), of one type: <f4, <f2 or <u2
+    NpyArray value;                              ///< the same; empty where values are in key
     std::vector<int32_t> lengths_q, lengths_kv;  ///< (batch); empty where not given
     std::vector<int32_t> cu_seqlens_q, cu_seqlens_kv;
     Shape shape;              ///< of the call: with cu_seqlens, batch is the number of sequences
@@ -26,7 +27,8 @@ struct RunInputs {
 void declare_run_inputs(Flags &flags);
 
 /// Reads the files and checks every shape, before anything is compiled. Throws Error(input) that names both arrays of a mismatch.
-RunInputs read_run_inputs(const Flags &flags);
+/// asked: the specification without what the arrays say; its cache decides whether there is a value.
+RunInputs read_run_inputs(const Flags &flags, const AttentionSpec &asked);
 
 /// The specification for these arrays: keys that are not given default to theirs. Throws Error(input) with both values where given keys
 /// contradict the arrays.

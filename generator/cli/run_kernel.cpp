@@ -108,6 +108,8 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
     a.lengths_kv = inputs.lengths_kv;
     a.cu_seqlens_q = inputs.cu_seqlens_q;
     a.cu_seqlens_kv = inputs.cu_seqlens_kv;
+    if (inputs.cache)
+        inputs.cache->bind(a);
     a.params = inputs.params;
     if (wanted.pairs) {
         a.pairs = pairs_.data();

@@ -1,6 +1,7 @@
 #pragma once
 #include "generator/backend/kernel.h"
 #include "generator/cli/bytes.h"
+#include "generator/cli/kv_cache.h"
 #include "generator/cli/shape.h"
 #include "generator/spec/error.h"
 
@@ -12,7 +13,8 @@ namespace attune::cli {
 struct CallInputs {
     Shape shape;  ///< with cu_seqlens: batch is the number of sequences, the lengths are totals
     const void *query = nullptr, *key = nullptr, *value = nullptr;
-    const int32_t *lengths_q = nullptr, *lengths_kv = nullptr;        ///< (batch), or null
+    const CacheImage *cache = nullptr;                          ///< instead of key and value, where the specification has a cache format
+    const int32_t *lengths_q = nullptr, *lengths_kv = nullptr;  ///< (batch), or null
     const int32_t *cu_seqlens_q = nullptr, *cu_seqlens_kv = nullptr;  ///< (batch + 1), or null
     const void *params = nullptr;                                     ///< <name>_params, or null where the kernel has none
 };

@@ -1,6 +1,6 @@
 # attune_add_kernel(<target> [SPEC file|preset] [NAME n] [DTYPE f32] [COMPUTE_DTYPE f32] [HEAD_DIM n] [HEAD_DIM_V n] [GROUP n|any]
 #                   [SCALE x] [MASK "…"] [SCORE "…"] [PARAMS "n: type" …] [NORMALIZER n] [SINK param] [OUTPUTS …] [BLOCK_MASK csr] [BLOCK_SIZE q kv] [PHASES …]
-#                   [ALGORITHM a] [TARGETS …] [TUNED db])
+#                   [KV_DTYPE i8|i4] [KV_QUANTIZATION q] [KV_LAYOUT l] [PAGE_SIZE n] [ROPE "style=…,…"] [ALGORITHM a] [TARGETS …] [TUNED db])
 #
 # An attention kernel as a library: compiled when <target> is built, for every instruction set in TARGETS, and chosen by the CPU at run time.
 #   attune_add_kernel(causal_d64 DTYPE f32 HEAD_DIM 64 MASK causal)
@@ -16,7 +16,8 @@ cmake_policy(PUSH)
 cmake_policy(VERSION 3.28)
 
 function(attune_add_kernel target)
-  set(values SPEC NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK ALGORITHM TUNED)
+  set(values SPEC NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK KV_DTYPE KV_QUANTIZATION
+      KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED)
   set(lists OUTPUTS BLOCK_SIZE PHASES PARAMS TARGETS)
   cmake_parse_arguments(PARSE_ARGV 1 kernel "" "${values}" "${lists}")
   set(where "attune_add_kernel(${target})")
@@ -65,8 +66,8 @@ function(attune_add_kernel target)
   list(JOIN kernel_OUTPUTS "," kernel_OUTPUTS)
   list(JOIN kernel_BLOCK_SIZE "," kernel_BLOCK_SIZE)
   list(JOIN kernel_PHASES "," kernel_PHASES)
-  foreach(key IN ITEMS NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK ALGORITHM TUNED OUTPUTS
-          BLOCK_SIZE PHASES)
+  foreach(key IN ITEMS NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK KV_DTYPE
+          KV_QUANTIZATION KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED OUTPUTS BLOCK_SIZE PHASES)
     if(NOT "${kernel_${key}}" STREQUAL "")
       string(TOLOWER ${key} flag)
       string(REPLACE "_" "-" flag ${flag})

@@ -22,6 +22,7 @@ void check_problem(const ReferenceProblem &p) {
     require(p.num_kv_heads > 0 && p.num_heads % p.num_kv_heads == 0, "reference_attention: num_kv_heads must divide num_heads");
     const auto size = [](int64_t a, int64_t b, int64_t c, int64_t d) { return static_cast<size_t>(a * b * c * d); };
     require(p.query.size() == size(p.batch, p.num_heads, p.seq_len_q, p.head_dim), "reference_attention: query has another size than its shape");
+    require(p.query_terms.empty() || p.query_terms.size() == p.query.size(), "reference_attention: query_terms has another size than query");
     require(p.key.size() == size(p.batch, p.num_kv_heads, p.seq_len_kv, p.head_dim), "reference_attention: key has another size than its shape");
     require(p.value.size() == size(p.batch, p.num_kv_heads, p.seq_len_kv, p.head_dim_v), "reference_attention: value has another size than its shape");
     require(p.lengths_q.empty() || p.lengths_q.size() == static_cast<size_t>(p.batch), "reference_attention: lengths_q needs one length a sequence");
@@ -100,12 +101,12 @@ public:
         for (size_t i = 0; i < seen.size(); i++) {
             const double weight = logits[i], *value = p_.value.data() + (kv_head_ * p_.seq_len_kv + seen[i]) * p_.head_dim_v;
             const double relative_error = 2 * passed_ + rounding[i] + mean_rounding;
-            const double lost = p_.compute == ComputeDType::f16 ? 0x1p-24 : 0;
+            const double lost = p_.compute == ComputeDType::f16 ? 0x1p-24 : 0, underflow = p_.integer_values ? 0x1p-118 : 0;
             for (int d = 0; d < p_.head_dim_v; d++) {
                 output[d] += weight * value[d];
                 value_abs[d] += weight * std::abs(value[d]);
                 if (value[d] != 0) error[d] += weight * std::abs(value[d]) * relative_error;  // which may be infinite
-                error[d] += lost * (std::abs(value[d]) + 0.5);
+                error[d] += lost * (std::abs(value[d]) + 0.5) + underflow * (std::abs(value[d]) + 1);
             }
             if (p_.pairs == PairsOutput::weights) {
                 pair(seen[i]) = weight;
@@ -137,6 +138,17 @@ private:
             sum_abs += std::abs(query[d] * key[d]);
         }
         double error = u32 * (p_.head_dim + 8) * sum_abs;
+        if (!p_.query_terms.empty()) {
+            const double *terms = p_.query_terms.data() + row_ * p_.head_dim;
+            double turned = 0;
+            for (int d = 0; d < p_.head_dim; d++) turned += terms[d] * std::abs(key[d]);
+            error += 4 * u32 * turned;
+        }
+        if (p_.integer_queries) {
+            double largest = 0, key_abs = 0;
+            for (int d = 0; d < p_.head_dim; d++) largest = std::max(largest, std::abs(query[d])), key_abs += std::abs(key[d]);
+            error += largest * key_abs / 65534;
+        }
         if (p_.compute == ComputeDType::f16) error += 2 * u16 * std::sqrt(p_.head_dim) * sum_abs;
         if (p_.compute == ComputeDType::i8) {
             const Size q = size_of(query), k = size_of(key);

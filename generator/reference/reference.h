@@ -12,7 +12,8 @@ struct ReferenceProblem {
     int64_t batch = 1, num_heads = 1, num_kv_heads = 1, seq_len_q = 0, seq_len_kv = 0;
     int head_dim = 0, head_dim_v = 0;
     double softmax_scale = 1;
-    std::vector<double> query, key, value;        ///< already rounded to the kernel's dtype
+    std::vector<double> query, key, value;        ///< already rounded to the kernel's dtype; keys and values of a cache of integers: what these stand for
+    std::vector<double> query_terms;              ///< of queries that the kernel turns (rope.h): as query, |x cos| + |y sin|; or empty
     std::vector<int32_t> lengths_q, lengths_kv;   ///< per sequence, or empty: all
     /// true: key kv is visible to row q. Lengths are the sequence's own. Empty function: all are visible.
     std::function<bool(int64_t batch, int64_t head, int64_t q, int64_t kv, int64_t seq_len_q, int64_t seq_len_kv)> visible;
@@ -24,6 +25,8 @@ struct ReferenceProblem {
     std::vector<double> sink;  ///< with softmax: a logit of each head that takes weight and has no value; or empty
     PairsOutput pairs = PairsOutput::none;
     ComputeDType compute = ComputeDType::f32;  ///< what the kernel's products may be, for the bound
+    bool integer_queries = false;              ///< query is rounded to 16 bits of its row's largest element: for the bound
+    bool integer_values = false;               ///< values are integers times scales: for the bound
 };
 
 /// The result in double, and per row and element what the error bound needs (reliability: the derived bound).
@@ -37,6 +40,11 @@ struct ReferenceResult {
     ///                    E = the largest max(|score(s + E_s) - score(s)|, |score(s - E_s) - score(s)|): the score's slope, and
     ///                    r = 8 u (|score(s)| + |s|) of each key: the score's own few operations, whose terms are taken to be no larger
     ///                    than what goes in and comes out. Right for sums such as ALiBi's and for soft caps, not where large terms cancel.
+    /// Queries that the kernel turns add 4 u scale sum_d query_terms_d |k_d| to E_s: a sine and a cosine rounded to
+    /// float, two products and a sum.
+    /// Values that are integers add 2^-118 (1 + |v|) of each key it sees to output: many are exactly 0, and then what underflows can be all there
+    /// is. A weight is lost below 2^-126, and so is its product with a scale, which meets integers up to 255.
+    /// A query of integers adds scale max|q| / 65534 sum_d |k_d| to E_s.
     /// Products of smaller types add to E_s. Their roundings are taken to be independent (Higham & Mary 2019, doi:10.1137/18M1226312):
     ///   f16  2 u16 sqrt(head_dim) scale sum_d |q_d k_d|, u16 = 2^-11; and to output 2^-24 |v| + 2^-25 of each key it sees: what
     ///        subnormal weights and products lose, the sum of weights being at least 1/2.

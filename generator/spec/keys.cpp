@@ -18,9 +18,9 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "kernel", .name = "compute_dtype", .kind = word, .allowed = {"f32", "f16", "i8"}, .flag = true, .type = "TYPE",
          .otherwise = "f32", .help = "what products may be rounded to, with an error bound of their own: f16 (with dtype f16), or i8 for query·key",
          .cure = "leave it out to keep the bound of dtype"},
-        {.table = "kernel", .name = "head_dim", .kind = integer, .low = 1, .high = 512, .flag = true, .type = "N", .otherwise = "64",
+        {.table = "kernel", .name = "head_dim", .kind = integer, .low = 1, .high = 1024, .flag = true, .type = "N", .otherwise = "64",
          .help = "elements of a head of query and key", .cure = "give the number of elements of one head, such as 64"},
-        {.table = "kernel", .name = "head_dim_v", .kind = integer, .low = 1, .high = 512, .flag = true, .type = "N",
+        {.table = "kernel", .name = "head_dim_v", .kind = integer, .low = 1, .high = 1024, .flag = true, .type = "N",
          .otherwise = "head_dim", .help = "elements of a head of value and output",
          .cure = "give the number of elements of one head of value, or leave it out where it equals head_dim"},
         {.table = "kernel", .name = "group", .kind = integer_or_word, .allowed = {"any"}, .low = 1, .high = 1024, .flag = true,
@@ -53,13 +53,25 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "kernel", .name = "algorithm", .kind = word, .allowed = {"auto", "fixed_reference", "online", "full_row"},
          .flag = true, .type = "NAME", .otherwise = "auto", .help = "which softmax; auto: fixed_reference, guarded by online; full_row for a bias[q, kv]",
          .cure = "leave it out for the fastest that is right"},
+        {.table = "kernel", .name = "kv_dtype", .kind = word, .allowed = {"i8", "i4"}, .flag = true, .type = "TYPE", .otherwise = "dtype",
+         .help = "elements of the cache of decode: i8 with a scale for each token and head, i4 with one for each 32 elements",
+         .cure = "leave it out for a cache of dtype"},
+        {.table = "kernel", .name = "kv_quantization", .kind = word, .allowed = {"symmetric", "asymmetric"}, .flag = true, .type = "NAME",
+         .otherwise = "symmetric", .help = "asymmetric: i8 and i4 have zero points beside their scales", .cure = "leave it out for scales alone"},
+        {.table = "kernel", .name = "kv_layout", .kind = word, .allowed = {"contiguous", "ring", "paged"}, .flag = true, .type = "NAME",
+         .otherwise = "contiguous", .help = "where the cache of decode has a key: at its position, in a ring of slots, in a page of a pool",
+         .cure = "leave it out for contiguous"},
+        {.table = "kernel", .name = "page_size", .kind = integer, .low = 16, .high = 256, .flag = true, .type = "N", .otherwise = "16",
+         .help = "keys of a page of kv_layout paged: 16, 32, 64, 128 or 256", .cure = "use 16, 32, 64, 128 or 256"},
+        {.table = "kernel", .name = "rope", .kind = settings,
+         .allowed = {"style", "dims", "base", "scaling", "factor", "low_freq_factor", "high_freq_factor", "original_context"}, .flag = true,
+         .type = "NAME=VALUE,…", .otherwise = "none",
+         .help = "decode turns queries, and its append keys, by their position: style=half|interleaved[,base=10000][,dims=N][,scaling=linear|llama3,factor=X]",
+         .cure = "write rope = {style = \"half\", base = 10000}"},
+        {.table = "kernel", .name = "value", .kind = word, .type = "key[0:N]", .otherwise = "an array of its own",
+         .help = "values are the first N elements of keys (multi-head latent attention)", .cure = "write \"key[0:512]\", or leave it out"},
 
-        {.table = "kernel", .name = "kv_dtype", .kind = later, .flag = true},
         {.table = "kernel", .name = "output_dtype", .kind = later, .flag = true},
-        {.table = "kernel", .name = "kv_layout", .kind = later, .flag = true},
-        {.table = "kernel", .name = "page_size", .kind = later, .flag = true},
-        {.table = "kernel", .name = "rope", .kind = later, .flag = true},
-        {.table = "kernel", .name = "value", .kind = later},  // no flag: --value is an array of `run`
         {.table = "params", .name = "", .kind = declarations, .flag = true, .type = "NAME:TYPE", .otherwise = "none",
          .help = "run-time arguments of mask and score, such as \"ids: i32[b, kv] nondecreasing; w: i32\"",
          .cure = "write NAME = \"TYPE\" in a table [params], such as slopes = \"f32[h]\""},
@@ -120,6 +132,7 @@ std::string SpecKey::expected() const {
     case KeyKind::expression: return "an expression in quotes, or none";
     case KeyKind::parameter: return "the name of a parameter f32[h]";
     case KeyKind::sizes: return fmt::format("a list of two multiples of {} up to {}", low, high);
+    case KeyKind::settings: return fmt::format("a table of some of {}", fmt::join(allowed, ", "));
     case KeyKind::declarations: return "parameters as NAME: TYPE";
     case KeyKind::later: return "a later version";
     }

@@ -16,6 +16,7 @@ enum class KeyKind {
     expression,       ///< one of allowed, or an expression
     parameter,        ///< the name of a parameter
     sizes,            ///< a list of two multiples of `low`, up to high
+    settings,         ///< a table of names and values: {style = "half"}, of a flag style=half,base=10000
     declarations,     ///< "NAME: TYPE; …", or a table
     later,            ///< the design has it, this version does not
 };
@@ -38,7 +39,7 @@ struct SpecKey {
     std::string shown() const;           ///< in messages: "head_dim", "targets.cpu"
     std::string flag_name() const;       ///< "--head-dim", or "" where flag is false
     std::string cmake_argument() const;  ///< "HEAD_DIM"; "TARGETS" for targets.cpu; "" where CMake has none
-    std::string expected() const;        ///< "an integer from 1 to 512"
+    std::string expected() const;        ///< "an integer from 1 to 1024"
 };
 
 /// Every key that the design has, in the order of a specification.

@@ -30,6 +30,12 @@ std::string spec_to_toml(const AttentionSpec &spec) {
         out += line("block_mask", quoted("csr")) + line("block_size", fmt::format("[{}, {}]", spec.block_size_q, spec.block_size_kv));
     out += line("phases", fmt::format("[\"{}\"]", spec.phase()));
     out += line("algorithm", quoted(algorithm_name(spec.algorithm)));
+    if (spec.cache.dtype != KvDType::same) out += line("kv_dtype", quoted(kv_dtype_name(spec.cache.dtype)));
+    if (spec.cache.zero_points) out += "kv_quantization = \"asymmetric\"\n";
+    if (spec.cache.layout != KvLayout::contiguous) out += line("kv_layout", quoted(kv_layout_name(spec.cache.layout)));
+    if (spec.cache.layout == KvLayout::paged) out += line("page_size", std::to_string(spec.cache.page_size));
+    if (spec.cache.values_in_key) out += line("value", quoted(fmt::format("key[0:{}]", spec.head_dim_v)));
+    if (spec.rope.style != RopeSpec::Style::none) out += line("rope", fmt::format("{{{}}}", rope_text(spec.rope, "\"")));
     if (!spec.params.empty()) out += "\n[params]\n";
     for (const ParamDeclaration &p : spec.params) out += line(p.name.c_str(), quoted(p.text()));
     out += fmt::format("\n[targets]\ncpu = [\"{}\"]\n", fmt::join(spec.targets, "\", \""));

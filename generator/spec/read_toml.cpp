@@ -170,6 +170,8 @@ private:
         value.text = text_of(node, source_);
         if (const auto *array = node.as_array())
             for (const toml::node &item : *array) value.items.push_back(text_of(item, source_));
+        if (const auto *table = node.as_table())
+            for (const auto &[setting, of_it] : *table) value.items.push_back(std::string(setting.str()) + "=" + text_of(of_it, source_));
         value.file = path_;
         value.line = static_cast<int>(node.source().begin.line);
         value.column = static_cast<int>(node.source().begin.column);
@@ -241,8 +243,8 @@ void set_spec_flag(RawSpec &raw, const std::string &key, const std::string &text
     value.text = text;
     const SpecKey *known = find_spec_key(key);
     const KeyKind kind = known ? known->kind : KeyKind::word;
-    if (kind == KeyKind::words || kind == KeyKind::sizes) {
-        value.type = RawValue::Type::array;
+    if (kind == KeyKind::words || kind == KeyKind::sizes || kind == KeyKind::settings) {
+        value.type = kind == KeyKind::settings ? RawValue::Type::table : RawValue::Type::array;
         for (size_t begin = 0; !text.empty() && begin <= text.size();) {
             const size_t end = std::min(text.find(',', begin), text.size());
             value.items.push_back(trimmed(std::string_view(text).substr(begin, end - begin)));

@@ -47,6 +47,30 @@ const char *dtype_name(DType dtype) { return dtype == DType::f32 ? "f32" : dtype
 const char *compute_dtype_name(ComputeDType compute) {
     return compute == ComputeDType::f32 ? "f32" : compute == ComputeDType::f16 ? "f16" : "i8";
 }
+const char *kv_dtype_name(KvDType dtype) { return dtype == KvDType::i8 ? "i8" : dtype == KvDType::i4 ? "i4" : "same"; }
+const char *kv_layout_name(KvLayout layout) {
+    return layout == KvLayout::ring ? "ring" : layout == KvLayout::paged ? "paged" : "contiguous";
+}
+
+bool has_integer_products(const AttentionSpec &spec) {
+    // Whole steps of 16 elements, two to a lane. A zero point that is no integer would make large sums that cancel.
+    return spec.cache.dtype != KvDType::same && !spec.cache.zero_points && spec.head_dim % 32 == 0;
+}
+
+int cache_scales(const KvCacheSpec &cache, int head_dim) {
+    return cache.dtype == KvDType::i8 ? 1 : cache.dtype == KvDType::i4 ? head_dim / i4_group : 0;
+}
+
+int64_t cache_row_bytes(const AttentionSpec &spec, int head_dim) {
+    const int64_t scale_bytes = int64_t{4} * cache_scales(spec.cache, head_dim) * (spec.cache.zero_points ? 2 : 1);
+    switch (spec.cache.dtype) {
+    case KvDType::i8: return head_dim + scale_bytes;
+    case KvDType::i4: return head_dim / 2 + scale_bytes;
+    case KvDType::same: break;
+    }
+    return int64_t{head_dim} * dtype_bytes(spec.dtype);
+}
+
 int dtype_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
 const char *normalizer_name(Normalizer normalizer) {
@@ -92,6 +116,10 @@ std::string AttentionSpec::canonical() const {
     if (normalizer != Normalizer::softmax) out += fmt::format(" normalizer={}", normalizer_name(normalizer));
     if (!sink.empty()) out += fmt::format(" sink={}", sink);
     if (block_mask) out += fmt::format(" block_mask=csr:{}x{}", block_size_q, block_size_kv);
+    if (cache != KvCacheSpec{})
+        out += fmt::format(" cache={}{}:{}{}{}", kv_dtype_name(cache.dtype), cache.zero_points ? "z" : "", kv_layout_name(cache.layout),
+                           cache.page_size, cache.values_in_key ? ":values_in_key" : "");
+    if (rope.style != RopeSpec::Style::none) out += fmt::format(" rope={{{}}}", rope_text(rope, ""));
     for (const ParamDeclaration &p : params) out += fmt::format(" {}:{}", p.name, p.text());
     for (const Expression *e : {&mask, &score})
         for (const uint64_t hash : pattern_hashes(e->root)) out += fmt::format(" pattern={:016x}", hash);

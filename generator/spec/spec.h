@@ -18,6 +18,40 @@ struct KernelTypes {
     KernelTypes(DType storage, ComputeDType compute = ComputeDType::f32) : storage(storage), compute(compute) {}
 };
 
+/// Elements of the keys and values of a decode kernel's cache: those of the other arrays, or integers with f32 scales: i8 a scale for each token
+/// and head, i4 one for each group of 32 head dims.
+enum class KvDType { same, i8, i4 };
+/// Where key kv of a sequence lies: at kv; at kv mod the slots of a ring; in a page of a pool that the call's page table names.
+enum class KvLayout { contiguous, ring, paged };
+/// The cache of a decode kernel, attune_kv_cache of the call.
+struct KvCacheSpec {
+    KvDType dtype = KvDType::same;
+    bool zero_points = false;  ///< x = scale * (n - zero_point); else a zero point of 0 (i8) or 8 (i4)
+    KvLayout layout = KvLayout::contiguous;
+    int page_size = 0;     ///< keys of a page; 0 where it is not paged
+    bool values_in_key = false;  ///< a value is the first head_dim_v elements of its key
+
+    bool operator==(const KvCacheSpec &) const = default;
+};
+constexpr int i4_group = 32;  ///< head dims with one scale, and 16 bytes: byte j holds element j in its low half, j + 16 in its high one
+
+/// Rotary position embedding of queries (and, by append, of keys): elements d and partner(d) are turned by position * frequency.
+/// Su et al. 2021 (arXiv:2104.09864).
+struct RopeSpec {
+    enum class Style { none, half, interleaved };  ///< partners are dims / 2 apart, or neighbours
+    enum class Scaling { none, linear, llama3 };
+    Style style = Style::none;
+    int dims = 0;  ///< the first of head_dim that are turned
+    double base = 10000;
+    Scaling scaling = Scaling::none;
+    double factor = 1;  ///< linear: of positions; llama3: of the longest wavelengths
+    double low_freq_factor = 1, high_freq_factor = 4, original_context = 8192;  ///< of llama3
+
+    /// Radians a position of each pair, dims / 2 of them.
+    std::vector<double> frequencies() const;
+    bool operator==(const RopeSpec &) const = default;
+};
+
 /// What weights are: exp(logit) over their sum, over 1 + their sum, or 1 / (1 + exp(-logit)) each for itself.
 enum class Normalizer { softmax, softmax_plus_one, sigmoid };
 /// The pairs' matrix that a kernel of its own writes: the scaled product, the score without its soft caps and with the mask, the score
@@ -27,21 +61,30 @@ enum class PairsOutput { none, logits_raw, logits_biased, logits, weights };
 /// Which softmax a kernel runs; automatic: fixed_reference, with online for the rows that leave its range.
 enum class Algorithm { automatic, fixed_reference, online, full_row };
 
+struct AttentionSpec;
 const char *dtype_name(DType);           ///< "f32"
 const char *compute_dtype_name(ComputeDType);  ///< "f32"
 int dtype_bytes(DType);                  ///< 4
+const char *kv_dtype_name(KvDType);      ///< "i8"; "same"
+const char *kv_layout_name(KvLayout);    ///< "paged"
+std::string rope_text(const RopeSpec &rope, const char *quote);  ///< "style = half, base = 10000", words between `quote`s; "" for none
+/// query · key is of integers: the cache's, and the query's rounded to 16 bits of its row's largest element.
+bool has_integer_products(const AttentionSpec &spec);
+/// What each row of keys (or values) has in its cache: scales, 0 for none, and bytes.
+int cache_scales(const KvCacheSpec &cache, int head_dim);
+int64_t cache_row_bytes(const AttentionSpec &spec, int head_dim);
 const char *normalizer_name(Normalizer);     ///< "softmax"
 const char *pairs_output_name(PairsOutput);  ///< "logits_raw"; "" for none
 const char *algorithm_name(Algorithm);   ///< "fixed_reference"; "auto" for automatic
-std::string outputs_text(const struct AttentionSpec &spec, const char *separator);  ///< "out,lse,weights"
+std::string outputs_text(const AttentionSpec &spec, const char *separator);  ///< "out,lse,weights"
 
 /// A kernel as the user asks for it: validated, every default filled in. Keys and names: design of the specification file.
 struct AttentionSpec {
     std::string name;             ///< C identifier of the generated function; default: the id
     DType dtype = DType::f32;     ///< of query, key, value and output
     ComputeDType compute_dtype = ComputeDType::f32;  ///< of products
-    int head_dim = 64;            ///< of query and key, 1 … 512
-    int head_dim_v = 64;          ///< of value and output, 1 … 512
+    int head_dim = 64;            ///< of query and key, 1 … 1024
+    int head_dim_v = 64;          ///< of value and output, 1 … 1024
     int group = 1;                ///< query heads per key/value head; 0: any ratio, at run time
     std::string scale = "rsqrt(head_dim)";  ///< an expression of head_dim, or a positive number in its shortest form: "0.1"
     double softmax_scale = 0.125; ///< its value
@@ -53,6 +96,8 @@ struct AttentionSpec {
     bool block_mask = false;      ///< block_mask = "csr": the call gives the key blocks of each block of rows
     int block_size_q = 128, block_size_kv = 128;  ///< of its blocks
     bool decode = false;          ///< phases: many query rows (prefill), or up to 16 against a cache (decode)
+    KvCacheSpec cache;            ///< of a decode kernel
+    RopeSpec rope;                ///< of a decode kernel
     bool lse = true;              ///< outputs contains "lse"
     PairsOutput pairs_output = PairsOutput::none;  ///< the one of outputs that is a matrix of pairs
     Algorithm algorithm = Algorithm::automatic;
@@ -77,7 +122,7 @@ struct AttentionSpec {
 struct RawValue {
     enum class Type { string, integer, real, boolean, date, array, table } type = Type::string;
     std::string text;                 ///< as written, without quotes; integers in decimal (arrays and tables: for messages)
-    std::vector<std::string> items;   ///< of an array
+    std::vector<std::string> items;   ///< of an array; of a table "name=value"
     std::string file;
     int line = 0, column = 0;         ///< where the value stands
     int key_column = 0;               ///< where its key stands, on the same line

@@ -2,6 +2,7 @@
 #include "generator/spec/field.h"
 #include "generator/spec/nearest.h"
 #include "generator/spec/reserved.h"
+#include "generator/spec/validate_cache.h"
 #include "generator/spec/validate_params.h"
 
 #include <fmt/format.h>
@@ -325,6 +326,7 @@ AttentionSpec validate_spec(const RawSpec &raw) {
                                      "logits_raw beside block_mask, as the lists are not looked at there");
     if (const auto field = find("kernel.phases"))
         check_phases(*field, spec);
+    check_cache(raw, spec);
     if (const auto field = find("kernel.algorithm")) {
         const std::string name = word(*field);
         for (const Algorithm a : {Algorithm::automatic, Algorithm::fixed_reference, Algorithm::online, Algorithm::full_row})

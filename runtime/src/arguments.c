@@ -17,7 +17,7 @@ attune_buffer *attune_matrix(attune_slice *s, uint8_t type_code, uint8_t type_bi
 }
 
 int attune_run_task(const attune_call *call, attune_task_fn function, attune_block_arguments *block, void *const *others, int count) {
-    enum { max_others = 12 };
+    enum { max_others = 16 };
     void *arguments[ATTUNE_MAX_BLOCK_ARGUMENTS + max_others];
     int n = 0;
     arguments[n++] = &block->scratch;

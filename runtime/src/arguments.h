@@ -21,6 +21,7 @@ attune_buffer *attune_matrix(attune_slice *s, uint8_t type_code, uint8_t type_bi
 typedef struct attune_block_arguments {
     attune_scratch *scratch;
     int32_t batch, head, kv_head, q_begin, seq_len_q, seq_len_kv, num_positions;
+    int32_t first_kept;  ///< keys before it are lost (a ring); for the runtime alone
 } attune_block_arguments;
 
 enum { ATTUNE_MAX_BLOCK_ARGUMENTS = 8 + ATTUNE_MAX_PARAMS };

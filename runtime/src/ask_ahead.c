@@ -15,6 +15,12 @@ void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
                                                                    .rows = positions};
 }
 
+void attune_add_ahead_listed(attune_ahead *ahead, const uint8_t *base, const int32_t *starts, int64_t element_bytes, int64_t bytes,
+                             int64_t rows) {
+    ahead->streams[ahead->num_streams++] =
+        (attune_row_stream){.row = base, .bytes = bytes, .rows = rows, .starts = starts, .element_bytes = element_bytes};
+}
+
 void attune_spread_ahead(attune_ahead *ahead, int64_t visits) {
     int64_t lines = 0;
     for (int64_t i = 0; i < ahead->num_streams; i++)
@@ -27,14 +33,19 @@ int32_t attune_ask_ahead(void *scratch) {
     int64_t lines = a->lines_per_visit, byte = a->byte;  // kept in registers: through memory a line takes twice as long
     while (lines > 0 && a->current < a->num_streams) {
         attune_row_stream s = a->streams[a->current];
-        for (; lines > 0 && s.rows > 0; lines--) {
-            __builtin_prefetch(s.row + byte, 0, 2);
-            byte += line;
-            if (byte >= s.bytes) {
-                byte = 0;
-                s.row += s.stride;
-                s.rows--;
-            }
+        while (lines > 0 && s.rows > 0) {
+            const uint8_t *at = s.row + (s.starts ? *s.starts * s.element_bytes : 0) + byte;
+            const int64_t left = (s.bytes - byte + line - 1) / line, count = left < lines ? left : lines;
+            for (int64_t i = 0; i < count; i++)
+                __builtin_prefetch(at + i * line, 0, 2);
+            lines -= count;
+            byte += count * line;
+            if (count < left)
+                break;
+            byte = 0;
+            s.rows--;
+            s.starts += s.starts != 0;
+            s.row += s.stride;
         }
         a->streams[a->current] = s;
         a->current += s.rows == 0;

@@ -7,10 +7,12 @@
 
 #include "attune/kernel.h"
 
-/// Rows of one head, one after another.
+/// Rows of one head, evenly apart or listed.
 typedef struct attune_row_stream {
     const uint8_t *row;
-    int64_t bytes, stride, rows;  // of a row; from row to row; left
+    int64_t bytes, stride, rows;  // of a row; from row to row, of listed ones 0; left
+    const int32_t *starts;        // where the next rows start, in elements from `row`, or null
+    int64_t element_bytes;
 } attune_row_stream;
 
 /// Most heads whose rows a task holds (attune_kernel_variant::fold); larger folds are asked for in part.
@@ -25,6 +27,9 @@ typedef struct attune_ahead {
 void attune_clear_ahead(attune_ahead *ahead);
 /// Adds the rows of a buffer (elements, heads, positions).
 void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows);
+/// Adds `rows` rows of `bytes` each that start at base + starts[i] * element_bytes.
+void attune_add_ahead_listed(attune_ahead *ahead, const uint8_t *base, const int32_t *starts, int64_t element_bytes, int64_t bytes,
+                             int64_t rows);
 /// Spreads the lines over `visits` calls of attune_ask_ahead.
 void attune_spread_ahead(attune_ahead *ahead, int64_t visits);
 

@@ -2,6 +2,7 @@
 #include "call.h"
 #include "decode.h"
 #include "dispatch.h"
+#include "kv_cache.h"
 #include "phase.h"
 #include "rows_task.h"
 #include "validate.h"
@@ -30,6 +31,10 @@ attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attent
         status = attune_check_params(kernel, args);
     if (!status)
         status = attune_check_memory(kernel, args, call.workspace_bytes);
+    if (!status && args->batch > 0 && args->seq_len_q > 0) {
+        const attune_cache_view view = attune_view_cache(kernel, args);
+        status = attune_check_cache(&view, args->lengths_kv);
+    }
     if (!status && call.variant && call.variant->split)
         return attune_run_decode(&call);
     if (!status)

@@ -7,8 +7,8 @@ attune_buffer *attune_key_rows(attune_slice *s, const attune_call *call, const v
                                int64_t batch, int64_t kv_head, int64_t first, int64_t count) {
     first += attune_first_row(call, call->args->cu_seqlens_kv, batch);
     int64_t offset = (call->is_packed ? 0 : batch * stride[0]) + kv_head * stride[1] + first * stride[2];
-    const attune_kernel *k = call->kernel;
-    attune_matrix(s, k->type_code, k->type_bits, (uint8_t *)tensor + offset * (k->type_bits / 8), row_elements, count);
+    const attune_cache_format *f = &call->kernel->cache;
+    attune_matrix(s, f->type_code, f->type_bits, (uint8_t *)tensor + offset * (f->type_bits / 8), row_elements, count);
     // One row has no neighbour to step to, and its unused stride may be anything.
     s->dim[1].stride = (int32_t)(count > 1 ? stride[2] : row_elements);
     return &s->buffer;
@@ -64,5 +64,6 @@ attune_block_arguments attune_block_of_rows(const attune_call *call, attune_slot
                                     .q_begin = (int32_t)begin,
                                     .seq_len_q = (int32_t)attune_rows_used(call, at.batch),
                                     .seq_len_kv = (int32_t)attune_keys_used(call, at.batch),
-                                    .num_positions = (int32_t)positions};
+                                    .num_positions = (int32_t)positions,
+                                    .first_kept = (int32_t)attune_first_kept(call, at.batch)};
 }

@@ -41,6 +41,12 @@ int64_t attune_keys_used(const attune_call *call, int64_t batch) {
     return a->lengths_kv ? a->lengths_kv[batch] : a->seq_len_kv;
 }
 
+int64_t attune_first_kept(const attune_call *call, int64_t batch) {
+    if (call->kernel->cache.layout != ATTUNE_LAYOUT_RING)
+        return 0;
+    return max(attune_keys_used(call, batch) - call->args->seq_len_kv, 0);
+}
+
 /// Number of the sequence's first block, counted over sequences. Packed ones start at floor(row / block_q) + batch: that is closed
 /// form, increasing, and leaves room for each sequence's blocks, because floor(a + b) + 1 >= floor(a) + ceil(b).
 static int64_t first_block(const attune_call *call, int64_t batch) {
@@ -112,12 +118,16 @@ static bool plan_workspace(attune_call *call) {
     // 2^31 keys * 2^31 bytes a key fit into 128 bits together with all that is added and multiplied here.
     typedef unsigned __int128 wide;
     const wide limit = SIZE_MAX / 2;
-    wide chunks = ((wide)longest_keys(call) + (wide)v->block_kv - 1) / (wide)v->block_kv, tiles = (wide)(v->block_kv / v->tile_kv);
+    wide chunks = ((wide)longest_keys(call) + (wide)v->block_kv - 1) / (wide)v->block_kv;
+    chunks += call->kernel->cache.layout == ATTUNE_LAYOUT_RING;  // which starts anywhere
+    wide tiles = (wide)(v->block_kv / v->tile_kv);
     wide visits = chunks * (wide)(1 + v->strips) * 4, first_keys = chunks * tiles * 4, states = chunks * tiles * (wide)v->strips;
     visits = (visits + 63) / 64 * 64, first_keys = (first_keys + 63) / 64 * 64, states = (states + 63) / 64 * 64;
     wide chunk_list = (chunks * 4 + 63) / 64 * 64;  // flags take less
     wide scratch = ((wide)v->scratch_bytes + (wide)v->scratch_bytes_per_key * chunks * (wide)v->block_kv + 63) / 64 * 64;
-    wide slot = 4 * (wide)call->row_array_bytes + 2 * visits + 2 * chunk_list + first_keys + states + scratch;
+    attune_plan_decode_slot(call);
+    wide slot = 4 * (wide)call->row_array_bytes + 2 * visits + 2 * chunk_list + first_keys + states + scratch +
+                3 * (wide)call->start_bytes + 4 * (wide)call->scale_bytes;
     wide norms = v->fixed ? (wide)call->norm_batch_stride * (call->is_packed ? 1 : (wide)a->batch) * sizeof(float) : 0;
     if (slot > limit || slot * (wide)call->num_workers > limit || norms > limit)
         return false;
@@ -234,6 +244,10 @@ attune_slot attune_find_slot(const attune_call *call, int32_t index) {
     slot.chunk_full = take(&at, call->chunk_bytes);
     slot.first_keys = take(&at, call->first_key_bytes);
     slot.states = take(&at, call->state_bytes);
+    slot.key_rows = take(&at, call->start_bytes);
+    slot.value_rows = take(&at, call->start_bytes);
+    slot.rows_ahead = take(&at, call->start_bytes);
+    slot.scales = take(&at, 4 * call->scale_bytes);
     slot.scratch = (attune_scratch){.base = at, .size = call->scratch_bytes};
     return slot;
 }

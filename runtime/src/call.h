@@ -14,6 +14,9 @@ typedef struct attune_visit_list {
 
 /// A worker's part of the workspace.
 typedef struct attune_slot {
+    int32_t *key_rows, *value_rows,
+        *rows_ahead;  // of decode: where the rows of a chunk, and the next one's keys, start; null where they are not listed
+    float *scales;    // of decode: of a chunk's keys and values, then zero points, where they must be collected
     float *reference;
     int32_t *row_class, *row_state;
     float *lse;
@@ -53,7 +56,8 @@ typedef struct attune_call {
     // Workspace: key norms, or lists and parts of decode, then a slot a worker. Bytes, except the strides of the key norms (floats) and max_chunks.
     int64_t norm_head_stride, norm_batch_stride, max_chunks;
     size_t norm_bytes, row_array_bytes, visit_bytes, first_key_bytes, chunk_bytes, state_bytes, scratch_bytes, slot_bytes, workspace_bytes;
-    size_t list_bytes, part_bytes, decode_bytes;  ///< of one list, one part, all of them
+    size_t list_bytes, part_bytes, rotation_bytes, decode_bytes;  ///< of one list, one part, all rotations, all of these
+    size_t start_bytes, scale_bytes;                              ///< of a slot: of one list of rows, of one tensor's scales
 } attune_call;
 
 static inline int64_t attune_min(int64_t a, int64_t b) {
@@ -94,5 +98,7 @@ int64_t attune_first_row(const attune_call *call, const int32_t *cu_seqlens, int
 int64_t attune_rows_held(const attune_call *call, int64_t batch);
 int64_t attune_rows_used(const attune_call *call, int64_t batch);
 int64_t attune_keys_used(const attune_call *call, int64_t batch);
+/// The sequence's first key that its ring still has; 0 for other layouts.
+int64_t attune_first_kept(const attune_call *call, int64_t batch);
 
 #endif

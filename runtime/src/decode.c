@@ -1,16 +1,18 @@
 #include "decode.h"
 
 #include "block_rows.h"
+#include "kv_cache.h"
 #include "phase.h"
+#include "rope.h"
 #include "status.h"
 #include "visits.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/// The chunks that the rows of a sequence and a head block visit.
+/// The chunks that the rows of a sequence and a head block visit, and the keys of each that are computed.
 typedef struct chunk_list {
-    int32_t *count, *chunks;
+    int32_t *count, *first_keys, *num_keys;
     uint8_t *whole;  // all rows see all keys of the chunk
 } chunk_list;
 
@@ -18,10 +20,11 @@ typedef struct chunk_list {
 typedef struct chunk {
     attune_block at;
     attune_block_arguments block;
-    int32_t first, count, masked;  // masked 0: all rows see all its keys
+    int32_t first, count, masked;  // masked 0: all rows see all its keys, and it is whole
 } chunk;
 
-enum { list_header = 64 };  // bytes: the count, alone in its cache line; chunks and flags follow
+enum { list_header = 64 };  // bytes: the count, alone in its cache line; keys and flags follow
+enum { bytes_of_chunk = 9 };
 
 /// Rows of a part: of several heads the kernel computes more than 2 in tiles of 4.
 static int64_t padded_rows(const attune_call *call, int64_t rows) {
@@ -49,27 +52,67 @@ attune_status attune_check_decode_rows(const attune_call *call) {
 bool attune_plan_decode(attune_call *call) {
     typedef unsigned __int128 wide;
     const wide limit = SIZE_MAX / 2, heads = (wide)call->args->batch * (wide)call->head_blocks, chunks = (wide)call->max_chunks;
-    wide list = (list_header + chunks * 5 + 63) / 64 * 64;
+    wide list = (list_header + chunks * bytes_of_chunk + 63) / 64 * 64;
     wide part = (wide)padded_rows(call, most_rows(call) * call->variant->fold) * (wide)call->variant->part_columns * sizeof(float);
     if (heads * chunks > INT64_MAX || heads * list > limit || heads * chunks > limit / part)
         return false;
+    if (call->kernel->rope.frequencies) {
+        const wide rotations = (wide)(call->is_packed ? 1 : call->args->batch) * (wide)call->args->seq_len_q;
+        if (rotations > limit / (8 * (wide)call->kernel->info.head_dim))
+            return false;
+        call->rotation_bytes = (size_t)(rotations * 8 * (wide)call->kernel->info.head_dim + 63) / 64 * 64;
+    }
     call->list_bytes = (size_t)list;
     call->part_bytes = (size_t)part;
-    call->decode_bytes = (size_t)(heads * (list + chunks * part));
+    call->decode_bytes = call->rotation_bytes + (size_t)(heads * (list + chunks * part));
     call->head_tasks = (int64_t)heads;
     call->split_tasks = (int64_t)(heads * chunks);
     return true;
 }
 
+void attune_plan_decode_slot(attune_call *call) {
+    const attune_cache_format *f = &call->kernel->cache;
+    const size_t keys = (size_t)call->variant->block_kv,
+                 scales = (size_t)(f->key_scales > f->value_scales ? f->key_scales : f->value_scales);
+    if (!call->variant->split)
+        return;
+    call->start_bytes = attune_lists_rows(call->kernel) ? keys * sizeof(int32_t) : 0;
+    call->scale_bytes = keys * scales * sizeof(float);
+}
+
+static uint8_t *after_rotations(const attune_call *call) {
+    return (uint8_t *)call->args->workspace + call->norm_bytes + call->rotation_bytes;
+}
+
 static chunk_list find_list(const attune_call *call, int64_t head_task) {
-    uint8_t *at = (uint8_t *)call->args->workspace + call->norm_bytes + (size_t)head_task * call->list_bytes;
+    uint8_t *at = after_rotations(call) + (size_t)head_task * call->list_bytes;
     int32_t *words = (int32_t *)(void *)at;
-    return (chunk_list){words, words + list_header / 4, at + list_header + 4 * (size_t)call->max_chunks};
+    int32_t *first_keys = words + list_header / 4, *num_keys = first_keys + call->max_chunks;
+    return (chunk_list){words, first_keys, num_keys, (uint8_t *)(num_keys + call->max_chunks)};
 }
 
 static float *find_part(const attune_call *call, int64_t head_task, int64_t part) {
-    uint8_t *first = (uint8_t *)call->args->workspace + call->norm_bytes + (size_t)call->head_tasks * call->list_bytes;
+    uint8_t *first = after_rotations(call) + (size_t)call->head_tasks * call->list_bytes;
     return (float *)(void *)(first + (size_t)(head_task * call->max_chunks + part) * call->part_bytes);
+}
+
+/// What position `position` of a sequence is turned by.
+static float *find_rotation(const attune_call *call, int64_t batch, int64_t position) {
+    const int64_t row = (call->is_packed ? call->args->cu_seqlens_q[batch] : batch * call->args->seq_len_q) + position;
+    float *all = (float *)(void *)((uint8_t *)call->args->workspace + call->norm_bytes);
+    return all + row * 2 * call->kernel->info.head_dim;
+}
+
+static int rotation_task(const attune_call *call, attune_slot *slot, int64_t batch, const char **stage) {
+    const attune_attention_args *a = call->args;
+    const int64_t rows = attune_rows_used(call, batch), first = attune_keys_used(call, batch) - rows;
+    const int32_t *given = a->positions;
+    if (given)
+        given += call->is_packed ? a->cu_seqlens_q[batch] : batch * a->stride_positions;
+    for (int64_t i = 0; i < rows; i++)
+        attune_fill_rotation(&call->kernel->rope, call->kernel->info.head_dim, given ? given[i] : first + i, find_rotation(call, batch, i));
+    (void)slot, (void)stage;
+    return 0;
 }
 
 /// A sequence and the query heads of a key/value head, with the rows in use; false where there is nothing to compute.
@@ -90,10 +133,13 @@ static int list_task(const attune_call *call, attune_slot *slot, int64_t index, 
         if (code)
             return code;
     }
-    for (int64_t i = 0; i < count; i++) {
-        list.chunks[i] = slot->chunks[i];
-        list.whole[i] = attune_chunk_is_whole(slot, i);
+    if (count > 0) {
+        int code = attune_trim_chunks(call, slot, &block, count, list.first_keys, list.num_keys, stage);
+        if (code)
+            return code;
     }
+    for (int64_t i = 0; i < count; i++)
+        list.whole[i] = attune_chunk_is_whole(slot, i);
     *list.count = (int32_t)count;
     return 0;
 }
@@ -105,34 +151,86 @@ static bool find_chunk(const attune_call *call, attune_slot *slot, int64_t split
     if (split_task >= call->split_tasks || i >= *list.count)
         return false;
     describe(call, slot, head_task, &found->at, &found->block);
-    found->first = list.chunks[i] * call->variant->block_kv;
-    found->count = (int32_t)attune_min(call->variant->block_kv, found->block.seq_len_kv - found->first);
+    found->first = list.first_keys[i];
+    found->count = list.num_keys[i];
     found->masked = !list.whole[i];
     return true;
 }
 
-static void add_ahead(const attune_call *call, attune_slot *slot, const chunk *c, const void *tensor, const int64_t stride[3],
-                      int64_t row_elements) {
+static void add_ahead(const attune_call *call, attune_slot *slot, const attune_cache_view *view, const attune_cache_rows *rows,
+                      const chunk *c, int32_t *starts) {
+    const int64_t bytes = view->kernel->cache.type_bits / 8;
+    if (attune_lists_rows(call->kernel)) {
+        attune_add_ahead_listed(&slot->ahead, rows->data, starts, bytes, rows->elements * bytes, c->count);
+        return;
+    }
     attune_slice s;
-    attune_buffer *rows = attune_key_rows(&s, call, tensor, stride, row_elements, c->at.batch, c->block.kv_head, c->first, c->count);
+    attune_buffer *buffer =
+        attune_key_rows(&s, call, rows->data, rows->stride, rows->elements, c->at.batch, c->block.kv_head, c->first, c->count);
     s.dim[2] = s.dim[1];
     s.dim[1] = (attune_dimension){.extent = 1};
-    attune_add_ahead(&slot->ahead, rows);
+    attune_add_ahead(&slot->ahead, buffer);
 }
 
 /// While keys are read, this chunk's values are asked for, then the next one's keys. Both a whole chunk ahead would not fit into a second-level cache
 /// of 1 MB (f16: 2.5 ms instead of 2.3).
-static void plan_ahead(const attune_call *call, attune_slot *slot, const chunk *c) {
-    const attune_attention_args *a = call->args;
+static void plan_ahead(const attune_call *call, attune_slot *slot, const attune_cache_view *view, const chunk *c) {
     attune_clear_ahead(&slot->ahead);
     slot->scratch.ahead = &slot->ahead;
     if (!call->variant->split_asks)
         return;
-    add_ahead(call, slot, c, a->value, a->stride_value, call->kernel->info.head_dim_v);
+    if (view->value.elements)
+        add_ahead(call, slot, view, &view->value, c, slot->value_rows);
     chunk next;
-    if (find_chunk(call, slot, slot->next_task, &next))
-        add_ahead(call, slot, &next, a->key, a->stride_key, call->kernel->info.head_dim);
+    if (find_chunk(call, slot, slot->next_task, &next)) {
+        if (attune_lists_rows(call->kernel))
+            attune_list_rows(view, &view->key, next.at.batch, next.block.kv_head, next.first, next.count, next.count, slot->rows_ahead);
+        add_ahead(call, slot, view, &view->key, &next, slot->rows_ahead);
+    }
     attune_spread_ahead(&slot->ahead, call->variant->split_asks);
+}
+
+/// The arguments of a task of split, and what they point to.
+typedef struct split_arguments {
+    void *all[16];
+    int count;
+    attune_slice slices[12];
+    int num_slices;
+} split_arguments;
+
+static attune_slice *next_slice(split_arguments *to) {
+    return &to->slices[to->num_slices++];
+}
+
+/// Keys, values, where their rows start, scales and zero points of a chunk.
+static void add_cache(split_arguments *to, const attune_call *call, attune_slot *slot, const attune_cache_view *view, const chunk *c) {
+    const attune_cache_rows *const tensors[] = {&view->key, &view->value};
+    const attune_cache_format *f = &call->kernel->cache;
+    const int num_tensors = view->value.elements ? 2 : 1;
+    int32_t *const starts[] = {slot->key_rows, slot->value_rows};
+    const int64_t batch = c->at.batch, kv_head = c->block.kv_head,
+                  step = 16;  // the kernel computes keys in steps of 16 and reads as many starts
+    const int64_t padded = attune_min((c->count + step - 1) / step * step, call->variant->block_kv);
+    for (int i = 0; i < num_tensors; i++) {
+        const attune_cache_rows *rows = tensors[i];
+        attune_slice *s = next_slice(to);
+        if (!attune_lists_rows(call->kernel)) {
+            to->all[to->count++] =
+                attune_key_rows(s, call, rows->data, rows->stride, rows->elements, batch, kv_head, 0, c->block.seq_len_kv);
+            continue;
+        }
+        to->all[to->count++] = attune_matrix(s, f->type_code, f->type_bits, rows->data, rows->elements, INT32_MAX);
+        s->dim[1].stride = 1;
+        attune_list_rows(view, rows, batch, kv_head, c->first, c->count, padded, starts[i]);
+    }
+    for (int i = 0; i < num_tensors && attune_lists_rows(call->kernel); i++)
+        to->all[to->count++] = attune_array(next_slice(to), ATTUNE_TYPE_INT, 32, starts[i], padded);
+    for (int zero = 0; zero <= f->has_zero_points && f->key_scales; zero++)
+        for (int i = 0; i < num_tensors; i++) {
+            float *collected = slot->scales + (size_t)(2 * zero + i) * (call->scale_bytes / sizeof(float));
+            to->all[to->count++] = attune_chunk_scales(next_slice(to), view, tensors[i], zero ? tensors[i]->zero : tensors[i]->scale,
+                                                       f->type_code == ATTUNE_TYPE_UINT, batch, kv_head, c->first, c->count, collected);
+        }
 }
 
 static int split_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
@@ -141,18 +239,23 @@ static int split_task(const attune_call *call, attune_slot *slot, int64_t index,
     chunk c;
     if (!find_chunk(call, slot, index, &c))
         return 0;
-    const int64_t batch = c.at.batch, kv_head = c.block.kv_head, keys = c.block.seq_len_kv;
-    attune_slice s[4];
-    void *others[] = {&c.first,
-                      &c.masked,
-                      attune_block_rows(&s[0], call, a->query, a->stride_query, info->head_dim, c.at, 0, c.block.num_positions),
-                      attune_key_rows(&s[1], call, a->key, a->stride_key, info->head_dim, batch, kv_head, 0, keys),
-                      attune_key_rows(&s[2], call, a->value, a->stride_value, info->head_dim_v, batch, kv_head, 0, keys),
-                      attune_matrix(&s[3], ATTUNE_TYPE_FLOAT, 32, find_part(call, index / call->max_chunks, index % call->max_chunks),
-                                    call->variant->part_columns, padded_rows(call, (int64_t)c.block.num_positions * call->variant->fold))};
-    plan_ahead(call, slot, &c);
+    const attune_cache_view view = attune_view_cache(call->kernel, a);
+    split_arguments to = {.all = {&c.first, &c.count, &c.masked}, .count = 3};
+    to.all[to.count++] =
+        attune_block_rows(next_slice(&to), call, a->query, a->stride_query, info->head_dim, c.at, 0, c.block.num_positions);
+    if (call->kernel->rope.frequencies) {
+        attune_slice *s = next_slice(&to);
+        to.all[to.count++] = attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, find_rotation(call, c.at.batch, 0), info->head_dim, 2);
+        s->dim[2] = (attune_dimension){.extent = c.block.num_positions, .stride = 2 * info->head_dim};
+        s->buffer.dimensions = 3;
+    }
+    add_cache(&to, call, slot, &view, &c);
+    to.all[to.count++] =
+        attune_matrix(next_slice(&to), ATTUNE_TYPE_FLOAT, 32, find_part(call, index / call->max_chunks, index % call->max_chunks),
+                      call->variant->part_columns, padded_rows(call, (int64_t)c.block.num_positions * call->variant->fold));
+    plan_ahead(call, slot, &view, &c);
     *stage = "split";
-    return attune_run_task(call, call->variant->split, &c.block, others, 6);
+    return attune_run_task(call, call->variant->split, &c.block, to.all, to.count);
 }
 
 static int combine_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
@@ -180,7 +283,10 @@ static int combine_task(const attune_call *call, attune_slot *slot, int64_t inde
 }
 
 attune_status attune_run_decode(const attune_call *call) {
-    attune_status status = attune_run_phase(call, call->head_tasks, list_task);
+    const bool turns = call->kernel->rope.frequencies;
+    attune_status status = turns ? attune_run_phase(call, call->args->batch, rotation_task) : ATTUNE_OK;
+    if (!status)
+        status = attune_run_phase(call, call->head_tasks, list_task);
     if (!status)
         status = attune_run_phase(call, call->split_tasks, split_task);
     if (!status)

@@ -39,7 +39,8 @@ static bool params_are_bounded(const attune_kernel *kernel) {
 static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_variant *v) {
     const bool writes_pairs = kernel->info.pairs && *kernel->info.pairs;
     if (v->split)
-        return v->combine && v->part_columns > 0 && v->block_kv > 0 && v->block_kv == v->tile_kv && v->block_q > 0 && v->strips == 1 &&
+        return v->combine && v->part_columns > 0 && v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->append &&
+               (kernel->cache.page_size & (kernel->cache.page_size - 1)) == 0 && v->block_q > 0 && v->strips == 1 &&
                (v->fold == 1 || v->fold == kernel->info.group) && v->scratch_bytes >= 0 && params_are_bounded(kernel);
     bool functions_are_there = v->exact && (!v->fixed || (v->key_norms && v->row_reference)) && (!writes_pairs || v->pairs);
     bool tiles_are_whole = v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->block_kv / v->tile_kv <= 256;

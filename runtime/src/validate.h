@@ -8,6 +8,9 @@
 
 /// Sizes and versions of the structures.
 attune_status attune_check_structs(const attune_attention_args *args);
+attune_status attune_check_exec(const attune_exec *exec);
+/// Those that rows are turned by: null unless the kernel has rope.
+attune_status attune_check_positions(const attune_kernel *kernel, const int32_t *positions, int64_t stride);
 /// Counts, strides, lengths and cu_seqlens, and how they fit `kernel`. Looks at no tensor, so it serves workspace_size too.
 attune_status attune_check_shape(const attune_kernel *kernel, const attune_attention_args *args);
 /// Members of the kernel's params: extents, strides, pointers, and the block mask's lists. Reads the lists, and, in debug builds, arrays
@@ -15,6 +18,8 @@ attune_status attune_check_shape(const attune_kernel *kernel, const attune_atten
 attune_status attune_check_params(const attune_kernel *kernel, const attune_attention_args *args);
 /// Pointers: present, aligned, apart from each other; params; the workspace, of which `workspace_bytes` are needed.
 attune_status attune_check_memory(const attune_kernel *kernel, const attune_attention_args *args, size_t workspace_bytes);
+/// All of attune_kernel_append.
+attune_status attune_check_append(const attune_kernel *kernel, const attune_append_args *args);
 /// All of attune_merge.
 attune_status attune_check_merge(const attune_merge_args *args);
 
@@ -32,8 +37,17 @@ typedef struct attune_operand {
     bool is_optional;
 } attune_operand;
 
-/// query, key, value, output, lse and pairs of `args`, in this order.
-enum { ATTUNE_QUERY, ATTUNE_KEY, ATTUNE_VALUE, ATTUNE_OUTPUT, ATTUNE_LSE, ATTUNE_PAIRS, ATTUNE_NUM_OPERANDS };
+/// The tensors of `args`: inputs, then outputs.
+enum {
+    ATTUNE_QUERY,
+    ATTUNE_KEY,
+    ATTUNE_VALUE,
+    ATTUNE_SCALES,  ///< of key and value, then their zero points
+    ATTUNE_OUTPUT = ATTUNE_SCALES + 4,
+    ATTUNE_LSE,
+    ATTUNE_PAIRS,
+    ATTUNE_NUM_OPERANDS
+};
 void attune_list_operands(const attune_kernel *kernel, const attune_attention_args *args, attune_operand tensors[ATTUNE_NUM_OPERANDS]);
 /// Elements from the first to the last one that a tensor can touch, both included.
 __int128 attune_operand_span(const attune_operand *tensor);

@@ -5,17 +5,28 @@
 
 #include <inttypes.h>
 
+/// Positions of keys are below it: a ring's sequences are longer than the ring.
+static int64_t most_keys(const attune_kernel *kernel, const attune_attention_args *a) {
+    int64_t most = a->seq_len_kv;
+    for (int64_t b = 0; kernel->cache.layout == ATTUNE_LAYOUT_RING && a->lengths_kv && b < a->batch; b++)
+        most = a->lengths_kv[b] > most ? a->lengths_kv[b] : most;
+    return most;
+}
+
 /// What a dimension of a tensor must hold: the extent of the call, or 1.
-static attune_status check_extent(const attune_attention_args *a, const attune_param *param, int d, int64_t extent) {
+static attune_status check_extent(const attune_kernel *kernel, const attune_attention_args *a, const attune_param *param, int d,
+                                  int64_t extent) {
     const struct {
         const char *name;
         int64_t value;
-    } wanted[] = {[ATTUNE_DIM_B] = {"batch", a->batch},
-                  [ATTUNE_DIM_H] = {"num_heads", a->num_heads},
-                  [ATTUNE_DIM_HKV] = {"num_kv_heads", a->num_kv_heads},
-                  [ATTUNE_DIM_Q] = {"seq_len_q", a->seq_len_q},
-                  [ATTUNE_DIM_KV] = {"seq_len_kv", a->seq_len_kv},
-                  [ATTUNE_DIM_EXTENT] = {"its declared extent", param->extent[d]}};
+    } wanted[] = {
+        [ATTUNE_DIM_B] = {"batch", a->batch},
+        [ATTUNE_DIM_H] = {"num_heads", a->num_heads},
+        [ATTUNE_DIM_HKV] = {"num_kv_heads", a->num_kv_heads},
+        [ATTUNE_DIM_Q] = {"seq_len_q", a->seq_len_q},
+        [ATTUNE_DIM_KV] = {a->lengths_kv && kernel->cache.layout == ATTUNE_LAYOUT_RING ? "the longest of lengths_kv" : "seq_len_kv",
+                           most_keys(kernel, a)},
+        [ATTUNE_DIM_EXTENT] = {"its declared extent", param->extent[d]}};
     const int kind = param->dim[d];
     if (extent < 1)
         return attune_fail(ATTUNE_SHAPE_MISMATCH, "params.%s.extent[%d] is %" PRId64 " but must be at least 1; %s is declared %s",
@@ -38,11 +49,12 @@ static attune_status check_extent(const attune_attention_args *a, const attune_p
                        kind == ATTUNE_DIM_EXTENT ? "as the kernel was generated for" : "or 1", param->name, param->declaration);
 }
 
-static attune_status check_tensor(const attune_attention_args *a, const attune_param *param, const attune_tensor *tensor) {
+static attune_status check_tensor(const attune_kernel *kernel, const attune_attention_args *a, const attune_param *param,
+                                  const attune_tensor *tensor) {
     attune_status status = ATTUNE_OK;
     for (int d = 0; d < param->dimensions && !status; d++)
         if (param->dim[d] != ATTUNE_DIM_ONE)
-            status = check_extent(a, param, d, tensor->extent[d]);
+            status = check_extent(kernel, a, param, d, tensor->extent[d]);
     if (status)
         return status;
     for (int d = 0; d < param->dimensions; d++)
@@ -126,7 +138,7 @@ attune_status attune_check_params(const attune_kernel *kernel, const attune_atte
         const attune_param *param = &kernel->params[i];
         const attune_tensor *tensor = (const attune_tensor *)((const uint8_t *)a->params + param->offset);
         if (param->dimensions)
-            status = check_tensor(a, param, tensor);
+            status = check_tensor(kernel, a, param, tensor);
 #ifndef NDEBUG
         if (!status && param->nondecreasing)
             status = check_order(param, tensor);

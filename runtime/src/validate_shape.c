@@ -1,6 +1,7 @@
 /// Checks that look at numbers only.
 #include "validate.h"
 
+#include "kv_cache.h"
 #include "status.h"
 
 #include <inttypes.h>
@@ -20,7 +21,10 @@ attune_status attune_check_structs(const attune_attention_args *a) {
     if (a->version != ATTUNE_ATTENTION_ARGS_VERSION)
         return attune_fail(ATTUNE_STRUCT_SIZE, "args.version is %u but must be ATTUNE_ATTENTION_ARGS_VERSION, here %d", a->version,
                            ATTUNE_ATTENTION_ARGS_VERSION);
-    const attune_exec *exec = a->exec;
+    return attune_check_exec(a->exec);
+}
+
+attune_status attune_check_exec(const attune_exec *exec) {
     if (!exec)
         return ATTUNE_OK;
     if (exec->size != sizeof *exec)
@@ -159,7 +163,7 @@ static attune_status check_cu_seqlens(const char *name, const int32_t *cu, int64
     return ATTUNE_OK;
 }
 
-static attune_status check_sequences(const attune_attention_args *a) {
+static attune_status check_sequences(const attune_kernel *kernel, const attune_attention_args *a) {
     const int32_t *cu_q = a->cu_seqlens_q, *cu_kv = a->cu_seqlens_kv;
     if (!cu_q != !cu_kv)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "cu_seqlens_%s is given without cu_seqlens_%s; pass both or neither", cu_q ? "q" : "kv",
@@ -167,8 +171,18 @@ static attune_status check_sequences(const attune_attention_args *a) {
     if (cu_q && (a->lengths_q || a->lengths_kv))
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "lengths_%s is given together with cu_seqlens, which tell all lengths; pass null",
                            a->lengths_q ? "q" : "kv");
+    const bool is_ring = kernel->cache.layout == ATTUNE_LAYOUT_RING;
+    if (cu_q && kernel->cache.layout != ATTUNE_LAYOUT_CONTIGUOUS)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "cu_seqlens is given but kernel %s keeps its keys in %s; pass lengths_q and lengths_kv",
+                           kernel->info.name, is_ring ? "rings" : "pages");
+    if (is_ring && a->seq_len_kv == 0)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT,
+                           "seq_len_kv is 0 but must be at least 1, the slots of a ring; kernel %s keeps its keys in one",
+                           kernel->info.name);
     attune_status status = check_lengths("lengths_q", a->lengths_q, a->batch, "seq_len_q", a->seq_len_q);
-    if (!status)
+    if (!status && is_ring)
+        status = check_lengths("lengths_kv", a->lengths_kv, a->batch, "the longest sequence", ATTUNE_LARGEST_LENGTH);
+    else if (!status)
         status = check_lengths("lengths_kv", a->lengths_kv, a->batch, "seq_len_kv", a->seq_len_kv);
     if (!status && cu_q)
         status = check_cu_seqlens("cu_seqlens_q", cu_q, a->batch, "seq_len_q", a->seq_len_q);
@@ -181,10 +195,10 @@ void attune_list_operands(const attune_kernel *kernel, const attune_attention_ar
     // Packed sequences are one long one whose batch stride means nothing.
     int64_t batch = a->cu_seqlens_q && a->batch > 0 ? 1 : a->batch;
     int64_t bytes = kernel->type_bits / 8, dim = kernel->info.head_dim, dim_v = kernel->info.head_dim_v;
-    int64_t heads = a->num_heads, kv_heads = a->num_kv_heads, rows = a->seq_len_q, keys = a->seq_len_kv;
+    int64_t heads = a->num_heads, rows = a->seq_len_q, keys = a->seq_len_kv;
+    const attune_cache_view view = attune_view_cache(kernel, a);
     tensors[ATTUNE_QUERY] = (attune_operand){"query", a->query, bytes, dim, {batch, heads, rows}, a->stride_query, false};
-    tensors[ATTUNE_KEY] = (attune_operand){"key", a->key, bytes, dim, {batch, kv_heads, keys}, a->stride_key, false};
-    tensors[ATTUNE_VALUE] = (attune_operand){"value", a->value, bytes, dim_v, {batch, kv_heads, keys}, a->stride_value, false};
+    attune_list_cache_operands(&view, tensors + ATTUNE_KEY);
     tensors[ATTUNE_OUTPUT] = (attune_operand){"output", a->output, bytes, dim_v, {batch, heads, rows}, a->stride_output, false};
     tensors[ATTUNE_LSE] = (attune_operand){"lse", a->lse, sizeof(float), 1, {batch, heads, rows}, a->stride_lse, true};
     tensors[ATTUNE_PAIRS] = (attune_operand){"pairs", a->pairs, bytes, keys, {batch, heads, rows}, a->stride_pairs, true};
@@ -200,6 +214,16 @@ __int128 attune_operand_span(const attune_operand *t) {
     return span;
 }
 
+attune_status attune_check_positions(const attune_kernel *kernel, const int32_t *positions, int64_t stride) {
+    if (positions && !kernel->rope.frequencies)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "positions is given but kernel %s has no rope; pass null", kernel->info.name);
+    if (positions && stride < 0)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "stride_positions is %" PRId64 " but must not be negative", stride);
+    if (positions && (uintptr_t)positions % sizeof(int32_t))
+        return attune_fail(ATTUNE_MISALIGNED, "positions is at %p but must be aligned to 4 bytes", (const void *)positions);
+    return ATTUNE_OK;
+}
+
 attune_status attune_check_shape(const attune_kernel *kernel, const attune_attention_args *a) {
     attune_status status = check_counts(kernel, a);
     if (!status)
@@ -207,7 +231,13 @@ attune_status attune_check_shape(const attune_kernel *kernel, const attune_atten
     if (!status)
         status = check_outputs_and_params(kernel, a);
     if (!status)
-        status = check_sequences(a);
+        status = check_sequences(kernel, a);
+    if (!status)
+        status = attune_check_cache_struct(kernel, a->cache);
+    if (!status)
+        status = attune_check_positions(kernel, a->positions, a->stride_positions);
+    if (status)
+        return status;
     attune_operand tensors[ATTUNE_NUM_OPERANDS];
     attune_list_operands(kernel, a, tensors);
     for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)

@@ -36,7 +36,8 @@ static int find_by_ranges(const attune_call *call, attune_slot *slot, attune_blo
     chunk_range ranges[ATTUNE_MAX_RANGES];
     int used = 0;
     for (int i = 0; i < num_ranges; i++) {
-        int64_t first = found[2 * i] > 0 ? found[2 * i] : 0, last = attune_min(found[2 * i + 1], block->seq_len_kv - 1);
+        int64_t first = found[2 * i] > block->first_kept ? found[2 * i] : block->first_kept,
+                last = attune_min(found[2 * i + 1], block->seq_len_kv - 1);
         if (first <= last)
             ranges[used++] = (chunk_range){first / v->block_kv, last / v->block_kv + 1};
     }
@@ -114,14 +115,46 @@ int attune_find_chunks(const attune_call *call, attune_slot *slot, attune_block_
         return code;
     int64_t n = 0;
     for (int64_t i = 0; i < found; i++) {
-        const bool is_whole = (slot->chunks[i] + 1) * (int64_t)v->block_kv <= block->seq_len_kv;
+        const int64_t first_key = slot->chunks[i] * (int64_t)v->block_kv;
+        const bool is_whole = first_key >= block->first_kept && first_key + v->block_kv <= block->seq_len_kv;
         uint8_t state = slot->chunk_full[i] ? (is_whole ? ATTUNE_BLOCK_FULL : ATTUNE_BLOCK_PARTIAL) : slot->states[i];
         if (state == ATTUNE_BLOCK_EMPTY)
             continue;
+        if (!is_whole)
+            state = ATTUNE_BLOCK_PARTIAL;
         slot->chunks[n] = slot->chunks[i];
         slot->chunk_full[n++] = state == ATTUNE_BLOCK_FULL ? whole : slot->chunk_full[i] ? cut : masked;
     }
     *count = n;
+    return 0;
+}
+
+int attune_trim_chunks(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t count, int32_t *first_keys,
+                       int32_t *num_keys, const char **stage) {
+    const attune_kernel_variant *v = call->variant;
+    const int tiles = v->block_kv / v->tile_kv;
+    int64_t n = 0;
+    for (int64_t i = 0; i < count; i++)
+        for (int tile = 0; slot->chunk_full[i] == masked && tile < tiles; tile++)
+            slot->first_keys[n++] = slot->chunks[i] * v->block_kv + tile * v->tile_kv;
+    *stage = "block_states";
+    int code = find_states(call, slot, block, n, 1, block->num_positions * v->fold, v->tile_kv);
+    if (code)
+        return code;
+    const uint8_t *states = slot->states;
+    for (int64_t i = 0; i < count; i++) {
+        int first = 0, end = tiles;
+        if (slot->chunk_full[i] == masked) {
+            while (first < end - 1 && states[first] == ATTUNE_BLOCK_EMPTY)
+                first++;
+            while (end > first + 1 && states[end - 1] == ATTUNE_BLOCK_EMPTY)
+                end--;
+            states += tiles;
+        }
+        const int32_t chunk = slot->chunks[i] * v->block_kv, first_key = chunk + first * v->tile_kv, end_key = chunk + end * v->tile_kv;
+        first_keys[i] = first_key > block->first_kept ? first_key : block->first_kept;
+        num_keys[i] = (end_key < block->seq_len_kv ? end_key : block->seq_len_kv) - first_keys[i];
+    }
     return 0;
 }
 

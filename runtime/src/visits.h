@@ -12,6 +12,10 @@ enum { ATTUNE_MAX_RANGES = 8 };
 int attune_find_chunks(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t *count, const char **stage);
 
 /// Listed chunk i is one that all rows of the block see whole.
+/// Of chunks found so, the first key and the number of keys that hold whatever the rows see: whole tiles of those the mask decides in, cut to the
+/// keys that there are.
+int attune_trim_chunks(const attune_call *call, attune_slot *slot, attune_block_arguments *block, int64_t count, int32_t *first_keys,
+                       int32_t *num_keys, const char **stage);
 bool attune_chunk_is_whole(const attune_slot *slot, int64_t i);
 
 /// Fills slot->full and slot->partial from `count` listed chunks: with `split`, whole chunks go to `full`; else all go to `partial`.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The attune command as other people's scripts see it: exit codes, the one line on stderr, JSON fields, arrays.
 
-    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params commands; none: all
+    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params caches commands; none: all
 
 A group is a function. Exits 77, which CTest takes for "skipped", where NumPy is missing.
 """
@@ -243,8 +243,8 @@ def specification():
         '[kernel]\nhead_dmi = 64\n': (2, ["head_dmi", "head_dim"]),
         '[kernel]\nhead_dim = "wide"\n': (2, ["head_dim", "wide"]),
         '[kernel]\nhead_dim = 64.5\n': (2, ["head_dim", "64.5"]),
-        '[kernel]\nhead_dim = 0\n': (2, ["head_dim is 0", "an integer from 1 to 512"]),
-        '[kernel]\nhead_dim = 513\n': (2, ["head_dim is 513", "an integer from 1 to 512"]),
+        '[kernel]\nhead_dim = 0\n': (2, ["head_dim is 0", "an integer from 1 to 1024"]),
+        '[kernel]\nhead_dim = 1025\n': (2, ["head_dim is 1025", "an integer from 1 to 1024"]),
         '[kernel]\ndtype = "f64"\n': (2, ["dtype is f64", "f32, f16, bf16"]),
         '[kernel]\ndtype = 32\n': (2, ["dtype", "32"]),
         '[kernel]\nmask = "casual"\n': (2, ["mask: unknown name casual", "did you mean causal"]),
@@ -258,7 +258,7 @@ def specification():
             error = expect_error(command, 2, f"{name}:{line}:", *parts)
             if error:
                 expect(error["file"] == name and error["line"] == line and error["column"] > 0, command, str(error))
-    for flags, parts in ((["--head-dim", "0"], ["--head-dim is 0"]), (["--head-dim", "513"], ["--head-dim is 513"]), (["--dtype", "f64"], ["--dtype is f64"]),
+    for flags, parts in ((["--head-dim", "0"], ["--head-dim is 0"]), (["--head-dim", "1025"], ["--head-dim is 1025"]), (["--dtype", "f64"], ["--dtype is f64"]),
                          (["--group", "1.5"], ["--group is 1.5"]), (["--mask", "causal && x"], ["--mask:11: unknown name x"]), (["--score", "q < 3"], ["--score:"]),
                          (["--params", "a: i32"], ["parameter a", "nothing reads it"]), (["--params", "a: i33", "--mask", "kv < a"], ["--params:4:"])):
         expect_error(["explain", *flags], 2, *parts)
@@ -298,7 +298,7 @@ def bad_arrays():
                            (["value is of shape (2, 2, 52, 24)", "seq 53 as key has, of shape (2, 2, 53, 40)"], {"value": save("m3.npy", random(3, 2, 2, 52, 24))}),
                            (["value is of shape (2, 1, 53, 24)", "heads 2 as key has"], {"value": save("m4.npy", random(3, 2, 1, 53, 24))}),
                            (["query is of shape (2, 3, 37, 40)", "3 heads", "a multiple of the 2 heads of key"], {"query": save("m5.npy", random(1, 2, 3, 37, 40))}),
-                           (["head_dim 513", "from 1 to 512"], {"query": save("m6.npy", random(1, 2, 4, 3, 513))}),
+                           (["head_dim 1025", "from 1 to 1024"], {"query": save("m6.npy", random(1, 2, 4, 3, 1025))}),
                            (["head_dim 0"], {"query": save("m7.npy", random(1, 2, 4, 3, 0))}),
                            (["no head"], {"query": save("m8.npy", random(1, 2, 0, 3, 40))})):
         run(3, *parts, **replace)
@@ -308,7 +308,7 @@ def bad_arrays():
     run(3, "dim of value is 24", "40 as --head-dim-v says", more=["--head-dim-v", "40"])
     run(3, "group of query and key is 2", "4 as --group says", more=["--group", "4"])
     run(3, "dim of query is 40", "64 as head_dim of k.toml says", more=[write("k.toml", "[kernel]\nhead_dim = 64\n")])
-    run(2, "--head-dim is 513", more=["--head-dim", "513"])
+    run(2, "--head-dim is 1025", more=["--head-dim", "1025"])
     run(2, "--lse", "outputs", more=["--outputs", "out"])
     # Lengths and packed sequences.
     ints = lambda name, values, dtype=np.int32: save(name, np.array(values, dtype))
@@ -589,6 +589,96 @@ def params():
     expect("attune_block_mask block_mask;" in header and "int32_t w;" in header, words, header)
 
 
+def quantised(x, kv_dtype, zero_points):
+    """What a cache of integers makes of rows (attune/attention.h), float64."""
+    size = x.shape[-1] if kv_dtype == "i8" else 32
+    groups = np.asarray(x, np.float32).reshape(*x.shape[:-1], -1, size)
+    low, steps, middle, largest = (-128, 255, 0, 127) if kv_dtype == "i8" else (0, 15, 8, 7)
+    if zero_points:
+        lo, hi = np.minimum(groups.min(-1, keepdims=True), 0), np.maximum(groups.max(-1, keepdims=True), 0)
+        scale = (hi - lo) / np.float32(steps)
+        zero = np.float32(low) - lo / scale
+    else:
+        scale = np.abs(groups).max(-1, keepdims=True) / np.float32(largest)
+        zero = np.full_like(scale, middle)
+    scale, zero = scale.astype(np.float64), zero.astype(np.float64)
+    n = np.clip(np.rint(groups / scale + zero), low, low + steps)
+    return (scale * (n - zero)).reshape(x.shape)
+
+
+def turned(q, first, dims, interleaved):
+    """Row i of query turned by position first + i, float64."""
+    angle = np.outer(first + np.arange(q.shape[2]), 10000.0 ** (-2 * np.arange(dims // 2) / dims))
+    q = np.array(q, np.float64)
+    a, b = (slice(0, dims, 2), slice(1, dims, 2)) if interleaved else (slice(0, dims // 2), slice(dims // 2, dims))
+    x, y = q[..., a].copy(), q[..., b].copy()
+    q[..., a], q[..., b] = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
+    return q
+
+
+def caches():
+    decode = ["--phases", "decode"]
+
+    def check(flags, expected, slack=1):
+        words = ["run", *decode, *flags, "--out", "out.npy", "--lse", "lse.npy"]
+        expect_json(words)
+        out, lse = np.load(path("out.npy")), np.load(path("lse.npy"))
+        expect_close(words, out, expected[0], slack * (expected[2] + np.abs(expected[0]) * 2.0**-24))
+        expect_close(words, lse, expected[1], slack * expected[3])
+
+    # Ordinary arrays in every format; what rounding to integers loses is as the header says.
+    (q, k, v), flags = save_problem("cache", sq=3, skv=53, dim=64, dim_v=32)
+    lengths = np.array([53, 17])
+    padded = ["--mask", "causal", "--lengths-kv", save("cache_lengths.npy", lengths.astype(np.int32))]
+    for kv_dtype in ("i8", "i4"):
+        for quantization in ("symmetric", "asymmetric"):
+            held = [quantised(a, kv_dtype, quantization == "asymmetric") for a in (k, v)]
+            more = ["--kv-dtype", kv_dtype, "--kv-quantization", quantization]
+            check([*flags, *more, *padded], attention(q, *held, "causal", lengths_kv=lengths))
+            check([*flags, *more, "--kv-layout", "paged"], attention(q, *held))
+            check([*flags, *more, "--kv-layout", "ring", *padded], attention(q, *held, "causal", lengths_kv=lengths))
+    check([*flags, "--kv-layout", "paged", "--page-size", "32", *padded], attention(q, k, v, "causal", lengths_kv=lengths))
+    check([*flags, "--kv-layout", "ring"], attention(q, k, v))
+
+    # Packed sequences of integers.
+    cu_q, cu_kv = np.array([0, 2, 3]), np.array([0, 30, 53])
+    one = ["--query", save("cq1.npy", q[:1]), "--key", save("ck1.npy", k[:1]), "--value", save("cv1.npy", v[:1])]
+    held = [quantised(a[:1], "i8", False) for a in (k, v)]
+    pieces = [attention(q[:1, :, cu_q[i]:cu_q[i + 1]], *(a[:, :, cu_kv[i]:cu_kv[i + 1]] for a in held)) for i in range(2)]
+    packed = ["--cu-seqlens-q", save("ccq.npy", cu_q.astype(np.int32)), "--cu-seqlens-kv", save("cckv.npy", cu_kv.astype(np.int32))]
+    check([*one, *packed, "--kv-dtype", "i8"], [np.concatenate([p[i] for p in pieces], axis=2) for i in range(4)])
+
+    # The kernel turns the query from keys - rows on, the keys are taken as they are.
+    for style in ("half", "interleaved"):
+        expected = attention(turned(q, 50, 16, style == "interleaved"), k, v, "causal")
+        check([*flags, "--mask", "causal", "--rope", f"style={style},dims=16"], expected, slack=2)
+
+    # Values that lie in the keys.
+    spec = write("mla.toml", '[kernel]\nphases = ["decode"]\nhead_dim = 64\nvalue = "key[0:32]"\n')
+    words = ["run", spec, *flags[:4], "--out", "out.npy"]
+    expect_success(words)
+    out, _, bound, _ = attention(q, k, k[..., :32])
+    expect_close(words, np.load(path("out.npy")), out, bound + np.abs(out) * 2.0**-24)
+
+    os.remove(path("out.npy"))
+    os.remove(path("lse.npy"))
+    expect_error(["run", spec, *flags, "--out", "out.npy"], 2, "--value is", 'value = "key[0:32]"', "leave --value out")
+    expect_error(["run", *decode, "--kv-layout", "paged", *one, *packed, "--out", "out.npy"], 2, "--cu-seqlens-q", "no packed sequences with kv_layout paged")
+    expect_error(["run", *decode, "--kv-dtype", "i4", *save_problem("odd", sq=1)[1], "--out", "out.npy"], 2, "heads of 40 elements")
+
+    # check and bench: a ring has lost keys, and bytes are those of the cache.
+    shape = ["--head-dim", "64", "--shape", "h=2,hkv=2,sq=2,skv=90"]
+    for more in (["--kv-dtype", "i8"], ["--kv-dtype", "i4", "--kv-layout", "paged"], ["--kv-layout", "ring", "--mask", "causal"], ["--rope", "style=half"]):
+        for inputs in ("normal", "wide", "spike"):
+            words = ["check", *decode, *shape, *more, "--inputs", inputs]
+            j = expect_json(words)
+            expect(j[0]["ok"] and j[0].get("ring_slots") == (60 if "ring" in more else None), words, str(j))
+    words = ["bench", *decode, *shape, "--kv-dtype", "i8", "--repeat", "1"]
+    j = expect_json(words)
+    expect(j[0]["bytes"] == 2 * 2 * (128 * 4 + 4) + 2 * 90 * 2 * 68, words, str(j))
+    expect("bytes of a key" in expect_json(["explain", *decode, "--head-dim", "64", "--kv-dtype", "i8"])["bytes_formula"], ["explain"], "bytes_formula")
+
+
 def commands():
     # explain
     j = expect_json(["explain", "--mask", "causal", "--group", "4", "--shape", "b=2,h=8,sq=100,skv=300"])
@@ -651,7 +741,7 @@ def commands():
     expect_success(["doctor"])
 
 
-GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, commands)}
+GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, caches, commands)}
 try:
     for name in sys.argv[2:] or GROUPS:
         GROUPS[name]()

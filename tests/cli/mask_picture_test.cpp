@@ -65,6 +65,26 @@ TEST(Cost, FollowsTheFormulas) {
     EXPECT_EQ(cost.visible_pairs, 2 * 6 * (2 + 3 + 4 + 5));
     EXPECT_EQ(cost.flops, 2 * cost.visible_pairs * 48);
     EXPECT_EQ(cost.bytes, (2 * 6 * 4 + 2 * 3 * 5) * 48 * 2 + 2 * 6 * 4 * 4);
+    EXPECT_EQ(std::string(bytes_formula(spec)), plain_bytes_formula);
+}
+
+TEST(Cost, OfACacheIsItsBytes) {
+    AttentionSpec spec;
+    spec.decode = true;
+    spec.dtype = DType::f16;
+    spec.head_dim = 64;
+    spec.head_dim_v = 32;
+    const int64_t rows = 2 * 6 * 4 * (96 * 2 + 4), keys = 2 * 3 * 5;
+    spec.cache.dtype = KvDType::i8;
+    EXPECT_EQ(call_cost(spec, {2, 6, 3, 4, 5}).bytes, rows + keys * (64 + 4 + 32 + 4));
+    spec.cache.zero_points = true;
+    EXPECT_EQ(call_cost(spec, {2, 6, 3, 4, 5}).bytes, rows + keys * (64 + 8 + 32 + 8));
+    spec.cache.dtype = KvDType::i4;
+    EXPECT_EQ(call_cost(spec, {2, 6, 3, 4, 5}).bytes, rows + keys * (32 + 16 + 16 + 8));
+    spec.cache = {};
+    spec.cache.values_in_key = true;
+    EXPECT_EQ(call_cost(spec, {2, 6, 3, 4, 5}).bytes, rows + keys * 64 * 2);
+    EXPECT_EQ(std::string(bytes_formula(spec)), cache_bytes_formula);
 }
 
 }  // namespace

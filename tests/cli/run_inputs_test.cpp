@@ -1,7 +1,9 @@
 #include "generator/cli/awkward_shapes.h"
 #include "generator/cli/problem.h"
 #include "generator/cli/run_inputs.h"
+#include "generator/reference/rope.h"
 #include "generator/spec/error.h"
+#include "tests/support/cached_row.h"
 
 #include <gtest/gtest.h>
 
@@ -63,6 +65,14 @@ TEST(SpecForInputs, ContradictionsNameBothValues) {
     }
 }
 
+TEST(SpecForInputs, ValuesInKeyHaveNoArray) {
+    const RawSpec raw = read_spec_text("[kernel]\nphases = [\"decode\"]\nhead_dim = 96\nvalue = \"key[0:64]\"\n", "mla.toml");
+    const AttentionSpec spec = spec_for_inputs(raw, inputs_of("<f4", 6, 2, 96, 64));
+    EXPECT_TRUE(spec.cache.values_in_key);
+    EXPECT_EQ(spec.head_dim_v, 64);
+    EXPECT_EQ(spec.group, 3);
+}
+
 TEST(EncodeArray, RoundsFloat32ToBfloat16AndBack) {
     const float numbers[] = {1.0f, 1.00390625f /* half way, to even */, 1.01171875f /* half way, to even above */, -0.0f, 3.4e38f, INFINITY,
                              NAN};
@@ -89,6 +99,36 @@ TEST(Problem, HoldsTheSameNumbersTwice) {
         EXPECT_EQ(decode(problem.key, dtype), problem.reference.key);
         EXPECT_EQ(decode(problem.value, dtype), problem.reference.value);
     }
+}
+
+TEST(Problem, OfACacheIsWhatTheCacheHolds) {
+    AttentionSpec spec;
+    spec.decode = true;
+    spec.cache.dtype = KvDType::i8;
+    spec.cache.layout = KvLayout::ring;
+    spec.rope.style = RopeSpec::Style::half;
+    spec.rope.dims = 64;
+    const Problem problem(spec, {2, 2, 1, 3, 50}, InputKind::normal, 7, {}, 20);
+    attune_attention_args args{};
+    ASSERT_TRUE(problem.call().cache);
+    problem.call().cache->bind(args);
+    EXPECT_EQ(args.seq_len_kv, 20);
+    for (int64_t b = 0; b < 2; b++) {
+        EXPECT_EQ(args.lengths_kv[b], 50);
+        for (int64_t kv = 0; kv < 50; kv++) {
+            EXPECT_EQ(problem.reference.visible(b, 0, 0, kv, 3, 50), kv >= 30);
+            const auto dense = problem.reference.key.begin() + (b * 50 + kv) * 64;
+            if (kv >= 30) {
+                EXPECT_EQ(test::cached_row(spec, args, false, b, 0, kv), std::vector<double>(dense, dense + 64)) << kv;
+            }
+        }
+    }
+    // The kernel's queries are not yet turned, the reference's are: row 0 of three is at position 47.
+    std::vector<double> row = decode(problem.query, spec.dtype);
+    row.resize(64);
+    Rotation(spec.rope).turn(row.data(), 47);
+    EXPECT_EQ(row, std::vector<double>(problem.reference.query.begin(), problem.reference.query.begin() + 64));
+    EXPECT_EQ(problem.reference.query_terms.size(), problem.reference.query.size());
 }
 
 TEST(AwkwardShapes, FitTheGroup) {

@@ -21,8 +21,11 @@ expect_build_error() {
     expect_failure "$2" "$CMAKE" --build "$WORK/build"
     [[ -z $(find "$WORK/build/k.attune" -type f) ]] || fail "files were left behind: $(find "$WORK/build/k.attune" -type f)"
 }
-expect_build_error 'attune_add_kernel(k HEAD_DIM 513)' '--head-dim is 513'
+expect_build_error 'attune_add_kernel(k HEAD_DIM 1025)' '--head-dim is 1025'
 expect_build_error 'attune_add_kernel(k DTYPE f31)' '--dtype is f31'
+expect_build_error 'attune_add_kernel(k KV_DTYPE i9 PHASES decode)' '--kv-dtype is i9'
+expect_build_error 'attune_add_kernel(k KV_LAYOUT paged PAGE_SIZE 17 PHASES decode)' '--page-size is 17'
+expect_build_error 'attune_add_kernel(k ROPE style=whole PHASES decode)' '--rope has style = whole'
 expect_build_error 'attune_add_kernel(k MASK "causal &&")' '--mask:10: the expression ends too early'
 expect_build_error 'attune_add_kernel(k TARGETS avx3)' '--target has avx3'
 expect_build_error 'attune_add_kernel(k OUTPUTS out lses)' '--outputs has lses'

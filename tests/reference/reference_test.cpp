@@ -180,6 +180,17 @@ TEST(Reference, LogitsBelowTheSentinelAreHidden) {
     EXPECT_EQ(r.lse[0], -infinity);
 }
 
+/// The largest weight meets a value of exactly 0; what is left is made of weights around the smallest normal float.
+TEST(Reference, IntegerValuesMayUnderflow) {
+    ReferenceProblem p;
+    p.seq_len_q = 1, p.seq_len_kv = 2, p.head_dim = 1, p.head_dim_v = 1;
+    p.query = {1}, p.key = {0, -84}, p.value = {0, 2};
+    const double without = reference_attention(p).output_error[0];
+    EXPECT_LT(without, 0x1p-130);
+    p.integer_values = true;
+    EXPECT_DOUBLE_EQ(reference_attention(p).output_error[0], without + 0x1p-118 * (1 + 3));
+}
+
 TEST(Reference, RefusesArraysOfAnotherSize) {
     ReferenceProblem p = random_problem(2, 3);
     p.key.pop_back();

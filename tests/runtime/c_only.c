@@ -21,6 +21,7 @@ static attune_kernel kernel = {
     .type_code = 2,
     .type_bits = 32,
     .info = {.name = "c_only", .id = "attune_c_only", .dtype = "f32", .mask = "true", .head_dim = 2, .head_dim_v = 2},
+    .cache = {.type_code = 2, .type_bits = 32, .key_elements = 2, .value_elements = 2},
     .variants = variants};
 __attribute__((constructor)) static void enroll(void) {
     attune_register_kernel(&kernel);

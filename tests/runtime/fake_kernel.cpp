@@ -383,6 +383,10 @@ FakeKernel::FakeKernel(const FakeOptions &o) {
     kernel.abi = ATTUNE_KERNEL_ABI;
     kernel.type_code = type_float;
     kernel.type_bits = 32;
+    kernel.cache.type_code = type_float;
+    kernel.cache.type_bits = 32;
+    kernel.cache.key_elements = fake_head_dim;
+    kernel.cache.value_elements = fake_head_dim_v;
     kernel.info = {.name = "fake",
                    .id = "attune_fake_f32_d4",
                    .dtype = "f32",

@@ -27,6 +27,8 @@ const DecodeCase cases[] = {
     {"f32_softcap_sink", DType::f32, 64, 64, 1, {.mask = "causal", .score = "softcap(s, 20)", .params = "sinks: f32[h]", .sink = "sinks"}},
     {"f32_documents", DType::f32, 16, 16, 2, {.mask = "causal && document(ids)", .params = "ids: i32[b, kv] nondecreasing"}},
     {"f32_any_group", DType::f32, 64, 64, 0, {.mask = "causal"}},
+    {"f16_tree", DType::f16, 64, 64, 4,
+     {.mask = "tree(ancestors, seq_len_q)", .params = "ancestors: i32[b, q]"}},
 };
 
 class Decode : public testing::TestWithParam<std::tuple<std::string, DecodeCase>> {
@@ -113,6 +115,26 @@ TEST(DecodeBits, AreThoseOfTheRowAlone) {
             for (int64_t d = 0; d < dim; d++)
                 ASSERT_EQ(of_one.output_bits[static_cast<size_t>(h * dim + d)], of_several.output_bits[static_cast<size_t>((h * 5 + 4) * dim + d)])
                     << describe(kernel) << " head " << h << " d " << d;
+    }
+}
+
+/// The last rows of a sequence by decode and by prefill: both within the bound of the same reference, so within twice the bound of each other.
+TEST(DecodeAndPrefill, AgreeOnTheLastRows) {
+    for (const auto &[dtype, group] : {std::pair(DType::f32, 1), {DType::f16, 4}, {DType::bf16, 2}}) {
+        AttentionSpec decode = make_spec(dtype, 64, 64, group, PairsText{.mask = "causal && window(600)"}), prefill = decode;
+        decode.decode = true;
+        decode.name = decode.id();
+        const CpuTarget &target = *available_targets().front();
+        const ShapeCase shape{"last_rows", 2, 2 * group, 2, 7, 1200};
+        const ReferenceProblem p = make_problem(decode, shape);
+        const KernelResult few = run_kernel(kernel_for(decode, target), p, shape), many = run_kernel(kernel_for(prefill, target), p, shape);
+        expect_right(kernel_for(decode, target), p, shape, few);
+        expect_right(kernel_for(prefill, target), p, shape, many);
+        const ReferenceResult expected = reference_attention(p);
+        double largest = 0;
+        for (size_t i = 0; i < few.output.size(); i++)
+            largest = std::max(largest, std::abs(few.output[i] - many.output[i]) / (expected.value_abs[i] + 1e-3));
+        EXPECT_LT(largest, dtype == DType::f32 ? 1e-5 : dtype == DType::f16 ? 3e-3 : 2e-2) << dtype_name(dtype);
     }
 }
 

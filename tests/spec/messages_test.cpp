@@ -26,11 +26,11 @@ TEST_P(SpecMessages, NameFileValueExpectationAndCure) {
     EXPECT_GT(details.column, 0);
 }
 
-#define KERNEL_KEYS "name, dtype, compute_dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, outputs, block_mask, block_size, phases, algorithm"
+#define KERNEL_KEYS "name, dtype, compute_dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, outputs, block_mask, block_size, phases, algorithm, kv_dtype, kv_quantization, kv_layout, page_size, rope, value"
 #define SCALE "expected a positive number from 1e-30 to 1e30, or an expression of head_dim; "
 #define SCALE_CURE "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"
 #define GROUP "expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only"
-#define HEAD_DIM "an integer from 1 to 512; give the number of elements of one head, such as 64"
+#define HEAD_DIM "an integer from 1 to 1024; give the number of elements of one head, such as 64"
 INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"unknown_key", "[kernel]\nhead_dmi = 64",
                 "spec.toml:2:1: unknown key head_dmi in [kernel], expected one of " KERNEL_KEYS "; did you mean head_dim"},
@@ -52,8 +52,8 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:1:1: unknown key \"kernel.head_dim\", expected [kernel], [params] or [targets]; remove it"},
     MessageCase{"empty_key", "[kernel]\n\"\" = 64",
                 "spec.toml:2:1: unknown key \"\" in [kernel], expected one of " KERNEL_KEYS "; remove it"},
-    MessageCase{"later_key_inline_table", "[kernel]\nrope = {style = \"half\"}",
-                "spec.toml:2:1: key rope is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
+    MessageCase{"rope_of_prefill", "[kernel]\nrope = {style = \"half\"}",
+                "spec.toml:2:8: rope is given with phases prefill, expected it beside phases decode; write phases = [\"decode\"], or leave it out"},
     MessageCase{"later_layer", "[layer]\nx = 1",
                 "spec.toml:1:2: table [layer] is known, but not in this version, expected only " KERNEL_KEYS "; remove it"},
     MessageCase{"later_dtype", "[kernel]\ndtype = \"i8\"",
@@ -76,14 +76,14 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:2:7: targets.gpu is \"cuda\", expected an empty list; leave it out"},
     MessageCase{"head_dim_zero", "[kernel]\nhead_dim = 0",
                 "spec.toml:2:12: head_dim is 0, expected " HEAD_DIM},
-    MessageCase{"head_dim_too_large", "[kernel]\nhead_dim = 513",
-                "spec.toml:2:12: head_dim is 513, expected " HEAD_DIM},
+    MessageCase{"head_dim_too_large", "[kernel]\nhead_dim = 1025",
+                "spec.toml:2:12: head_dim is 1025, expected " HEAD_DIM},
     MessageCase{"head_dim_negative", "[kernel]\nhead_dim = -1",
                 "spec.toml:2:12: head_dim is -1, expected " HEAD_DIM},
     MessageCase{"head_dim_fraction", "[kernel]\nhead_dim = 64.5",
                 "spec.toml:2:12: head_dim is 64.5, expected " HEAD_DIM},
     MessageCase{"head_dim_string", "[kernel]\nhead_dim = \"64\"",
-                "spec.toml:2:12: head_dim is \"64\", expected an integer from 1 to 512; remove the quotes"},
+                "spec.toml:2:12: head_dim is \"64\", expected an integer from 1 to 1024; remove the quotes"},
     MessageCase{"head_dim_exponent", "[kernel]\nhead_dim = 1e3",
                 "spec.toml:2:12: head_dim is 1e3, expected " HEAD_DIM},
     MessageCase{"head_dim_huge", "[kernel]\nhead_dim = 9223372036854775807",
@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"head_dim_nan", "[kernel]\nhead_dim = nan",
                 "spec.toml:2:12: head_dim is nan, expected " HEAD_DIM},
     MessageCase{"head_dim_v_zero", "[kernel]\nhead_dim_v = 0",
-                "spec.toml:2:14: head_dim_v is 0, expected an integer from 1 to 512; give the number of elements of one head of value, or leave it out where it equals head_dim"},
+                "spec.toml:2:14: head_dim_v is 0, expected an integer from 1 to 1024; give the number of elements of one head of value, or leave it out where it equals head_dim"},
     MessageCase{"group_zero", "[kernel]\ngroup = 0",
                 "spec.toml:2:9: group is 0, " GROUP},
     MessageCase{"group_word", "[kernel]\ngroup = \"all\"",
@@ -286,18 +286,18 @@ TEST(SpecMessages, FlagsAreNamedAsTyped) {
         }
         return "no error";
     };
-    EXPECT_EQ(what("kernel.head_dim", "513", "--head-dim"),
-              "--head-dim is 513, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+    EXPECT_EQ(what("kernel.head_dim", "1025", "--head-dim"),
+              "--head-dim is 1025, expected an integer from 1 to 1024; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.head_dim", "64.0", "--head-dim"),
-              "--head-dim is 64.0, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+              "--head-dim is 64.0, expected an integer from 1 to 1024; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.head_dim", "", "--head-dim"),
-              "--head-dim is \"\", expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+              "--head-dim is \"\", expected an integer from 1 to 1024; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.head_dim", "99999999999999999999", "--head-dim"),
-              "--head-dim is 99999999999999999999, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+              "--head-dim is 99999999999999999999, expected an integer from 1 to 1024; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.head_dim", "64\nname=1", "--head-dim"),
-              "--head-dim is 64\\nname=1, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+              "--head-dim is 64\\nname=1, expected an integer from 1 to 1024; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.head_dim", "many", "--head-dim"),
-              "--head-dim is many, expected an integer from 1 to 512; give the number of elements of one head, such as 64");
+              "--head-dim is many, expected an integer from 1 to 1024; give the number of elements of one head, such as 64");
     EXPECT_EQ(what("kernel.group", "0", "--group"),
               "--group is 0, expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only");
     EXPECT_EQ(what("kernel.scale", "nan", "--scale"), "--scale is nan, " SCALE SCALE_CURE);

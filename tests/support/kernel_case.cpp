@@ -1,7 +1,9 @@
 #include "tests/support/kernel_case.h"
 #include "generator/backend/params_struct.h"
+#include "generator/cli/kv_cache.h"
 #include "generator/reference/expressions.h"
 #include "generator/reference/half.h"
+#include "generator/reference/rope.h"
 #include "tests/support/guarded_array.h"
 
 #include <bit>
@@ -9,7 +11,9 @@
 #include <csignal>
 #include <limits>
 #include <map>
+#include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <unistd.h>
 #include <xmmintrin.h>
 
@@ -130,6 +134,57 @@ private:
     std::vector<std::unique_ptr<GuardedArray>> arrays_;
 };
 
+cli::CacheImage image_of(const AttentionSpec &spec, const ReferenceProblem &p, const ShapeCase &shape, uint64_t page_order) {
+    if (shape.layout == Layout::packed_qkv || shape.layout == Layout::broadcast_kv) throw std::invalid_argument("a cache format goes with keys of their own");
+    const cli::CacheExtents extents = {.batch = p.batch, .num_kv_heads = p.num_kv_heads, .seq_len_kv = p.seq_len_kv, .lengths_kv = p.lengths_kv,
+                                       .ring_slots = shape.ring_slots, .padded = shape.layout == Layout::padded};
+    return {spec, extents, p.key, p.value, page_order};
+}
+
+/// The rows in use of all sequences one after another: (1, heads, rows, dim). The unused rows after them are 0.
+std::vector<double> pack_rows(const ReferenceProblem &p, const std::vector<double> &dense, int64_t dim, int64_t rows) {
+    std::vector<double> out(static_cast<size_t>(p.num_kv_heads * rows * dim), 0.0);
+    for (int64_t h = 0; h < p.num_kv_heads; h++) {
+        auto to = out.begin() + h * rows * dim;
+        for (int64_t b = 0; b < p.batch; b++)
+            to = std::copy_n(dense.begin() + (b * p.num_kv_heads + h) * p.seq_len_kv * dim, p.lengths_kv[static_cast<size_t>(b)] * dim, to);
+    }
+    return out;
+}
+
+cli::CacheImage packed_image_of(const AttentionSpec &spec, const ReferenceProblem &p, const ShapeCase &shape) {
+    if (spec.cache.layout != KvLayout::contiguous) throw std::invalid_argument("packed sequences lie one after another");
+    const int64_t used = running_sum(p.lengths_kv).back(), rows = used + unused_rows;
+    const cli::CacheExtents extents = {.batch = 1, .num_kv_heads = p.num_kv_heads, .seq_len_kv = rows, .lengths_kv = {static_cast<int32_t>(used)},
+                                       .padded = shape.layout == Layout::padded};
+    return {spec, extents, pack_rows(p, p.key, p.head_dim, rows), pack_rows(p, p.value, p.head_dim_v, rows), 1};
+}
+
+/// A cache whose arrays lie at the ends of pages.
+class GuardedCache {
+public:
+    GuardedCache(const AttentionSpec &spec, const ReferenceProblem &p, const ShapeCase &shape, uint64_t page_order)
+        : image_(shape.cu_seqlens ? packed_image_of(spec, p, shape) : image_of(spec, p, shape, page_order)), packed_(shape.cu_seqlens) {}
+
+    void bind(attune_attention_args &args) {
+        image_.bind(args, cache_, [this](const cli::Bytes &bytes, int element_bytes) {
+            arrays_.push_back(std::make_unique<GuardedArray>(static_cast<int64_t>(bytes.size()) / element_bytes, element_bytes, 0xffffffff));
+            std::memcpy(arrays_.back()->at(0), bytes.data(), bytes.size());
+            arrays_.back()->protect();
+            return arrays_.back()->at(0);
+        });
+        if (!packed_) return;
+        args.lengths_kv = nullptr;
+        for (int64_t *stride : {args.stride_key, args.stride_value, cache_.stride_key_scale, cache_.stride_value_scale}) stride[0] = 123456789;  // must not be looked at
+    }
+
+private:
+    const cli::CacheImage image_;
+    const bool packed_;
+    attune_kv_cache cache_{};
+    std::vector<std::unique_ptr<GuardedArray>> arrays_;
+};
+
 /// A fault in generated code says where it was before the process ends.
 class FaultMessage {
 public:
@@ -241,6 +296,12 @@ ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape,
     return p;
 }
 
+ReferenceProblem as_cached(const AttentionSpec &spec, ReferenceProblem p, const ShapeCase &shape) {
+    rotate_query(p, spec.rope);
+    if (spec.cache != KvCacheSpec{}) image_of(spec, p, shape, 1).apply_to(p);
+    return p;
+}
+
 std::vector<uint32_t> KernelResult::lse_bits() const {
     std::vector<uint32_t> bits;
     for (float x : lse) bits.push_back(std::bit_cast<uint32_t>(x));
@@ -251,7 +312,7 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
     const AttentionSpec &spec = kernel.plan().spec;
     const int bytes = dtype_bytes(spec.dtype);
     const std::vector<int32_t> cu_q = running_sum(p.lengths_q), cu_kv = running_sum(p.lengths_kv);
-    const bool packed = shape.cu_seqlens;
+    const bool packed = shape.cu_seqlens, cached = spec.cache != KvCacheSpec{};
     const int64_t batches = packed ? 1 : p.batch;
     const int64_t rows_q = packed ? cu_q.back() + unused_rows : p.seq_len_q, rows_kv = packed ? cu_kv.back() + unused_rows : p.seq_len_kv;
 
@@ -285,6 +346,8 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
     GuardedArray pair_array(with_pairs ? pair_elements : 0, bytes, sentinel);
     const GuardedParams params(spec, options.params, shape.layout == Layout::padded);
 
+    if (cached) elements[1] = elements[2] = 0;  // they lie in the cache instead
+
     const uint32_t nan = nan_bits(spec.dtype);
     GuardedArray q_array(elements[0], bytes, nan), k_array(elements[1], bytes, nan), v_array(elements[2], bytes, nan);
     GuardedArray out_array(elements[3], bytes, sentinel), lse_array(lse_elements, 4, sentinel);
@@ -305,8 +368,10 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
         }
     };
     fill(q_array, query, p.query, p.num_heads, p.seq_len_q, p.head_dim, p.lengths_q);
-    fill(k_in, key, p.key, p.num_kv_heads, p.seq_len_kv, p.head_dim, p.lengths_kv);
-    fill(v_in, value, p.value, p.num_kv_heads, p.seq_len_kv, p.head_dim_v, p.lengths_kv);
+    if (!cached) {
+        fill(k_in, key, p.key, p.num_kv_heads, p.seq_len_kv, p.head_dim, p.lengths_kv);
+        fill(v_in, value, p.value, p.num_kv_heads, p.seq_len_kv, p.head_dim_v, p.lengths_kv);
+    }
     for (GuardedArray *input : {&q_array, &k_array, &v_array}) input->protect();
 
     attune_exec exec{};
@@ -337,6 +402,11 @@ KernelResult run_kernel(const LoadedKernel &kernel, const ReferenceProblem &p, c
     } else {
         if (!p.lengths_q.empty()) args.lengths_q = p.lengths_q.data();
         if (!p.lengths_kv.empty()) args.lengths_kv = p.lengths_kv.data();
+    }
+    std::unique_ptr<GuardedCache> cache;
+    if (cached) {
+        cache = std::make_unique<GuardedCache>(spec, p, shape, options.page_order);
+        cache->bind(args);
     }
     args.params = params.data();
     if (with_pairs) {
@@ -394,7 +464,8 @@ std::string row_name(const ReferenceProblem &p, int64_t row) {
     return text.str();
 }
 
-ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &p, const ShapeCase &shape, const KernelResult &result, uint64_t seed) {
+ErrorShare expect_right(const LoadedKernel &kernel, const ReferenceProblem &problem, const ShapeCase &shape, const KernelResult &result, uint64_t seed) {
+    const ReferenceProblem p = as_cached(kernel.plan().spec, problem, shape);
     const ReferenceResult expected = reference_attention(p);
     const Precision precision = precision_of(kernel.plan().spec.types(), kernel.plan().rounds_weights);
     const ErrorShare share = error_share(p, expected, result.output, result.lse, precision);

@@ -31,6 +31,7 @@ struct ShapeCase {
     std::vector<int32_t> lengths_q = {}, lengths_kv = {};
     bool cu_seqlens = false;  ///< the lengths are those of sequences packed one after another
     Layout layout = Layout::bhsd;
+    int64_t ring_slots = 0;  ///< of kernels with kv_layout ring; 0: seq_len_kv, at least 1. lengths_kv and seq_len_kv count the keys that a sequence has had
 };
 
 /// A specification with every default filled in. head_dim_v 0: head_dim. mask: an expression, or "none".
@@ -54,15 +55,20 @@ std::string describe(const LoadedKernel &kernel);
 /// Random arguments of mask and score, and random block lists; `scalars` by name instead of the defaults.
 cli::CallParams make_params(const AttentionSpec &spec, const ShapeCase &shape, uint64_t seed = 1, const std::map<std::string, double> &scalars = {});
 
-/// Random inputs of the shape.
+/// Random inputs of the shape, as a caller has them: queries not yet turned, keys and values not yet rounded to the cache's integers.
 ReferenceProblem make_problem(const AttentionSpec &spec, const ShapeCase &shape, InputKind inputs = InputKind::normal, uint64_t seed = 1,
                               const cli::CallParams &params = {});
+
+/// The same as a kernel sees it, and as the reference must: queries turned by rope, keys and values as the cache holds them, what a ring
+/// has lost hidden.
+ReferenceProblem as_cached(const AttentionSpec &spec, ReferenceProblem problem, const ShapeCase &shape);
 
 struct RunOptions {
     int threads = 1;
     bool lse = true;     ///< where the kernel has it
-    bool poison = true;  ///< keys and queries after the lengths become NaN; else they are as in the problem
+    bool poison = true;  ///< keys and queries after the lengths become NaN; else they are as in the problem (a cache format: poison in any case)
     cli::CallParams params = {};  ///< those of the problem. Tensors lie as the shape's layout says, each at the end of a page
+    uint64_t page_order = 1;  ///< of a paged cache
 };
 
 /// What a kernel wrote, dense as the reference's results.

@@ -70,6 +70,24 @@ typedef struct attune_block_mask {
 int64_t attune_list_blocks(const uint8_t *block_mask, int64_t rows, int64_t columns_of_mask, int32_t first, int32_t *row_offsets,
                            int32_t *columns);
 
+/// What a cache of keys and values has beside them: for decode kernels with kv_dtype or kv_layout paged. Zero-initialise, then set `size`.
+///   key(d, slot) = key_scale(group, slot) * (n(d, slot) - key_zero(group, slot)),  group = 0 (i8) or d / 32 (i4); the same of values
+/// n: i8, -128 .. 127, one byte each; i4, 0 .. 15, of 32 elements in 16 bytes: byte j has element j in its low half, j + 16 in its high one.
+/// key and value then hold such bytes, and their strides count them. Without zero points key_zero stands for 0 (i8) or 8 (i4).
+/// Pages: key and value hold a pool of pages, (head_dim, page_size, num_kv_heads, num_pages), strides (page, head, slot), scales likewise. Key kv
+/// of sequence b is slot kv % page_size of page page_table[b * stride_page_table + kv / page_size]; entries after the last key are not looked at.
+typedef struct attune_kv_cache {
+    uint32_t size;                     ///< sizeof(attune_kv_cache)
+    uint32_t reserved;                 ///< 0
+    const int32_t *page_table;         ///< null where there are no pages
+    int64_t stride_page_table;         ///< of a sequence, in elements
+    int64_t num_pages;                 ///< of the pool
+    float *key_scale, *value_scale;    ///< (1 or head_dim / 32, slots, num_kv_heads, batch or pages); null where there are none
+    float *key_zero, *value_zero;      ///< the same of zero points; null where there are none
+    int64_t stride_key_scale[3];       ///< (batch or page, head, slot), of key_zero too
+    int64_t stride_value_scale[3];
+} attune_kv_cache;
+
 #define ATTUNE_ATTENTION_ARGS_VERSION 1
 
 /// One attention call. Zero-initialise, set `size` and `version`, then the rest. Strides are in elements; the innermost
@@ -80,21 +98,23 @@ typedef struct attune_attention_args {
     uint32_t version;         ///< ATTUNE_ATTENTION_ARGS_VERSION
     const void *query;        ///< (head_dim, seq_len_q, num_heads, batch), innermost first
     const void *key;          ///< (head_dim, seq_len_kv, num_kv_heads, batch)
-    const void *value;        ///< (head_dim_v, seq_len_kv, num_kv_heads, batch)
+    const void *value;        ///< (head_dim_v, seq_len_kv, num_kv_heads, batch); null where values are in key
     void *output;             ///< (head_dim_v, seq_len_q, num_heads, batch); overlaps no input, nor its rows each other
     float *lse;               ///< (seq_len_q, num_heads, batch), or null
     int64_t batch;            ///< sequences
     int64_t num_heads;        ///< query heads, a multiple of num_kv_heads
     int64_t num_kv_heads;     ///< key/value heads
     int64_t seq_len_q;        ///< rows of query; with cu_seqlens_q: of all sequences together
-    int64_t seq_len_kv;       ///< rows of key and value; with cu_seqlens_kv: of all sequences together
+    int64_t seq_len_kv;       ///< rows of key and value; with cu_seqlens_kv: of all sequences together; of a ring its slots; of pages the most
+                              ///< that a sequence can have
     int64_t stride_query[3];  ///< (batch, head, sequence)
     int64_t stride_key[3];
     int64_t stride_value[3];
     int64_t stride_output[3];
     int64_t stride_lse[3];
     const int32_t *lengths_q;      ///< (batch) rows in use of each sequence, or null: all. Rows after them are written as +0, lse -inf
-    const int32_t *lengths_kv;     ///< (batch) keys in use of each sequence, or null: all
+    const int32_t *lengths_kv;     ///< (batch) keys in use of each sequence, or null: all. Of a ring: keys so far, of which the last seq_len_kv are
+                                   ///< kept, key kv in slot kv % seq_len_kv; a row sees no other, and kv counts from the sequence's first key
     const int32_t *cu_seqlens_q;   ///< (batch + 1) packed sequences: rows cu_seqlens_q[b] .. cu_seqlens_q[b + 1] - 1; both or neither
     const int32_t *cu_seqlens_kv;  ///< (batch + 1); batch strides are then unused, and rows from cu_seqlens_q[batch] on untouched
     const void *params;            ///< the kernel's <name>_params, or null where it has none
@@ -104,7 +124,35 @@ typedef struct attune_attention_args {
     void *pairs;              ///< (seq_len_kv, seq_len_q, num_heads, batch) of the element type, or null; kernels whose outputs name it.
                               ///< Rows and keys that are not in use are left alone; not for packed sequences
     int64_t stride_pairs[3];  ///< (batch, head, sequence)
+    const attune_kv_cache *cache;  ///< of kernels that need one, else null
+    const int32_t *positions;      ///< (seq_len_q, batch) of kernels with rope: what the rows are turned by; null: q + keys in use - rows in use
+    int64_t stride_positions;      ///< of a sequence, in elements; 0: the same for all
 } attune_attention_args;
+
+#define ATTUNE_APPEND_ARGS_VERSION 1
+
+/// New keys and values for the cache of a decode kernel: row i of sequence b becomes key lengths_kv[b] + i. What that row was is lost; of a ring,
+/// the oldest. Zero-initialise, set `size` and `version`, then the rest; `lengths_kv` is the caller's to raise afterwards.
+typedef struct attune_append_args {
+    uint32_t size;             ///< sizeof(attune_append_args)
+    uint32_t version;          ///< ATTUNE_APPEND_ARGS_VERSION
+    const void *new_key;       ///< (head_dim, num_new, num_kv_heads, batch) of the kernel's element type
+    const void *new_value;     ///< (head_dim_v, num_new, num_kv_heads, batch); null where values are in key
+    void *key, *value;         ///< the cache, as in attune_attention_args; they and scales may interleave in one pool, but share no element
+    int64_t batch, num_kv_heads;
+    int64_t num_new;           ///< rows of new_key and new_value
+    int64_t seq_len_kv;        ///< as in attune_attention_args
+    int64_t stride_new_key[3];    ///< (batch, head, sequence)
+    int64_t stride_new_value[3];
+    int64_t stride_key[3];
+    int64_t stride_value[3];
+    const int32_t *lengths_new;  ///< (batch) new rows of each sequence, or null: all
+    const int32_t *lengths_kv;   ///< (batch) keys before this call, or null: 0
+    const attune_kv_cache *cache;  ///< of kernels that need one, else null
+    const int32_t *positions;      ///< (num_new, batch) of kernels with rope: what keys are turned by; null: lengths_kv[b] + i
+    int64_t stride_positions;
+    const attune_exec *exec;  ///< null: the defaults
+} attune_append_args;
 
 /// A generated kernel: its description, and opaque to applications how it runs. Generated code defines it (attune/kernel.h).
 typedef struct attune_kernel attune_kernel;
@@ -128,11 +176,25 @@ typedef struct attune_kernel_info {
 /// Runs `kernel`; generated functions <name>(args) call it. Errors leave the output untouched, except ATTUNE_INTERNAL, which is found
 /// half way. A row of the output depends on that row's inputs only: any number of threads and any batch give the same bits.
 attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attention_args *args);
+/// Writes new keys and values into a cache, in the kernel's element type and layout: rounded to integers with a scale and turned by rope where the
+/// kernel has these. Scales are the largest magnitude of a row (or of 32 elements) over 127 (7 for i4); with zero points the range, 0 included,
+/// over 255 (15). For decode kernels; generated functions <name>_append(args) call it. Needs no workspace. Errors leave the cache untouched.
+attune_status attune_kernel_append(const attune_kernel *kernel, const attune_append_args *args);
 /// Bytes of workspace that attune_kernel_run needs for these args, or for the same with other lengths_q and lengths_kv; more threads
 /// need more. Tensor pointers, workspace and workspace_size are not read. 0 also where args are in error (attune_last_error tells).
 size_t attune_kernel_workspace_size(const attune_kernel *kernel, const attune_attention_args *args);
 /// Description of `kernel`.
 const attune_kernel_info *attune_kernel_describe(const attune_kernel *kernel);
+/// How `kernel` keeps keys and values: what attune_kv_cache and the rows of key and value have to be for it.
+typedef struct attune_cache_info {
+    const char *dtype;                     ///< of elements: "i8", "i4", or the kernel's own
+    const char *layout;                    ///< "contiguous", "ring" or "paged"
+    int32_t page_size;                     ///< keys; 0: there are no pages
+    int32_t key_elements, value_elements;  ///< of a row, bytes of i4; value_elements 0: values are in key
+    int32_t key_scales, value_scales;      ///< of a row; 0: there are none
+    int32_t has_zero_points, has_rope;
+} attune_cache_info;
+attune_cache_info attune_kernel_cache(const attune_kernel *kernel);
 /// The target ("avx512") that `kernel` runs with on this machine, or null where none of its targets fits.
 const char *attune_kernel_target(const attune_kernel *kernel);
 

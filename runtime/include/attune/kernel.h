@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 4
+#define ATTUNE_KERNEL_ABI 5
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -53,9 +53,16 @@ typedef int (*attune_task_fn)(void **arguments);
 ///   -> output (head_dim_v, fold, num_positions), lse (rows) f32, row_state (rows) i32. `fixed` stores the rows whose row_class is
 ///   ATTUNE_ROW_FIXED and whose guard holds, and sets row_state to ATTUNE_ROW_ONLINE for the others; `exact` stores the rows whose
 ///   row_class is ATTUNE_ROW_ONLINE and copies row_class to row_state.
-/// split: first_key i32, masked i32 (0: all rows see all keys of the chunk), query, key, value -> part (part_columns, padded rows) f32: what keys
-///   first_key .. first_key + block_kv - 1 give, relative to their maximum: weighted values, in the last vector the sum of weights and the
+/// split: first_key i32, num_keys i32, masked i32 (0: all rows see all keys of the chunk, which is whole), query, then where the kernel has them
+///   rotation; key; value; key_rows, value_rows; key_scale, value_scale; key_zero, value_zero -> part (part_columns, padded rows) f32: what keys
+///   first_key .. first_key + num_keys - 1 give, relative to their maximum: weighted values, in the last vector the sum of weights and the
 ///   maximum. Rows are padded to a multiple of 4 where fold is more than 1 and there are more than 2 of them.
+///   rotation (head_dim, 2, num_positions) f32: of each element of a row the cosine, and the sine with the sign its partner is taken with.
+///   key, value: (row elements, seq_len_kv) as they lie; or with key_rows, value_rows (block_kv) i32, which say at which element the row of each of
+///   the chunk's keys starts, (row elements, .) with stride 1. Elements of i4 are u8, two in a byte.
+///   Scales and zero points are those of the chunk's keys, f32: (keys) of i8, (groups, keys) of i4.
+/// append: new_key (head_dim, n), new_value (head_dim_v, n), rotation where there is rope -> key (row elements, n), value, then key_scale,
+///   value_scale, key_zero, value_zero where the cache has them: (n) of i8, (groups, n) of i4. No scalars of a block.
 /// combine: parts (part_columns, padded rows, n) -> output, lse (rows).
 /// pairs: query, key, lse (rows) -> pairs (seq_len_kv, fold, num_positions): the matrix that outputs names.
 
@@ -97,7 +104,7 @@ typedef struct attune_kernel_variant {
     attune_task_fn fixed;           ///< likewise
     attune_task_fn exact;           ///< online, full-row or sigmoid; null where there is split
     attune_task_fn pairs;           ///< null when outputs has no matrix of pairs
-    attune_task_fn split, combine;  ///< of decode; else null
+    attune_task_fn split, combine, append;  ///< of decode; else null
     int64_t scratch_bytes;          ///< per thread
     int64_t scratch_bytes_per_key;  ///< per thread and key, times seq_len_kv rounded up to block_kv
 } attune_kernel_variant;
@@ -116,6 +123,23 @@ typedef struct attune_param {
     int32_t extent[ATTUNE_MAX_PARAM_DIMS];  ///< of ATTUNE_DIM_EXTENT
 } attune_param;
 
+/// Where a cache has key kv of a sequence (attune_kv_cache).
+enum { ATTUNE_LAYOUT_CONTIGUOUS, ATTUNE_LAYOUT_RING, ATTUNE_LAYOUT_PAGED };
+typedef struct attune_cache_format {
+    uint8_t layout;
+    uint8_t type_code, type_bits;       ///< of an element of key and value, as in attune_buffer; i4 is u8, two elements in one
+    uint8_t has_zero_points;
+    int32_t page_size;                  ///< 0: no pages
+    int32_t key_elements, value_elements;  ///< of a row; value_elements 0: values are in key
+    int32_t key_scales, value_scales;   ///< of a row; 0: none
+} attune_cache_format;
+
+/// Rotary embedding: elements d and d + half (or 2 i and 2 i + 1 where interleaved) of the first 2 * pairs are turned by position * frequency.
+typedef struct attune_rope {
+    const double *frequencies;  ///< (pairs) radians a position; null: there is none
+    int32_t pairs, interleaved;
+} attune_rope;
+
 struct attune_kernel {
     uint32_t abi;  ///< ATTUNE_KERNEL_ABI
     uint32_t num_variants;
@@ -127,6 +151,8 @@ struct attune_kernel {
     uint32_t num_params;
     int32_t block_size_q, block_size_kv;    ///< of the attune_block_mask that <name>_params starts with; 0: it has none
     int32_t has_sink;                       ///< rows have a logit without a key: also those that see nothing have an lse
+    attune_cache_format cache;
+    attune_rope rope;
     const attune_kernel_variant *variants;  ///< best first; the last is the baseline
     struct attune_kernel *next;             ///< the registry's list
     const attune_kernel_variant *chosen;    ///< set once by the dispatcher
