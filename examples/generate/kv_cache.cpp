@@ -1,16 +1,27 @@
 #include "kv_cache.h"
 
-#include <algorithm>
+const char *name_of(CacheFormat format) {
+    return format == CacheFormat::f32 ? "f32" : format == CacheFormat::i8 ? "i8" : "i4";
+}
 
-KvCache::KvCache(int64_t num_layers, int64_t num_kv_heads, int64_t head_dim, int64_t capacity)
-    : num_kv_heads_(num_kv_heads), head_dim_(head_dim), capacity_(capacity), keys_(num_layers * layer_size()), values_(keys_.size()) {}
+KvCache::KvCache(CacheFormat format, int64_t num_layers, int64_t num_kv_heads, int64_t head_dim, int64_t capacity)
+    : format_(format), rows_{.heads = num_kv_heads, .seq_len = capacity, .head_dim = format == CacheFormat::i4 ? head_dim / 2 : head_dim},
+      scales_of_rows_{.heads = num_kv_heads, .seq_len = capacity, .head_dim = format == CacheFormat::i4 ? head_dim / 32 : 1} {
+    if (format == CacheFormat::f32) {
+        floats_.resize(2 * num_layers * elements(rows_));
+        return;
+    }
+    bytes_.resize(2 * num_layers * elements(rows_));
+    scales_.resize(2 * num_layers * elements(scales_of_rows_));
+}
 
-void KvCache::append(int64_t layer, const float *key, const float *value, int64_t tokens) {
-    for (int64_t t = 0; t < tokens; ++t)
-        for (int64_t h = 0; h < num_kv_heads_; ++h) {
-            const int64_t from = (t * num_kv_heads_ + h) * head_dim_;
-            const int64_t to = layer * layer_size() + (h * capacity_ + length_ + t) * head_dim_;
-            std::copy_n(key + from, head_dim_, keys_.data() + to);
-            std::copy_n(value + from, head_dim_, values_.data() + to);
-        }
+KvCache::Layer KvCache::layer(int64_t layer) {
+    if (format_ == CacheFormat::f32)
+        return {.key = attune::bhsd(key(layer), rows_), .value = attune::bhsd(value(layer), rows_), .beside = {}};
+    std::byte *key = bytes_.data() + 2 * layer * elements(rows_);
+    float *scale = scales_.data() + 2 * layer * elements(scales_of_rows_);
+    return {.key = attune::bhsd(key, rows_),
+            .value = attune::bhsd(key + elements(rows_), rows_),
+            .beside = {.key_scale = attune::bhsd(scale, scales_of_rows_),
+                       .value_scale = attune::bhsd(scale + elements(scales_of_rows_), scales_of_rows_)}};
 }

@@ -30,7 +30,7 @@ enum ExitCode { success = 0, check_failed = 1, usage = 2, bad_input = 3 };
 constexpr float max_difference = 5e-4f;
 
 struct Options {
-    std::string model, prompt = "Why is the sky blue?", file;
+    std::string model, prompt = "Why is the sky blue?", file, cache = "f32";
     int64_t tokens = 48, context = 0, check = std::numeric_limits<int64_t>::max();
     int threads = 1;
     bool raw = false, json = false;
@@ -96,6 +96,10 @@ void expect_heads_of_the_kernels(const std::string &path, const ModelConfig &c) 
                          " query heads share " + std::to_string(c.num_kv_heads) + " key/value heads, but the kernels were generated for " +
                          std::to_string(AttuneAttention::head_dim) + " and " + std::to_string(AttuneAttention::group) +
                          " each; change HEAD_DIM and GROUP in examples/generate/CMakeLists.txt");
+    if (c.rope_base != AttuneAttention::rope_base)
+        throw InputError(path + ": the base of its rotary embedding is " + std::to_string(c.rope_base) +
+                         ", but the kernels were generated for " + std::to_string(AttuneAttention::rope_base) +
+                         "; change ROPE in examples/generate/CMakeLists.txt");
 }
 
 /// Positions of the cache.
@@ -114,7 +118,9 @@ Report run(const Options &options) {
     r.prompt = read_prompt(options);
     r.target = AttuneAttention::target();
     r.threads = options.threads;
-    r.bound = max_difference;
+    r.format = options.cache == "f32" ? CacheFormat::f32 : options.cache == "i8" ? CacheFormat::i8 : CacheFormat::i4;
+    // Roundings of the cache change logits: by how much is told, and nothing is asked of it.
+    r.bound = r.format == CacheFormat::f32 ? max_difference : std::numeric_limits<float>::infinity();
 
     const Gguf file(r.model);
     const Tokenizer tokenizer(file);
@@ -126,7 +132,8 @@ Report run(const Options &options) {
         throw InputError("the prompt is empty");
     r.prompt_tokens = static_cast<int64_t>(prompt.size());
     r.capacity = choose_capacity(options, r.prompt_tokens, r.config.max_positions);
-    KvCache cache = model.make_cache(r.capacity);
+    KvCache cache = model.make_cache(r.capacity, r.format);
+    r.cache_bytes = static_cast<int64_t>(cache.bytes());
     if (!options.json)
         print_start(r);
 
@@ -144,7 +151,7 @@ Report run(const Options &options) {
     });
     r.stopped = r.cached.tokens.back() == how.stop;
 
-    // The same tokens again, so that a difference at one step does not hide those after it.
+    // The same tokens again, from floats, so that a difference at one step does not hide those after it.
     const auto compare_into = [&](Difference &d) {
         return [&](int32_t token, const Eigen::VectorXf &of_step) {
             const float difference = (of_step - logits[d.steps]).cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
@@ -153,6 +160,8 @@ Report run(const Options &options) {
         };
     };
     how.given = r.cached.tokens;
+    if (r.format != CacheFormat::f32)
+        cache = model.make_cache(r.capacity);
     r.naive = generate(model, prompt, cache, naive_attention, how, compare_into(r.naive_difference));
     how.cached = false;
     how.given = how.given.first(std::min<std::size_t>(how.given.size(), options.check));
@@ -187,6 +196,9 @@ int main(int argc, char **argv) {
         ->capture_default_str();
     app.add_option("--context", options.context, "Positions of the cache (default: what the prompt and --tokens need)")
         ->check(CLI::Range(1, 8192));
+    app.add_option("--cache", options.cache, "How keys and values are kept: f32, i8 or i4")
+        ->check(CLI::IsMember({"f32", "i8", "i4"}))
+        ->capture_default_str();
     app.add_option("--check", options.check, "Tokens to compute again without the cache (default: all)")->check(CLI::Range(0, 8192));
     app.add_option("--threads", options.threads, "Threads of the attention and of the matrix products")
         ->check(CLI::Range(1, 256))

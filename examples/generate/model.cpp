@@ -60,8 +60,8 @@ Model::Model(const Gguf &file) : config_(read_config(file)), rope_(config_.head_
     }
 }
 
-KvCache Model::make_cache(int64_t capacity) const {
-    return {config_.num_layers, config_.num_kv_heads, config_.head_dim(), capacity};
+KvCache Model::make_cache(int64_t capacity, CacheFormat format) const {
+    return {format, config_.num_layers, config_.num_kv_heads, config_.head_dim(), capacity};
 }
 
 Eigen::VectorXf Model::forward(std::span<const int32_t> tokens, KvCache &cache, const Attention &attention, int threads) const {
@@ -79,19 +79,16 @@ Eigen::VectorXf Model::forward(std::span<const int32_t> tokens, KvCache &cache, 
 
 Matrix Model::attend(int64_t layer, const Matrix &x, KvCache &cache, const Attention &attention, int threads) const {
     const Layer &w = layers_[layer];
-    Matrix query = multiply(w.query, x, threads), key = multiply(w.key, x, threads);
-    const Matrix value = multiply(w.value, x, threads);
-    rope_.rotate(query.data(), config_.num_heads, x.cols(), cache.length());
-    rope_.rotate(key.data(), config_.num_kv_heads, x.cols(), cache.length());
-    cache.append(layer, key.data(), value.data(), x.cols());
+    const Matrix query = multiply(w.query, x, threads), key = multiply(w.key, x, threads), value = multiply(w.value, x, threads);
     Matrix output(config_.hidden_size, x.cols());
     attention({.query = query.data(),
-               .key = cache.key(layer),
-               .value = cache.value(layer),
+               .key = key.data(),
+               .value = value.data(),
                .output = output.data(),
+               .cache = &cache,
+               .layer = layer,
+               .rope = &rope_,
                .tokens = x.cols(),
-               .length = cache.length() + x.cols(),
-               .capacity = cache.capacity(),
                .num_heads = config_.num_heads,
                .num_kv_heads = config_.num_kv_heads,
                .head_dim = config_.head_dim(),

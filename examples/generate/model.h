@@ -18,7 +18,7 @@ struct ModelConfig {
 };
 
 /// A decoder of Llama's kind (arXiv:2302.13971) with grouped heads. In each layer, x being (hidden_size, tokens):
-///   h = rms_norm(x);  q, k, v = Wq h, Wk h, Wv h;  q, k turned to their positions;  k, v into the cache;  x += Wo attention(q, cache)
+///   h = rms_norm(x);  q, k, v = Wq h, Wk h, Wv h;  x += Wo attention(q, k, v, cache)
 ///   h = rms_norm(x);  x += Wdown (silu(Wgate h) * Wup h)
 /// and after the last, logits = E rms_norm(x) with the embeddings E of the input.
 class Model {
@@ -27,7 +27,7 @@ public:
     explicit Model(const Gguf &file);
 
     const ModelConfig &config() const { return config_; }
-    KvCache make_cache(int64_t capacity) const;
+    KvCache make_cache(int64_t capacity, CacheFormat format = CacheFormat::f32) const;
 
     /// Runs new tokens, which come after those in the cache, and adds them to it. They have to fit.
     /// Returns the logits of the token after the last, (vocabulary_size).

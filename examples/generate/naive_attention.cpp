@@ -7,11 +7,26 @@
 
 namespace {
 
+/// New keys and values into the cache, keys turned.
+void append(const AttentionCall &call) {
+    std::vector<float> turned(call.key, call.key + call.tokens * call.num_kv_heads * call.head_dim);
+    call.rope->rotate(turned.data(), call.num_kv_heads, call.tokens, call.cache->length());
+    float *key = call.cache->key(call.layer), *value = call.cache->value(call.layer);
+    for (int64_t t = 0; t < call.tokens; ++t)
+        for (int64_t h = 0; h < call.num_kv_heads; ++h) {
+            const int64_t from = (t * call.num_kv_heads + h) * call.head_dim;
+            const int64_t to = (h * call.cache->capacity() + call.cache->length() + t) * call.head_dim;
+            std::copy_n(turned.data() + from, call.head_dim, key + to);
+            std::copy_n(call.value + from, call.head_dim, value + to);
+        }
+}
+
 /// Head h of token t.
-void attend(const AttentionCall &call, int64_t h, int64_t t, std::vector<float> &weights) {
-    const int64_t dims = call.head_dim, visible = call.length - call.tokens + t + 1;
-    const int64_t kv_head = h / (call.num_heads / call.num_kv_heads) * call.capacity * dims;
-    const float *query = call.query + (t * call.num_heads + h) * dims, *key = call.key + kv_head, *value = call.value + kv_head;
+void attend(const AttentionCall &call, const float *queries, int64_t h, int64_t t, std::vector<float> &weights) {
+    const int64_t dims = call.head_dim, visible = call.cache->length() + t + 1;
+    const int64_t kv_head = h / (call.num_heads / call.num_kv_heads) * call.cache->capacity() * dims;
+    const float *query = queries + (t * call.num_heads + h) * dims;
+    const float *key = call.cache->key(call.layer) + kv_head, *value = call.cache->value(call.layer) + kv_head;
     float *output = call.output + (t * call.num_heads + h) * dims;
 
     const float scale = 1 / std::sqrt(static_cast<float>(dims));
@@ -37,12 +52,19 @@ void attend(const AttentionCall &call, int64_t h, int64_t t, std::vector<float> 
 }  // namespace
 
 void naive_attention(const AttentionCall &call) {
+    append(call);
+    naive_attention_on_cache(call);
+}
+
+void naive_attention_on_cache(const AttentionCall &call) {
+    std::vector<float> turned(call.query, call.query + call.tokens * call.num_heads * call.head_dim);
+    call.rope->rotate(turned.data(), call.num_heads, call.tokens, call.cache->length());
 #pragma omp parallel num_threads(call.threads)
     {
-        std::vector<float> weights(call.length);
+        std::vector<float> weights(call.cache->length() + call.tokens);
 #pragma omp for collapse(2) schedule(static)
         for (int64_t t = 0; t < call.tokens; ++t)
             for (int64_t h = 0; h < call.num_heads; ++h)
-                attend(call, h, t, weights);
+                attend(call, turned.data(), h, t, weights);
     }
 }

@@ -12,14 +12,15 @@ struct Difference {
 struct Report {
     std::string model, prompt, text, target;
     ModelConfig config;
-    int64_t prompt_tokens = 0, capacity = 0;
+    int64_t prompt_tokens = 0, capacity = 0, cache_bytes = 0;
+    CacheFormat format = CacheFormat::f32;
     bool stopped = false;  ///< the text ends by itself, not for --tokens
     int threads = 1;
     Generation cached;    ///< the text
     Generation naive;     ///< its tokens again, with plain loops
     Generation uncached;  ///< its first tokens again, without the cache
     Difference naive_difference, uncached_difference;
-    float bound = 0;  ///< of both
+    float bound = 0;  ///< of both; infinite where the cache is rounded and they are told only
     bool ok = false;
 };
 

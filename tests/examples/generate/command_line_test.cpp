@@ -50,6 +50,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"success", "--raw --prompt hello --tokens 8", 0, "no cache, Attune's kernel    8 of 8 tokens"},  //
                     Case{"one_token", "--raw --prompt hello --tokens 1", 0, "1 of 1 tokens"},
                     Case{"a_text_that_is_not_checked", "--raw --prompt hello --tokens 2 --check 0", 0, "2 of 2 tokens"},
+                    Case{"cache_of_i8", "--raw --prompt hello --tokens 8 --cache i8", 0, "8 tokens, largest difference of a logit"},
+                    Case{"cache_of_i4", "--raw --prompt hello --tokens 8 --cache i4", 0, "i4 cache, Attune's kernels"},
+                    Case{"cache_of_another_format", "--cache f16", 2, "--cache: f16 not in {f32,i8,i4}"},
                     Case{"help", "--help", 0, "Example:"},           //
                     Case{"unknown_flag", "--wat", 2, "--wat"},       //
                     Case{"no_tokens", "--tokens 0", 2, "--tokens"},  //
@@ -69,6 +72,13 @@ TEST(GenerateCommandLine, a_model_with_other_heads_is_refused_with_the_cure) {
     const Outcome outcome = run(model.path(), "--raw --tokens 1");
     EXPECT_EQ(outcome.code, 3);
     EXPECT_NE(outcome.output.find("change HEAD_DIM and GROUP"), std::string::npos) << outcome.output;
+}
+
+TEST(GenerateCommandLine, a_model_turned_otherwise_is_refused_with_the_cure) {
+    const TemporaryFile model(tiny_model(64, "llama", 10000));
+    const Outcome outcome = run(model.path(), "--raw --tokens 1");
+    EXPECT_EQ(outcome.code, 3);
+    EXPECT_NE(outcome.output.find("change ROPE"), std::string::npos) << outcome.output;
 }
 
 TEST(GenerateCommandLine, json_holds_the_text_and_the_check) {

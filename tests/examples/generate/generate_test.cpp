@@ -44,6 +44,25 @@ TEST_F(TinyModel, says_the_same_without_the_cache_and_with_plain_loops) {
     expect_same(run(std::ref(attune), options));
 }
 
+// Logits are up to 18 in magnitude here. What 8 and 4 bits do to them was 0.5 and 5.6.
+TEST_F(TinyModel, says_nearly_the_same_from_a_rounded_cache) {
+    const Generation exact = run(naive_attention, {.max_tokens = 30});
+    const auto expected = logits;
+    const auto largest_difference = [&](CacheFormat format) {
+        cache = model.make_cache(64, format);
+        run(std::ref(attune), {.given = exact.tokens});
+        float largest = 0;
+        for (size_t i = 0; i < expected.size(); ++i)
+            largest = std::max(largest, (logits[i] - expected[i]).cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+        return largest;
+    };
+    const float i8 = largest_difference(CacheFormat::i8), i4 = largest_difference(CacheFormat::i4);
+    EXPECT_LE(i8, 0.8f);
+    EXPECT_LE(i4, 9.0f);
+    EXPECT_GT(i8, 1e-4f);  // they are rounded
+    EXPECT_GT(i4, i8);
+}
+
 TEST_F(TinyModel, sees_every_token_of_the_prompt) {
     run(naive_attention, {.max_tokens = 1});
     const Eigen::VectorXf before = logits[0];

@@ -29,7 +29,7 @@ inline void write_tokenizer(GgufWriter &w) {
 }
 
 /// A model of the real one's kind with pseudo-random weights: 2 layers, 3 query heads on one key/value head of `head_dim`, 64 positions.
-inline std::string tiny_model(uint64_t head_dim = 64, const std::string &architecture = "llama") {
+inline std::string tiny_model(uint64_t head_dim = 64, const std::string &architecture = "llama", float rope_base = 100000) {
     GgufWriter w;
     const uint64_t hidden = 3 * head_dim, feed_forward = 96, vocabulary = 262;
     w.text("general.architecture", architecture);
@@ -39,7 +39,7 @@ inline std::string tiny_model(uint64_t head_dim = 64, const std::string &archite
     w.integer("llama.embedding_length", static_cast<uint32_t>(hidden));
     w.integer("llama.feed_forward_length", static_cast<uint32_t>(feed_forward));
     w.integer("llama.context_length", 64);
-    w.number("llama.rope.freq_base", 10000);
+    w.number("llama.rope.freq_base", rope_base);
     w.number("llama.attention.layer_norm_rms_epsilon", 1e-5f);
     write_tokenizer(w);
 
