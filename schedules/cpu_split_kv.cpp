@@ -15,7 +15,7 @@ BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &
             .strip = split_positions * fold,
             .block_q = split_positions * fold,
             .block_kv = parameters.split_kv,
-            .tile_kv = parameters.split_kv,
+            .tile_kv = split_tile_keys,
             .tile_d = vector,
             .fold = fold};
 }
@@ -167,7 +167,10 @@ void schedule_cpu_append(const AttentionTask &task, AppendStages &stages) {
         if (!rows->stored.defined())
             continue;
         // Some rows a call, so that nothing between them and the cache leaves the stack. New rows end where they end: nothing is read after them.
-        rows->element.compute_root().bound_storage(r, append_rows).store_in(MemoryType::Stack).vectorize(d, vector, TailStrategy::GuardWithIf);
+        rows->element.compute_root()
+            .bound_storage(r, append_rows)
+            .store_in(MemoryType::Stack)
+            .vectorize(d, vector, TailStrategy::GuardWithIf);
         rows->stored.vectorize(d, vector, TailStrategy::GuardWithIf);
         for (Func f : {rows->largest, rows->lowest, rows->highest, rows->scale, rows->zero})
             if (f.defined())

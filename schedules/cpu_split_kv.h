@@ -9,6 +9,8 @@ struct CpuSplitParameters {
 };
 /// Most positions of a call, and rows of a tile; rows of one head, and two rows, have smaller ones (attune/kernel.h: split).
 constexpr int split_positions = 16, split_tile_rows = 4;
+/// Keys that a chunk with a mask is cut to whole numbers of, at both ends: a window of 256 keys is not two chunks of 512.
+constexpr int split_tile_keys = 64;
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector);
 /// How often a tile of rows asks for cache rows ahead; 0: it reads them in an order that prefetchers follow.

@@ -42,13 +42,14 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     sizes.features = plan.target->features;
     sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
     if (plan.spec.decode) {
-        // The whole of a call's rows is one block; there are no strips, and a chunk is no tiles.
+        // The whole of a call's rows is one block; there are no strips.
         const BlockShape shape = cpu_split_shape(plan.spec, cpu_split_parameters(plan), vector);
         sizes.fold = shape.fold;
         sizes.block_q = split_positions;
         sizes.strip_rows = shape.strip;
         sizes.strips = 1;
-        sizes.block_kv = sizes.tile_kv = shape.block_kv;
+        sizes.block_kv = shape.block_kv;
+        sizes.tile_kv = shape.tile_kv;
         sizes.exact_splits = 1;
         sizes.split_asks = split_asks(plan.spec, shape);
         sizes.part_columns = split_value_columns(plan.spec, vector) + vector;

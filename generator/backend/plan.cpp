@@ -196,7 +196,7 @@ CpuSplitParameters cpu_split_parameters(const KernelPlan &plan) {
         if (name != "split_kv")
             throw Error(
                 {ErrorCode::usage, name, std::to_string(value), "split_kv, the schedule parameter of decode", "see attune list", "", 0, 0});
-        if (value < 64 || value > 8192 || value % 64 != 0)
+        if (value < split_tile_keys || value > 8192 || value % split_tile_keys != 0)
             throw Error({.argument = "schedule",
                          .cure = "see attune list",
                          .problem = fmt::format("split_kv is {}, expected a multiple of 64 up to 8192", value)});

@@ -547,6 +547,7 @@ TEST_P(AppendThenAttention, AgreesWithTheReference) {
                 std::copy(value.begin(), value.end(), p.value.begin() + ((b * kv_heads + h) * most + kv) * spec.head_dim_v);
             }
     p.integer_values = spec.cache.dtype != KvDType::same;
+    p.integer_queries = has_integer_products(spec);
     p.visible = [&, visible = p.visible](int64_t b, int64_t h, int64_t q, int64_t kv, int64_t seq_len_q, int64_t seq_len_kv) {
         return kv >= cache.first_kept(seq_len_kv) && (!visible || visible(b, h, q, kv, seq_len_q, seq_len_kv));
     };

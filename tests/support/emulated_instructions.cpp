@@ -135,6 +135,12 @@ void attune_emulate_avx512fp16_mask_scalef_ph_512(Halves *result, const Halves *
     *result = for_halves([&](size_t i) { return scaled(attune::f16_to_float((*x)[i]), attune::f16_to_float((*exponent)[i])); });
 }
 
+void attune_emulate_avx512_pmaddw_d_512(Words *result, const Words *a, const Words *b) {
+    const auto part = [](uint32_t pair, int shift) { return int32_t{static_cast<int16_t>(pair >> shift)}; };
+    for (size_t i = 0; i < a->size(); i++)
+        (*result)[i] = static_cast<uint32_t>(part((*a)[i], 0) * part((*b)[i], 0) + part((*a)[i], 16) * part((*b)[i], 16));
+}
+
 void attune_emulate_avx512bf16_dpbf16ps_512(Floats *result, const Floats *sum, const Words *a, const Words *b) {
     for (size_t i = 0; i < sum->size(); i++) (*result)[i] = dot_bf16((*sum)[i], (*a)[i], (*b)[i]);
 }
