@@ -1,5 +1,6 @@
 #include "schedules/cpu_split_kv.h"
 
+#include "attune/kernel.h"
 #include "schedules/visit_loop.h"
 
 #include <algorithm>
@@ -60,7 +61,7 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. Rows of one head go one by one: four at
     // a time were no faster (f32, head_dim 128, avx2), and each variant is 5 to 15 KB of code.
     const Expr num_rows = stages.part.output_buffer().dim(1).extent(), all_shown = task.args.masked == 0;
-    std::vector<std::pair<Expr, int>> tiles = {{Expr(), task.shape.fold == 1 ? 1 : split_tile_rows}};
+    std::vector<std::pair<Expr, int>> tiles = {{Expr(), task.shape.fold == 1 ? 1 : ATTUNE_SPLIT_TILE_ROWS}};
     if (task.shape.fold == 2)
         tiles.insert(tiles.begin(), {num_rows == 2, 2});
     auto for_each_tile = [&](Stage stage, const auto &schedule) {
@@ -168,13 +169,13 @@ void schedule_cpu_append(const AttentionTask &task, AppendStages &stages) {
             continue;
         // Some rows a call, so that nothing between them and the cache leaves the stack. New rows end where they end: nothing is read after them.
         rows->element.compute_root()
-            .bound_storage(r, append_rows)
+            .bound_storage(r, ATTUNE_APPEND_ROWS)
             .store_in(MemoryType::Stack)
             .vectorize(d, vector, TailStrategy::GuardWithIf);
         rows->stored.vectorize(d, vector, TailStrategy::GuardWithIf);
         for (Func f : {rows->largest, rows->lowest, rows->highest, rows->scale, rows->zero})
             if (f.defined())
-                f.compute_root().bound_storage(r, append_rows).store_in(MemoryType::Stack);
+                f.compute_root().bound_storage(r, ATTUNE_APPEND_ROWS).store_in(MemoryType::Stack);
         for (Func f : {rows->largest, rows->lowest, rows->highest})
             if (f.defined())
                 f.update().atomic().vectorize(rows->over_group, vector);

@@ -327,7 +327,7 @@ AttentionStages define_sigmoid_weights(const AttentionTask &task);
 /// is read as it lies, once for the rows of a tile. Dao et al. 2023, Flash-Decoding.
 struct SplitStages {
     Halide::Func query;       ///< (d, r)     turned and scaled, 0 after the last head dim
-    Halide::Func key, value;  ///< (d, k)     rows of the cache as f32
+    Halide::Func key, value;  ///< (d, k)     rows of the cache as f32; key is undefined where products are of integers
     /// Of integer products: what makes integers of a row, those, and sums of a group of head dims, two to a lane, d = 2 v and 2 v + 1 mod 2 lanes.
     Halide::Func query_scale;                        ///< (r)
     Halide::Func query_number;                       ///< (d, r)        i16
@@ -348,8 +348,8 @@ struct SplitStages {
     Halide::RDom over_d, over_keys, over_k, over_lanes;  ///< over_k: (key of a block of values, block)
 };
 SplitStages define_split_kv(const AttentionTask &task);
-/// Keys that a masked chunk's computed ones are a multiple of, and rows of values that accumulators take at a time.
-constexpr int split_key_step = 16, split_value_block = 8;
+/// Rows of values that accumulators take at a time.
+constexpr int split_value_block = 8;
 
 /// The keys or the values of split's chunk, in whatever form the cache stores them.
 class CacheRows {

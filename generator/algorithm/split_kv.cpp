@@ -28,6 +28,19 @@ int split_sum_lanes(const AttentionTask &task) {
 
 namespace {
 
+void define_float_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
+    const int lanes = split_lanes(task);
+    Var v("v"), d("d"), k("k"), r("r");
+    stages.over_d = RDom(0, (task.spec.head_dim + lanes - 1) / lanes, "over_d");
+    const Expr at_d = stages.over_d * lanes + v;
+    stages.key = Func("key_row");
+    stages.key(d, k) = head_dim_lane(task, d, [&](const Expr &at) {
+        const Expr element = keys.element(at, k);
+        return keys.is_grouped() ? element * keys.scale(at / i4_group, k) : element;
+    });
+    stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
+}
+
 /// dots from integers: sums of a group are exact, 16 bits of the query lose at most 2^-16 of its largest element each.
 void define_integer_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
     const int head_dim = task.spec.head_dim, lanes = split_lanes(task);
@@ -64,8 +77,8 @@ SplitStages define_split_kv(const AttentionTask &task) {
     const Expr row = task.existing_row(r), q = task.position(row), h = task.head(row);
     const Expr masked = task.args.masked != 0, kv = task.args.first_key + task.existing_of_chunk(k);
     // Of a chunk with a mask no more keys are computed than it has: a short cache is not a chunk's work.
-    const Expr of_steps = (task.args.num_keys + split_key_step - 1) / split_key_step;
-    const Expr steps = unsafe_promise_clamped(select(masked, of_steps, keys / split_key_step), 1, keys / split_key_step);
+    const Expr of_steps = (task.args.num_keys + ATTUNE_SPLIT_KEY_STEP - 1) / ATTUNE_SPLIT_KEY_STEP;
+    const Expr steps = unsafe_promise_clamped(select(masked, of_steps, keys / ATTUNE_SPLIT_KEY_STEP), 1, keys / ATTUNE_SPLIT_KEY_STEP);
 
     stages.query = Func("query_row");
     stages.query(d, r) = head_dim_lane(task, d,
@@ -76,13 +89,6 @@ SplitStages define_split_kv(const AttentionTask &task) {
                                            });
                                        }) *
                          task.scale();
-    stages.over_d = RDom(0, (spec.head_dim + lanes - 1) / lanes, "over_d");
-    const Expr at_d = stages.over_d * lanes + v;
-    stages.key = Func("key_row");
-    stages.key(d, k) = head_dim_lane(task, d, [&](const Expr &at) {
-        const Expr element = key_rows.element(at, k);
-        return key_rows.is_grouped() ? element * key_rows.scale(at / i4_group, k) : element;
-    });
     stages.dots = Func("dots");
     // A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
     // rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
@@ -91,7 +97,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     if (integers)
         define_integer_dots(task, stages, key_rows);
     else
-        stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
+        define_float_dots(task, stages, key_rows);
     // Strict for the same reason: LLVM would make one chain of them.
     stages.turned = Func("turned_dots");
     stages.turned(v, k, r) =
@@ -109,7 +115,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     stages.logits = Func("logits");
     stages.logits(k, r) = shown_logit(visible, logit);
 
-    stages.over_keys = RDom(0, steps * (split_key_step / vector), "over_keys");
+    stages.over_keys = RDom(0, steps * (ATTUNE_SPLIT_KEY_STEP / vector), "over_keys");
     const Expr at_key = stages.over_keys * vector + v;
     stages.lane_maximum = Func("lane_maximum");
     stages.lane_maximum(v, r) = first_maximum;
@@ -124,7 +130,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     stages.lane_sums(v, r) += stages.weights(at_key, r);
 
     // A hidden weight would meet a value, or its scale, that may be a NaN: its update is left out, where any is hidden.
-    stages.over_k = RDom(0, split_value_block, 0, steps * (split_key_step / split_value_block), "over_k");
+    stages.over_k = RDom(0, split_value_block, 0, steps * (ATTUNE_SPLIT_KEY_STEP / split_value_block), "over_k");
     const Expr at_k = stages.over_k.y * split_value_block + stages.over_k.x, of_key = stages.weights(at_k, r);
     stages.value = Func("value_row");
     stages.value(d, k) = value_rows.element(d, k);

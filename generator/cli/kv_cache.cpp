@@ -33,8 +33,8 @@ void encode_row(char *to, const double *from, int dim, DType dtype) {
 }  // namespace
 
 CacheImage::CacheImage(const AttentionSpec &spec, CacheExtents extents, std::vector<double> key, std::vector<double> value, uint64_t seed)
-    : integer_products_(has_integer_products(spec)), head_dim_(spec.head_dim), head_dim_v_(spec.head_dim_v), dtype_(spec.dtype),
-      format_(spec.cache), extents_(std::move(extents)), key_(std::move(key)) {
+    : head_dim_(spec.head_dim), head_dim_v_(spec.head_dim_v), dtype_(spec.dtype), format_(spec.cache), extents_(std::move(extents)),
+      key_(std::move(key)) {
     const int64_t rows = extents_.batch * extents_.num_kv_heads * extents_.seq_len_kv;
     if (static_cast<int64_t>(key_.size()) != rows * head_dim_)
         throw std::invalid_argument("CacheImage: key has another size than its extents");
@@ -214,8 +214,6 @@ void CacheImage::bind(attune_attention_args &args, attune_kv_cache &cache, const
 void CacheImage::apply_to(ReferenceProblem &problem) const {
     problem.key = key_;
     problem.value = value_;
-    problem.integer_values = format_.dtype != KvDType::same;
-    problem.integer_queries = integer_products_;
     if (format_.layout != KvLayout::ring)
         return;
     problem.visible = [slots = slots_, visible = std::move(problem.visible)](int64_t b, int64_t h, int64_t q, int64_t kv, int64_t seq_len_q,

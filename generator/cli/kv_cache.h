@@ -40,7 +40,7 @@ public:
     /// What the numbers have become, exact and dense as they came: for the reference.
     const std::vector<double> &key() const { return key_; }
     const std::vector<double> &value() const { return value_; }
-    /// Replaces the keys and values of `problem` by those, sets integer_values, and hides what a ring has lost beside what the mask hides.
+    /// Replaces the keys and values of `problem` by those, and hides what a ring has lost beside what the mask hides.
     void apply_to(ReferenceProblem &problem) const;
 
 private:
@@ -63,7 +63,6 @@ private:
     /// Rounds the rows of `dense` and stores those that the cache keeps.
     void store(std::vector<double> &dense, int dim, Tensor &rows, Tensor &scales, Tensor &zeros) const;
 
-    const bool integer_products_;
     const int head_dim_, head_dim_v_;
     const DType dtype_;
     const KvCacheSpec format_;

@@ -41,6 +41,8 @@ void set_expressions(ReferenceProblem &problem, const AttentionSpec &spec, const
     problem.softmax_scale = spec.softmax_scale;
     problem.normalizer = spec.normalizer;
     problem.compute = spec.compute_dtype;
+    problem.integer_values = spec.cache.dtype != KvDType::same;
+    problem.integer_queries = has_integer_products(spec);
     problem.pairs = spec.pairs_output;
     problem.visible = {};
     if (spec.mask)

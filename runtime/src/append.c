@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 enum {
-    append_rows = 4,          // of a call: the generated code keeps no more
     largest_head_dim = 1024,  // the generator's limit
     rows_of_task = 64         // of a sequence, all heads of each, which are turned alike
 };
@@ -50,11 +49,8 @@ static int append_some(const append *p, int64_t batch, int64_t head, int64_t row
     arguments[n++] = new_rows(s++, k, a->new_key, a->stride_new_key, head_dim, batch, head, row, count);
     if (num_tensors > 1)
         arguments[n++] = new_rows(s++, k, a->new_value, a->stride_new_value, k->info.head_dim_v, batch, head, row, count);
-    if (k->rope.frequencies) {
-        arguments[n++] = attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, rotation, head_dim, 2);
-        s->dim[2] = (attune_dimension){.extent = (int32_t)count, .stride = 2 * head_dim};
-        s++->buffer.dimensions = 3;
-    }
+    if (k->rope.frequencies)
+        arguments[n++] = attune_rotation_buffer(s++, rotation, head_dim, count);
     for (int i = 0; i < num_tensors; i++, s++) {
         const attune_cache_rows *to = tensors[i];
         arguments[n++] = attune_matrix(s, f->type_code, f->type_bits,
@@ -65,14 +61,7 @@ static int append_some(const append *p, int64_t batch, int64_t head, int64_t row
         for (int i = 0; i < num_tensors; i++, s++) {
             const attune_cache_rows *to = tensors[i];
             float *data = (zero ? to->zero : to->scale) + attune_place_offset(place, head, to->stride_scale);
-            const int32_t stride = (int32_t)(count > 1 ? to->stride_scale[2] : to->scales);
-            if (f->type_code == ATTUNE_TYPE_UINT) {
-                arguments[n++] = attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, data, to->scales, count);
-                s->dim[1].stride = stride;
-            } else {
-                arguments[n++] = attune_array(s, ATTUNE_TYPE_FLOAT, 32, data, count);
-                s->dim[0].stride = stride;
-            }
+            arguments[n++] = attune_scale_buffer(s, k, data, to->scales, count, to->stride_scale[2]);
         }
     return p->variant->append(arguments);
 }
@@ -86,9 +75,9 @@ static int append_block(const append *p, int64_t batch, int64_t begin) {
     // Of more rows than a ring has slots, the last ones stay.
     const int64_t first_kept = p->kernel->cache.layout == ATTUNE_LAYOUT_RING && rows > a->seq_len_kv ? rows - a->seq_len_kv : 0;
     const int64_t end = attune_min(begin + rows_of_task, rows);
-    float rotation[append_rows * 2 * largest_head_dim];
+    float rotation[ATTUNE_APPEND_ROWS * 2 * largest_head_dim];
     for (int64_t row = begin > first_kept ? begin : first_kept, count; row < end; row += count) {
-        count = attune_even_rows(&p->view, first + row, attune_min(append_rows, end - row));
+        count = attune_even_rows(&p->view, first + row, attune_min(ATTUNE_APPEND_ROWS, end - row));
         for (int64_t i = 0; rope->frequencies && i < count; i++)
             attune_fill_rotation(rope, head_dim, a->positions ? a->positions[batch * a->stride_positions + row + i] : first + row + i,
                                  rotation + i * 2 * head_dim);

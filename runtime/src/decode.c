@@ -26,9 +26,13 @@ typedef struct chunk {
 enum { list_header = 64 };  // bytes: the count, alone in its cache line; keys and flags follow
 enum { bytes_of_chunk = 9 };
 
-/// Rows of a part: of several heads the kernel computes more than 2 in tiles of 4.
+static int64_t round_up(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+}
+
+/// Rows of a part: of several heads the kernel computes more than 2 in tiles.
 static int64_t padded_rows(const attune_call *call, int64_t rows) {
-    return call->variant->fold == 1 || rows <= 2 ? rows : (rows + 3) / 4 * 4;
+    return call->variant->fold == 1 || rows <= 2 ? rows : round_up(rows, ATTUNE_SPLIT_TILE_ROWS);
 }
 
 static int64_t most_rows(const attune_call *call) {
@@ -208,9 +212,8 @@ static void add_cache(split_arguments *to, const attune_call *call, attune_slot 
     const attune_cache_format *f = &call->kernel->cache;
     const int num_tensors = view->value.elements ? 2 : 1;
     int32_t *const starts[] = {slot->key_rows, slot->value_rows};
-    const int64_t batch = c->at.batch, kv_head = c->block.kv_head,
-                  step = 16;  // the kernel computes keys in steps of 16 and reads as many starts
-    const int64_t padded = attune_min((c->count + step - 1) / step * step, call->variant->block_kv);
+    const int64_t batch = c->at.batch, kv_head = c->block.kv_head;
+    const int64_t padded = attune_min(round_up(c->count, ATTUNE_SPLIT_KEY_STEP), call->variant->block_kv);
     for (int i = 0; i < num_tensors; i++) {
         const attune_cache_rows *rows = tensors[i];
         attune_slice *s = next_slice(to);
@@ -228,8 +231,8 @@ static void add_cache(split_arguments *to, const attune_call *call, attune_slot 
     for (int zero = 0; zero <= f->has_zero_points && f->key_scales; zero++)
         for (int i = 0; i < num_tensors; i++) {
             float *collected = slot->scales + (size_t)(2 * zero + i) * (call->scale_bytes / sizeof(float));
-            to->all[to->count++] = attune_chunk_scales(next_slice(to), view, tensors[i], zero ? tensors[i]->zero : tensors[i]->scale,
-                                                       f->type_code == ATTUNE_TYPE_UINT, batch, kv_head, c->first, c->count, collected);
+            to->all[to->count++] = attune_chunk_scales(next_slice(to), view, tensors[i], zero ? tensors[i]->zero : tensors[i]->scale, batch,
+                                                       kv_head, c->first, c->count, collected);
         }
 }
 
@@ -243,12 +246,9 @@ static int split_task(const attune_call *call, attune_slot *slot, int64_t index,
     split_arguments to = {.all = {&c.first, &c.count, &c.masked}, .count = 3};
     to.all[to.count++] =
         attune_block_rows(next_slice(&to), call, a->query, a->stride_query, info->head_dim, c.at, 0, c.block.num_positions);
-    if (call->kernel->rope.frequencies) {
-        attune_slice *s = next_slice(&to);
-        to.all[to.count++] = attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, find_rotation(call, c.at.batch, 0), info->head_dim, 2);
-        s->dim[2] = (attune_dimension){.extent = c.block.num_positions, .stride = 2 * info->head_dim};
-        s->buffer.dimensions = 3;
-    }
+    if (call->kernel->rope.frequencies)
+        to.all[to.count++] =
+            attune_rotation_buffer(next_slice(&to), find_rotation(call, c.at.batch, 0), info->head_dim, c.block.num_positions);
     add_cache(&to, call, slot, &view, &c);
     to.all[to.count++] =
         attune_matrix(next_slice(&to), ATTUNE_TYPE_FLOAT, 32, find_part(call, index / call->max_chunks, index % call->max_chunks),

@@ -5,7 +5,9 @@ attune_cache_info attune_kernel_cache(const attune_kernel *kernel) {
     if (!attune_kernel_describe(kernel))
         return (attune_cache_info){.dtype = "", .layout = ""};
     const attune_cache_format *f = &kernel->cache;
-    return (attune_cache_info){.dtype = f->key_scales == 0 ? kernel->info.dtype : f->type_code == ATTUNE_TYPE_UINT ? "i4" : "i8",
+    return (attune_cache_info){.dtype = f->key_scales == 0          ? kernel->info.dtype
+                                        : attune_has_groups(kernel) ? "i4"
+                                                                    : "i8",
                                .layout = layouts[f->layout],
                                .page_size = f->page_size,
                                .key_elements = f->key_elements,
@@ -94,14 +96,25 @@ void attune_list_rows(const attune_cache_view *view, const attune_cache_rows *ro
         starts[i] = starts[count - 1];
 }
 
+attune_buffer *attune_scale_buffer(attune_slice *s, const attune_kernel *kernel, float *data, int64_t scales, int64_t count,
+                                   int64_t stride) {
+    if (attune_has_groups(kernel))
+        attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, data, scales, count);
+    else
+        attune_array(s, ATTUNE_TYPE_FLOAT, 32, data, count);
+    // One key has no neighbour to step to, and its unused stride may be anything.
+    s->dim[s->buffer.dimensions - 1].stride = (int32_t)(count > 1 ? stride : scales);
+    return &s->buffer;
+}
+
 attune_buffer *attune_chunk_scales(attune_slice *s, const attune_cache_view *view, const attune_cache_rows *rows, const float *of,
-                                   bool grouped, int64_t batch, int64_t kv_head, int64_t first, int64_t count, float *collected) {
+                                   int64_t batch, int64_t kv_head, int64_t first, int64_t count, float *collected) {
     const int64_t scales = rows->scales, step = rows->stride_scale[2];
     float *data = collected;
     int64_t stride = scales;
-    if (!attune_lists_rows(view->kernel) && (grouped || step == 1 || count == 1)) {
+    if (!attune_lists_rows(view->kernel) && (attune_has_groups(view->kernel) || step == 1 || count == 1)) {
         data = (float *)of + attune_place_offset(attune_find_place(view, batch, first), kv_head, rows->stride_scale);
-        stride = count > 1 ? step : scales;
+        stride = step;
     } else {
         for (int64_t i = 0; i < count;) {
             const int64_t even = attune_even_rows(view, first + i, count - i);
@@ -111,11 +124,7 @@ attune_buffer *attune_chunk_scales(attune_slice *s, const attune_cache_view *vie
                     collected[i * scales + group] = from[group];
         }
     }
-    if (!grouped)
-        return attune_array(s, ATTUNE_TYPE_FLOAT, 32, data, count);
-    attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, data, scales, count);
-    s->dim[1].stride = (int32_t)stride;
-    return &s->buffer;
+    return attune_scale_buffer(s, view->kernel, data, scales, count, stride);
 }
 
 static attune_operand rows_operand(const attune_cache_view *view, const char *name, const void *data, int64_t element_bytes,

@@ -37,6 +37,11 @@ static inline bool attune_needs_cache(const attune_kernel *kernel) {
     return kernel->cache.layout == ATTUNE_LAYOUT_PAGED || kernel->cache.key_scales > 0;
 }
 
+/// Whether a row has a scale for each group of elements (i4), so that scales are (groups, keys); else (keys).
+static inline bool attune_has_groups(const attune_kernel *kernel) {
+    return kernel->cache.type_code == ATTUNE_TYPE_UINT;
+}
+
 /// The sequence (or page) and the slot in it of key kv of sequence `batch`.
 typedef struct attune_cache_place {
     int64_t outer, slot;
@@ -51,10 +56,13 @@ int64_t attune_even_rows(const attune_cache_view *view, int64_t kv, int64_t most
 /// starts[i]: the element at which the row of key first + i starts, for i below `count`; to `padded` the last one again.
 void attune_list_rows(const attune_cache_view *view, const attune_cache_rows *rows, int64_t batch, int64_t kv_head, int64_t first,
                       int64_t count, int64_t padded, int32_t *starts);
-/// Scales (or zero points, `of`) of the same keys as a buffer (keys), or (scales, keys) where `grouped`: as they lie, or collected in `collected`
-/// where keys are listed, or keys without groups are not neighbours.
+/// A buffer of scales or zero points of `count` keys, `stride` floats from one to the next.
+attune_buffer *attune_scale_buffer(attune_slice *s, const attune_kernel *kernel, float *data, int64_t scales, int64_t count,
+                                   int64_t stride);
+/// Scales (or zero points, `of`) of the same keys: as they lie, or collected in `collected` where keys are listed, or keys without groups are not
+/// neighbours.
 attune_buffer *attune_chunk_scales(attune_slice *s, const attune_cache_view *view, const attune_cache_rows *rows, const float *of,
-                                   bool grouped, int64_t batch, int64_t kv_head, int64_t first, int64_t count, float *collected);
+                                   int64_t batch, int64_t kv_head, int64_t first, int64_t count, float *collected);
 
 /// The struct is there where it is needed, of the right size, and only there.
 attune_status attune_check_cache_struct(const attune_kernel *kernel, const attune_kv_cache *cache);

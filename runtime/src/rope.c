@@ -14,3 +14,10 @@ void attune_fill_rotation(const attune_rope *rope, int32_t head_dim, int64_t pos
         sine[first] = -sine[second];
     }
 }
+
+attune_buffer *attune_rotation_buffer(attune_slice *s, float *rotations, int32_t head_dim, int64_t rows) {
+    attune_matrix(s, ATTUNE_TYPE_FLOAT, 32, rotations, head_dim, 2);
+    s->dim[2] = (attune_dimension){.extent = (int32_t)rows, .stride = 2 * head_dim};
+    s->buffer.dimensions = 3;
+    return &s->buffer;
+}

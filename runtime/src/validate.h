@@ -8,6 +8,14 @@
 
 /// Sizes and versions of the structures.
 attune_status attune_check_structs(const attune_attention_args *args);
+/// The same of any args, which start with size and version: "attune_merge_args", its size, "ATTUNE_MERGE_ARGS_VERSION" and that number.
+attune_status attune_check_args(const void *args, const char *type, size_t size, const char *version_name, uint32_t version);
+/// A number of a call, from `minimum` to `maximum`.
+typedef struct attune_count {
+    const char *name;
+    int64_t value, minimum, maximum;
+} attune_count;
+attune_status attune_check_counts(const attune_count *counts, size_t count);
 attune_status attune_check_exec(const attune_exec *exec);
 /// Those that rows are turned by: null unless the kernel has rope.
 attune_status attune_check_positions(const attune_kernel *kernel, const int32_t *positions, int64_t stride);

@@ -7,36 +7,21 @@
 static attune_status check_struct(const attune_kernel *kernel, const attune_append_args *a) {
     if (!kernel->variants[0].append)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "kernel %s has no cache; generate one with phases decode", kernel->info.name);
-    if (!a)
-        return attune_fail(ATTUNE_NULL_POINTER, "args is null; pass an attune_append_args");
-    if (a->size != sizeof *a)
-        return attune_fail(
-            ATTUNE_STRUCT_SIZE,
-            "args.size is %u but must be sizeof(attune_append_args), here %zu; set it, or compile with the header of this runtime", a->size,
-            sizeof *a);
-    if (a->version != ATTUNE_APPEND_ARGS_VERSION)
-        return attune_fail(ATTUNE_STRUCT_SIZE, "args.version is %u but must be ATTUNE_APPEND_ARGS_VERSION, here %d", a->version,
-                           ATTUNE_APPEND_ARGS_VERSION);
+    attune_status status = attune_check_args(a, "attune_append_args", sizeof *a, "ATTUNE_APPEND_ARGS_VERSION", ATTUNE_APPEND_ARGS_VERSION);
+    if (status)
+        return status;
     return attune_check_exec(a->exec);
 }
 
 static attune_status check_counts(const attune_kernel *kernel, const attune_append_args *a) {
     const bool is_ring = kernel->cache.layout == ATTUNE_LAYOUT_RING;
-    const struct {
-        const char *name;
-        int64_t value, minimum, maximum;
-    } counts[] = {{"batch", a->batch, 0, INT32_MAX},
-                  {"num_kv_heads", a->num_kv_heads, 1, INT32_MAX},
-                  {"num_new", a->num_new, 0, ATTUNE_LARGEST_LENGTH},
-                  {"seq_len_kv", a->seq_len_kv, is_ring ? 1 : 0, ATTUNE_LARGEST_LENGTH}};
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (counts[i].value < counts[i].minimum)
-            return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s is %" PRId64 " but must be at least %" PRId64, counts[i].name, counts[i].value,
-                               counts[i].minimum);
-        if (counts[i].value > counts[i].maximum)
-            return attune_fail(ATTUNE_INDEX_RANGE, "%s is %" PRId64 " but must be at most %" PRId64 "; split it over several calls",
-                               counts[i].name, counts[i].value, counts[i].maximum);
-    }
+    const attune_count counts[] = {{"batch", a->batch, 0, INT32_MAX},
+                                   {"num_kv_heads", a->num_kv_heads, 1, INT32_MAX},
+                                   {"num_new", a->num_new, 0, ATTUNE_LARGEST_LENGTH},
+                                   {"seq_len_kv", a->seq_len_kv, is_ring ? 1 : 0, ATTUNE_LARGEST_LENGTH}};
+    const attune_status status = attune_check_counts(counts, sizeof counts / sizeof *counts);
+    if (status)
+        return status;
     const int64_t limit = is_ring ? ATTUNE_LARGEST_LENGTH : a->seq_len_kv;
     for (int64_t b = 0; b < a->batch; b++) {
         const int64_t rows = a->lengths_new ? a->lengths_new[b] : a->num_new, before = a->lengths_kv ? a->lengths_kv[b] : 0;

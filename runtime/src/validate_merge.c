@@ -8,16 +8,9 @@
 #include <stdio.h>
 
 static attune_status check_struct(const attune_merge_args *a) {
-    if (!a)
-        return attune_fail(ATTUNE_NULL_POINTER, "args is null; pass an attune_merge_args");
-    if (a->size != sizeof *a)
-        return attune_fail(
-            ATTUNE_STRUCT_SIZE,
-            "args.size is %u but must be sizeof(attune_merge_args), here %zu; set it, or compile with the header of this runtime", a->size,
-            sizeof *a);
-    if (a->version != ATTUNE_MERGE_ARGS_VERSION)
-        return attune_fail(ATTUNE_STRUCT_SIZE, "args.version is %u but must be ATTUNE_MERGE_ARGS_VERSION, here %d", a->version,
-                           ATTUNE_MERGE_ARGS_VERSION);
+    attune_status status = attune_check_args(a, "attune_merge_args", sizeof *a, "ATTUNE_MERGE_ARGS_VERSION", ATTUNE_MERGE_ARGS_VERSION);
+    if (status)
+        return status;
     if (!a->dtype)
         return attune_fail(ATTUNE_NULL_POINTER, "dtype is null; pass the kernel's, \"f32\", \"f16\" or \"bf16\"");
     if (!attune_find_element(a->dtype))
@@ -27,22 +20,14 @@ static attune_status check_struct(const attune_merge_args *a) {
 }
 
 static attune_status check_counts(const attune_merge_args *a) {
-    const struct {
-        const char *name;
-        int64_t value, minimum, maximum;
-    } counts[] = {{"num_parts", a->num_parts, 0, INT32_MAX},
-                  {"batch", a->batch, 0, INT32_MAX},
-                  {"num_heads", a->num_heads, 1, INT32_MAX},
-                  {"seq_len_q", a->seq_len_q, 0, ATTUNE_LARGEST_LENGTH},
-                  {"head_dim_v", a->head_dim_v, 1, INT32_MAX}};
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (counts[i].value < counts[i].minimum)
-            return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s is %" PRId64 " but must be at least %" PRId64, counts[i].name, counts[i].value,
-                               counts[i].minimum);
-        if (counts[i].value > counts[i].maximum)
-            return attune_fail(ATTUNE_INDEX_RANGE, "%s is %" PRId64 " but must be at most %" PRId64 "; split it over several calls",
-                               counts[i].name, counts[i].value, counts[i].maximum);
-    }
+    const attune_count counts[] = {{"num_parts", a->num_parts, 0, INT32_MAX},
+                                   {"batch", a->batch, 0, INT32_MAX},
+                                   {"num_heads", a->num_heads, 1, INT32_MAX},
+                                   {"seq_len_q", a->seq_len_q, 0, ATTUNE_LARGEST_LENGTH},
+                                   {"head_dim_v", a->head_dim_v, 1, INT32_MAX}};
+    const attune_status status = attune_check_counts(counts, sizeof counts / sizeof *counts);
+    if (status)
+        return status;
     if (a->num_parts > 0 && (!a->part_output || !a->part_lse))
         return attune_fail(ATTUNE_NULL_POINTER, "%s is null but num_parts is %" PRId64 "; pass an array of as many pointers",
                            a->part_output ? "part_lse" : "part_output", a->num_parts);

@@ -10,18 +10,36 @@
 
 static const char *const dimension_names[3] = {"batch", "head", "sequence"};
 
+attune_status attune_check_args(const void *args, const char *type, size_t size, const char *version_name, uint32_t version) {
+    if (!args)
+        return attune_fail(ATTUNE_NULL_POINTER, "args is null; pass an %s", type);
+    uint32_t found[2];  // size, version
+    memcpy(found, args, sizeof found);
+    if (found[0] != size)
+        return attune_fail(ATTUNE_STRUCT_SIZE,
+                           "args.size is %u but must be sizeof(%s), here %zu; set it, or compile with the header of this runtime", found[0],
+                           type, size);
+    if (found[1] != version)
+        return attune_fail(ATTUNE_STRUCT_SIZE, "args.version is %u but must be %s, here %u", found[1], version_name, version);
+    return ATTUNE_OK;
+}
+
+attune_status attune_check_counts(const attune_count *counts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (counts[i].value < counts[i].minimum)
+            return attune_fail(ATTUNE_INVALID_ARGUMENT, "%s is %" PRId64 " but must be at least %" PRId64, counts[i].name, counts[i].value,
+                               counts[i].minimum);
+        if (counts[i].value > counts[i].maximum)
+            return attune_fail(ATTUNE_INDEX_RANGE, "%s is %" PRId64 " but must be at most %" PRId64 "; split it over several calls",
+                               counts[i].name, counts[i].value, counts[i].maximum);
+    }
+    return ATTUNE_OK;
+}
+
 attune_status attune_check_structs(const attune_attention_args *a) {
-    if (!a)
-        return attune_fail(ATTUNE_NULL_POINTER, "args is null; pass an attune_attention_args");
-    if (a->size != sizeof *a)
-        return attune_fail(
-            ATTUNE_STRUCT_SIZE,
-            "args.size is %u but must be sizeof(attune_attention_args), here %zu; set it, or compile with the header of this runtime",
-            a->size, sizeof *a);
-    if (a->version != ATTUNE_ATTENTION_ARGS_VERSION)
-        return attune_fail(ATTUNE_STRUCT_SIZE, "args.version is %u but must be ATTUNE_ATTENTION_ARGS_VERSION, here %d", a->version,
-                           ATTUNE_ATTENTION_ARGS_VERSION);
-    return attune_check_exec(a->exec);
+    attune_status status =
+        attune_check_args(a, "attune_attention_args", sizeof *a, "ATTUNE_ATTENTION_ARGS_VERSION", ATTUNE_ATTENTION_ARGS_VERSION);
+    return status ? status : attune_check_exec(a->exec);
 }
 
 attune_status attune_check_exec(const attune_exec *exec) {

@@ -117,13 +117,11 @@ int attune_find_chunks(const attune_call *call, attune_slot *slot, attune_block_
     for (int64_t i = 0; i < found; i++) {
         const int64_t first_key = slot->chunks[i] * (int64_t)v->block_kv;
         const bool is_whole = first_key >= block->first_kept && first_key + v->block_kv <= block->seq_len_kv;
-        uint8_t state = slot->chunk_full[i] ? (is_whole ? ATTUNE_BLOCK_FULL : ATTUNE_BLOCK_PARTIAL) : slot->states[i];
+        const uint8_t state = slot->chunk_full[i] ? ATTUNE_BLOCK_FULL : slot->states[i];
         if (state == ATTUNE_BLOCK_EMPTY)
             continue;
-        if (!is_whole)
-            state = ATTUNE_BLOCK_PARTIAL;
         slot->chunks[n] = slot->chunks[i];
-        slot->chunk_full[n++] = state == ATTUNE_BLOCK_FULL ? whole : slot->chunk_full[i] ? cut : masked;
+        slot->chunk_full[n++] = is_whole && state == ATTUNE_BLOCK_FULL ? whole : slot->chunk_full[i] ? cut : masked;
     }
     *count = n;
     return 0;

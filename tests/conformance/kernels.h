@@ -42,7 +42,7 @@ protected:
         const auto &[name, choice] = GetParam();
         target = &cpu_target(name);
         // Targets with units of their own are emulated where the CPU lacks them.
-        const bool emulate = !available_target(name) && !target->serves(DType::f32) && available_target("avx2") && has_llvm_backend();
+        const bool emulate = !target->serves(DType::f32) && must_emulate(name);
         if (!emulate && !available_target(name)) GTEST_SKIP() << "this CPU does not run " << name;
         spec = make_spec(choice.dtype, 10, 6, choice.mask, choice.algorithm);
         spec.compute_dtype = choice.compute;

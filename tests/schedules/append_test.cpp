@@ -1,12 +1,13 @@
 /// What a decode kernel's append leaves in a cache, row by row, against the reference's rounding and turning in double; and attention over what it
 /// left. New rows after the lengths are NaNs, everything in the cache is a sentinel until it is written.
-#include "generator/backend/code_generator.h"
 #include "generator/reference/half.h"
 #include "generator/reference/quantise.h"
 #include "generator/reference/rope.h"
+#include "tests/support/cache_formats.h"
 #include "tests/support/cached_row.h"
 #include "tests/support/guarded_array.h"
 #include "tests/support/kernel_case.h"
+#include "tests/support/stored_numbers.h"
 
 #include <array>
 #include <bit>
@@ -25,28 +26,7 @@ constexpr int64_t batch = 3, kv_heads = 2, longest = 96;
 constexpr double u = 0x1p-24;
 constexpr double smallest = 0x1p-126;  // denormals of f32 count as 0
 
-constexpr KvCacheSpec plain, i8{KvDType::i8}, i8_zeros{KvDType::i8, true}, i4{KvDType::i4}, i4_zeros{KvDType::i4, true};
 constexpr RopeSpec::Style half = RopeSpec::Style::half, interleaved = RopeSpec::Style::interleaved;
-
-constexpr KvCacheSpec ring(KvCacheSpec cache) {
-    cache.layout = KvLayout::ring;
-    return cache;
-}
-constexpr KvCacheSpec paged(KvCacheSpec cache, int page_size) {
-    cache.layout = KvLayout::paged;
-    cache.page_size = page_size;
-    return cache;
-}
-constexpr KvCacheSpec in_key(KvCacheSpec cache) {
-    cache.values_in_key = true;
-    return cache;
-}
-RopeSpec rope(RopeSpec::Style style, int dims) {
-    RopeSpec out;
-    out.style = style;
-    out.dims = dims;
-    return out;
-}
 
 struct AppendCase {
     const char *name;
@@ -100,16 +80,6 @@ AttentionSpec spec_of(const AppendCase &row) {
     spec.rope = row.rope;
     spec.name = spec.id();
     return spec;
-}
-
-uint32_t to_bits(DType dtype, double x) {
-    const float f = static_cast<float>(x);
-    return dtype == DType::f32 ? std::bit_cast<uint32_t>(f) : dtype == DType::f16 ? float_to_f16(f) : float_to_bf16(f);
-}
-
-double from_bits(DType dtype, uint32_t bits) {
-    if (dtype == DType::f32) return std::bit_cast<float>(bits);
-    return dtype == DType::f16 ? f16_to_float(static_cast<uint16_t>(bits)) : bf16_to_float(static_cast<uint16_t>(bits));
 }
 
 /// Rows of heads of sequences (or of pages), in memory of their own; `fill` everywhere.
@@ -428,7 +398,7 @@ class AppendRows : public testing::TestWithParam<std::tuple<std::string, AppendC
 protected:
     void SetUp() override {
         const auto &[name, row] = GetParam();
-        const bool emulate = !available_target(name) && available_target("avx2") && has_llvm_backend();
+        const bool emulate = must_emulate(name);
         if (!emulate && !available_target(name)) GTEST_SKIP() << "this CPU does not run " << name;
         spec = spec_of(row);
         kernel = &kernel_for(spec, cpu_target(name), {.overrides = {}, .emulate = emulate});
@@ -546,8 +516,6 @@ TEST_P(AppendThenAttention, AgreesWithTheReference) {
                 std::copy(key.begin(), key.end(), p.key.begin() + ((b * kv_heads + h) * most + kv) * spec.head_dim);
                 std::copy(value.begin(), value.end(), p.value.begin() + ((b * kv_heads + h) * most + kv) * spec.head_dim_v);
             }
-    p.integer_values = spec.cache.dtype != KvDType::same;
-    p.integer_queries = has_integer_products(spec);
     p.visible = [&, visible = p.visible](int64_t b, int64_t h, int64_t q, int64_t kv, int64_t seq_len_q, int64_t seq_len_kv) {
         return kv >= cache.first_kept(seq_len_kv) && (!visible || visible(b, h, q, kv, seq_len_q, seq_len_kv));
     };

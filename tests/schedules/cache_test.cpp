@@ -1,36 +1,12 @@
 /// Decode kernels with a cache format: integers with scales, rings, pages, values that lie in the keys, and queries that the kernel turns.
 /// Errors and append are the runtime's; here a kernel reads what append would have left (generator/cli/kv_cache.h), poison around it.
-#include "generator/backend/code_generator.h"
+#include "tests/support/cache_formats.h"
 #include "tests/support/kernel_case.h"
 
 namespace attune::test {
 
 namespace {
 
-constexpr KvCacheSpec plain, i8{KvDType::i8}, i8_zeros{KvDType::i8, true}, i4{KvDType::i4}, i4_zeros{KvDType::i4, true};
-
-constexpr KvCacheSpec ring(KvCacheSpec cache) {
-    cache.layout = KvLayout::ring;
-    return cache;
-}
-constexpr KvCacheSpec paged(KvCacheSpec cache, int page_size) {
-    cache.layout = KvLayout::paged;
-    cache.page_size = page_size;
-    return cache;
-}
-constexpr KvCacheSpec in_key(KvCacheSpec cache) {
-    cache.values_in_key = true;
-    return cache;
-}
-
-RopeSpec rope(RopeSpec::Style style, int dims, RopeSpec::Scaling scaling = RopeSpec::Scaling::none, double factor = 1) {
-    RopeSpec out;
-    out.style = style;
-    out.dims = dims;
-    out.scaling = scaling;
-    out.factor = factor;
-    return out;
-}
 constexpr RopeSpec::Style half = RopeSpec::Style::half, interleaved = RopeSpec::Style::interleaved;
 
 struct CacheCase {
@@ -100,7 +76,7 @@ class Cache : public testing::TestWithParam<std::tuple<std::string, CacheCase>> 
 protected:
     void SetUp() override {
         const auto &[name, row] = GetParam();
-        const bool emulate = !available_target(name) && available_target("avx2") && has_llvm_backend();
+        const bool emulate = must_emulate(name);
         if (!emulate && !available_target(name)) GTEST_SKIP() << "this CPU does not run " << name;
         spec = spec_of(row);
         kernel = &kernel_for(spec, cpu_target(name), {.overrides = {}, .emulate = emulate});

@@ -1,5 +1,4 @@
 /// Decode kernels: one to sixteen query rows against caches of every length, over masks, scores, groups and types.
-#include "generator/backend/code_generator.h"
 #include "generator/spec/error.h"
 #include "tests/support/kernel_case.h"
 
@@ -35,7 +34,7 @@ class Decode : public testing::TestWithParam<std::tuple<std::string, DecodeCase>
 protected:
     void SetUp() override {
         const auto &[name, row] = GetParam();
-        const bool emulate = !available_target(name) && available_target("avx2") && has_llvm_backend();
+        const bool emulate = must_emulate(name);
         if (!emulate && !available_target(name)) GTEST_SKIP() << "this CPU does not run " << name;
         spec = make_spec(row.dtype, row.head_dim, row.head_dim_v, row.group, row.pairs);
         spec.decode = true;

@@ -1,10 +1,12 @@
 #include "tests/support/kernel_case.h"
+#include "generator/backend/code_generator.h"
 #include "generator/backend/params_struct.h"
 #include "generator/cli/kv_cache.h"
 #include "generator/reference/expressions.h"
 #include "generator/reference/half.h"
 #include "generator/reference/rope.h"
 #include "tests/support/guarded_array.h"
+#include "tests/support/stored_numbers.h"
 
 #include <bit>
 #include <cmath>
@@ -25,16 +27,6 @@ constexpr uint32_t sentinel = 0x5a5a5a5a;
 constexpr int64_t unused_rows = 3;  // of packed sequences, after the last
 
 uint32_t nan_bits(DType dtype) { return dtype == DType::f32 ? 0x7fc01234 : dtype == DType::f16 ? 0x7e12 : 0x7fc5; }
-
-uint32_t to_bits(DType dtype, double x) {
-    const float f = static_cast<float>(x);
-    return dtype == DType::f32 ? std::bit_cast<uint32_t>(f) : dtype == DType::f16 ? float_to_f16(f) : float_to_bf16(f);
-}
-
-double from_bits(DType dtype, uint32_t bits) {
-    if (dtype == DType::f32) return std::bit_cast<float>(bits);
-    return dtype == DType::f16 ? f16_to_float(static_cast<uint16_t>(bits)) : bf16_to_float(static_cast<uint16_t>(bits));
-}
 
 int64_t length_of(const std::vector<int32_t> &lengths, int64_t b, int64_t all) { return lengths.empty() ? all : lengths[static_cast<size_t>(b)]; }
 
@@ -516,6 +508,8 @@ void expect_same_bits(const ReferenceProblem &p, const KernelResult &got, const 
         }
     }
 }
+
+bool must_emulate(const std::string &name) { return !available_target(name) && available_target("avx2") && has_llvm_backend(); }
 
 const CpuTarget *available_target(const std::string &name) {
     for (const CpuTarget *target : machine_targets()) {

@@ -100,6 +100,8 @@ void expect_same_bits(const ReferenceProblem &problem, const KernelResult &got, 
 
 /// A target by name, or null where this CPU does not run it.
 const CpuTarget *available_target(const std::string &name);
+/// This CPU does not run the target, but can emulate it (CompileOptions::emulate).
+bool must_emulate(const std::string &name);
 /// Of the targets that serve every type.
 std::vector<std::string> target_names();
 

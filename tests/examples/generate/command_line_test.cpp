@@ -1,31 +1,15 @@
 // The program's exit codes and messages; none of these needs the real model.
+#include "run_command.h"
 #include "temporary_file.h"
 #include "tiny_model.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <array>
-
-#include <sys/wait.h>
-
 namespace {
 
-struct Outcome {
-    int code;
-    std::string output;
-};
-
 Outcome run(const std::string &model, const std::string &arguments, const char *stream = "2>&1") {
-    const std::string command = "ATTUNE_SMOLLM2=" + model + " " GENERATE " " + arguments + " " + stream;
-    FILE *pipe = popen(command.c_str(), "r");
-    Outcome outcome{-1, ""};
-    std::array<char, 4096> buffer;
-    for (size_t n; pipe && (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-        outcome.output.append(buffer.data(), n);
-    if (pipe)
-        outcome.code = WEXITSTATUS(pclose(pipe));
-    return outcome;
+    return run_command("ATTUNE_SMOLLM2=" + model + " " GENERATE " " + arguments + " " + stream);
 }
 
 struct Case {
