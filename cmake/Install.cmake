@@ -1,5 +1,5 @@
-# cmake --install build --prefix P:  bin/attune, lib/libattune_runtime.a, include/attune, share/attune/specs, and the packages for CMake and
-# pkg-config.
+# cmake --install build --prefix P:  bin/attune, lib/libattune_runtime.a, include/attune, share/attune (specs, tune's report and bridges,
+# the schema of tuned rows), and the packages for CMake and pkg-config.
 # Neither package names an absolute path of P, so that P may be moved. bin/attune keeps the paths of libHalide.so and LLVM it was built with.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
@@ -14,6 +14,10 @@ if(TARGET attune)
   set_target_properties(attune PROPERTIES EXPORT_NAME attune INSTALL_RPATH "$<TARGET_FILE_DIR:Halide::Halide>;${LLVM_LIBRARY_DIR}")
   install(TARGETS attune EXPORT AttuneTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY specs/ DESTINATION share/attune/specs FILES_MATCHING PATTERN "*.toml" PATTERN "pictures" EXCLUDE)  # attune looks in bin/../share
+  install(DIRECTORY schedules/autotune/report schedules/autotune/bridges DESTINATION share/attune FILES_MATCHING PATTERN "*.py" PATTERN "*.html")
+  install(FILES schedules/tuned_db/tuned.schema.json DESTINATION share/attune)
+  install(DIRECTORY schedules/tuned DESTINATION share/attune FILES_MATCHING PATTERN "*.jsonl")
+  install(FILES $<TARGET_FILE:attune_trial_main> DESTINATION lib/attune)  # attune tune --runner looks in bin/../lib/attune
 endif()
 
 configure_package_config_file(generator/cmake/AttuneConfig.cmake.in ${PROJECT_BINARY_DIR}/package/AttuneConfig.cmake

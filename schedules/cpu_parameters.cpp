@@ -6,39 +6,56 @@
 
 namespace attune {
 
-const std::vector<CpuParameter> &cpu_parameters() {
+const std::vector<ScheduleParameter<CpuScheduleParameters>> &cpu_parameters() {
     using P = CpuScheduleParameters;
-    static const std::vector<CpuParameter> parameters = {
-        {"block_q", &P::block_q,
+    static const std::vector<ScheduleParameter<P>> parameters = {
+        {"block_q",
+         &P::block_q,
+         4,
+         4096,
+         {48, 96, 144, 192, 288, 384, 576, 768},
          "query rows of a task; a multiple of tile_q vectors. Larger reuses each chunk of keys and values more often; smaller spreads a "
          "short prefill over more threads. Costs 4 * block_q * (head_dim + head_dim_v) bytes of cache"},
-        {"block_kv", &P::block_kv,
+        {"block_kv",
+         &P::block_kv,
+         4,
+         1024,
+         {16, 32, 48, 64, 96, 128, 192, 256},
          "keys of a chunk; a multiple of tile_kv and of 4. Larger amortises the accumulator's update; smaller keeps the strip of weights, "
          "4 * block_kv * tile_q vectors, in the first-level cache and wastes less on the causal diagonal"},
-        {"tile_q", &P::tile_q,
+        {"tile_q",
+         &P::tile_q,
+         1,
+         6,
+         {1, 2, 3, 4, 6},
          "vectors of query rows in a register tile, 1 to 6. More reuses each broadcast key oftener; a strip has tile_q * vector rows, "
          "and rows after the last are computed in vain"},
-        {"tile_kv", &P::tile_kv,
-         "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them. A "
-         "partial "
+        {"tile_kv",
+         &P::tile_kv,
+         1,
+         32,
+         {2, 4, 6, 8, 12, 16},
+         "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them. A partial "
          "chunk leaves out tiles that no row of its strip sees"},
-        {"tile_d", &P::tile_d, "head dims in a register tile of weighted values, at least 2: tile_q * tile_d accumulators, likewise"},
-        {"unroll", &P::unroll,
+        {"tile_d",
+         &P::tile_d,
+         2,
+         32,
+         {2, 4, 6, 8, 12, 16},
+         "head dims in a register tile of weighted values, at least 2: tile_q * tile_d accumulators, likewise"},
+        {"unroll",
+         &P::unroll,
+         1,
+         8,
+         {1, 2, 4},
          "steps of the inner products in one turn of the loop, 1 to 8. 4 is 1 to 2 % faster than 2 and takes 2 KB more code"},
     };
     return parameters;
 }
 
 std::string cpu_parameters_error(const CpuScheduleParameters &p, int vector, int registers) {
-    auto range = [](const char *name, int value, int low, int high) {
-        return value < low || value > high ? fmt::format("{} is {}, expected {} to {}", name, value, low, high) : std::string();
-    };
-    for (const std::string &error :
-         {range("tile_q", p.tile_q, 1, 6), range("tile_kv", p.tile_kv, 1, 32), range("tile_d", p.tile_d, 2, 32),
-          range("block_kv", p.block_kv, 4, 1024), range("block_q", p.block_q, vector, 4096), range("unroll", p.unroll, 1, 8)}) {
-        if (!error.empty())
-            return error;
-    }
+    if (const std::string error = parameter_range_error(p, cpu_parameters()); !error.empty())
+        return error;
     if (p.block_kv % p.tile_kv != 0) {
         return fmt::format("block_kv is {}, expected a multiple of tile_kv, which is {}", p.block_kv, p.tile_kv);
     }

@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/algorithm/attention.h"
+#include "schedules/parameter.h"
 
 #include <string>
 #include <vector>
@@ -20,13 +21,7 @@ struct CpuScheduleParameters {
     bool matrix_tiles = false;  ///< products of full chunks as contractions of tiles
 };
 
-/// One parameter as `attune list` documents it and as overrides name it.
-struct CpuParameter {
-    const char *name;
-    int CpuScheduleParameters::*member;
-    const char *documentation;  ///< meaning, legality, pros and cons
-};
-const std::vector<CpuParameter> &cpu_parameters();
+const std::vector<ScheduleParameter<CpuScheduleParameters>> &cpu_parameters();
 
 /// The first parameter that is illegal for this machine and why ("block_kv is 60, expected a multiple of tile_kv, which is 8"); empty
 /// when all are legal.

@@ -10,6 +10,53 @@ namespace attune {
 
 using namespace Halide;
 
+const std::vector<ScheduleParameter<CpuSplitParameters>> &cpu_split_parameters() {
+    using P = CpuSplitParameters;
+    static const std::vector<ScheduleParameter<P>> parameters = {
+        {"split_kv",
+         &P::split_kv,
+         split_tile_keys,
+         8192,
+         {128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096},
+         "decode: keys of a task, a multiple of 64. Larger has fewer parts to combine; smaller spreads a cache over more threads, and what "
+         "a "
+         "chunk reads twice stays in the second-level cache. Part of the result's bits"},
+        {"accumulators",
+         &P::accumulators,
+         1,
+         32,
+         {2, 4, 6, 8, 12, 16, 24},
+         "decode: vector registers of sums in a tile of rows, fewer than the machine has. More hides the latency of an addition and reads "
+         "the "
+         "query less often"},
+        {"unroll",
+         &P::unroll,
+         1,
+         8,
+         {1, 2, 4},
+         "decode: steps over head_dim in one turn of the loop; as many of them as divide head_dim's vectors"},
+        {"unroll_values",
+         &P::unroll_values,
+         1,
+         split_value_block,
+         {1, 2, 4, 8},
+         "decode: keys of one turn of the sum over values; a power of 2. More loads the sums of a column less often"},
+    };
+    return parameters;
+}
+
+std::string cpu_split_parameters_error(const CpuSplitParameters &p, int registers) {
+    if (const std::string error = parameter_range_error(p, cpu_split_parameters()); !error.empty())
+        return error;
+    if (p.split_kv % split_tile_keys != 0)
+        return fmt::format("split_kv is {}, expected a multiple of {} up to 8192", p.split_kv, split_tile_keys);
+    if (p.accumulators >= registers)
+        return fmt::format("accumulators is {}, expected fewer than the {} vector registers", p.accumulators, registers);
+    if (split_value_block % p.unroll_values != 0)
+        return fmt::format("unroll_values is {}, expected a power of 2 up to {}", p.unroll_values, split_value_block);
+    return "";
+}
+
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector) {
     const int fold = std::max(spec.group, 1);
     return {.vector = vector,
@@ -30,7 +77,7 @@ int split_asks(const AttentionSpec &spec, const BlockShape &shape) {
 namespace {
 
 /// The query's integers once a tile of rows; sums of a group in registers, keys times rows of them.
-void schedule_integer_dots(const AttentionTask &task, SplitStages &stages, const LoopLevel &at_rows) {
+void schedule_integer_dots(const AttentionTask &task, SplitStages &stages, const CpuSplitParameters &parameters, const LoopLevel &at_rows) {
     const Var v("v"), d("d"), g("g"), k("k"), r("r");
     const int lanes = split_lanes(task);
     for (Func f : {stages.query_largest, stages.query_scale})
@@ -47,15 +94,15 @@ void schedule_integer_dots(const AttentionTask &task, SplitStages &stages, const
         .vectorize(stages.over_pairs.x)
         .unroll(r)
         .unroll(k)
-        .unroll(stages.over_pairs.y, task.spec.cache.dtype == KvDType::i4 ? i4_group / 2 / lanes : 2);
+        .unroll(stages.over_pairs.y, task.spec.cache.dtype == KvDType::i4 ? i4_group / 2 / lanes : parameters.unroll);
 }
 
 }  // namespace
 
-void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int registers) {
+void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const CpuSplitParameters &parameters) {
     const Var v("v"), d("d"), g("g"), k("k"), r("r"), column("column");
     const Var rows("rows"), key_tile(visit_loop + std::string("_keys")), some_keys("some_keys"), some("some");
-    const int vector = task.shape.vector, accumulators = registers == 32 ? 16 : 8;
+    const int vector = task.shape.vector, accumulators = parameters.accumulators;
     // Elements converted at once: the halves of bytes are parted 16 at a time, whatever the machine's vector of f32.
     const int bytes = task.spec.cache.dtype == KvDType::i4 ? std::max(vector, i4_group / 2) : vector;
     // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. Rows of one head go one by one: four at
@@ -101,7 +148,7 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
     });
     stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, lanes).vectorize(v, of_dots).unroll(v).unroll(k).unroll(r);
     if (stages.group_dots.defined())
-        schedule_integer_dots(task, stages, at_rows);
+        schedule_integer_dots(task, stages, parameters, at_rows);
     else
         stages.dots.update()
             .reorder(v, r, k, stages.over_d)
@@ -109,7 +156,7 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             .unroll(v)
             .unroll(r)
             .unroll(k)
-            .unroll(stages.over_d, std::gcd(2, steps));
+            .unroll(stages.over_d, std::gcd(parameters.unroll, steps));
 
     for (Func f : {stages.lane_maximum, stages.lane_sums}) {
         f.compute_at(at_rows).bound_extent(v, vector).vectorize(v).store_in(MemoryType::Stack);
@@ -137,7 +184,7 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, int r
             .vectorize(d, bytes)
             .unroll(d)
             .unroll(r)
-            .unroll(of_block, 4);
+            .unroll(of_block, parameters.unroll_values);
     });
 
     // Tiles of rows read those of the cache beside each other, an order that prefetchers do not follow. Halves are asked for ahead (ask_ahead.h),

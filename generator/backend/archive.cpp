@@ -31,7 +31,8 @@ std::vector<char> archive_bytes(const std::vector<ObjectFile> &objects) {
 
 }  // namespace
 
-std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory) {
+std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory,
+                                      const std::map<std::string, TunedSchedule> &tuned) {
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
     if (failure) {
@@ -41,7 +42,11 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
     std::vector<CompiledVariant> variants;
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
         if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types())) {
-            variants.push_back(compile_variant(plan_kernel(spec, target)));
+            const auto row = tuned.find(target.name);
+            KernelPlan plan = plan_kernel(spec, target, row == tuned.end() ? ScheduleParameters() : row->second.parameters);
+            if (row != tuned.end())
+                plan.tuned = row->second.source;
+            variants.push_back(compile_variant(plan));
         }
     }
     const std::string metadata = kernel_metadata(spec, variants), header = kernel_header(spec);

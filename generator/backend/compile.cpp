@@ -43,7 +43,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
     if (plan.spec.decode) {
         // The whole of a call's rows is one block; there are no strips.
-        const BlockShape shape = cpu_split_shape(plan.spec, cpu_split_parameters(plan), vector);
+        const BlockShape shape = cpu_split_shape(plan.spec, split_schedule_parameters(plan), vector);
         sizes.fold = shape.fold;
         sizes.block_q = split_positions;
         sizes.strip_rows = shape.strip;

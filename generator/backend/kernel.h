@@ -3,7 +3,9 @@
 #include "generator/backend/target.h"
 #include "generator/spec/spec.h"
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,18 @@ namespace attune {
 /// The schedule parameters of one variant, by name ("block_q": 192), in the order the family declares them.
 using ScheduleParameters = std::vector<std::pair<std::string, int>>;
 
+/// A row of a tuned database that a schedule's parameters come from.
+struct TunedSource {
+    std::string file;    ///< its name without folders, so that builds are equal wherever it lies
+    std::string date;    ///< "2026-11-26T21:48:25Z"
+    std::string device;  ///< the class of CPUs that it was measured on: "zen4"
+};
+/// Parameters in place of the defaults, and where they come from.
+struct TunedSchedule {
+    ScheduleParameters parameters;
+    TunedSource source;
+};
+
 /// What the generator decided for a specification on a target, before anything is compiled.
 struct KernelPlan {
     AttentionSpec spec;
@@ -19,6 +33,7 @@ struct KernelPlan {
     std::string algorithm;  ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
     std::string schedule;   ///< the family: "cpu_query_lanes", "cpu_full_row"
     ScheduleParameters parameters;
+    std::optional<TunedSource> tuned;  ///< of the parameters, where they are not the default; told in the metadata, no part of the code
     bool rounds_weights = false;    ///< before they meet values, to the kernel's type (Precision of reference.h)
     std::string reason;             ///< why this family and these parameters, one line
     int64_t footprint_bytes = 0;    ///< working set of the inner loops: strips and chunks that should stay in L1/L2
@@ -30,6 +45,7 @@ struct KernelPlan {
 /// How a build differs from the release form; tests use it.
 struct CompileOptions {
     ScheduleParameters overrides;  ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
+    std::optional<TunedSource> tuned = {};  ///< of the overrides: for the metadata
     bool twins = false;            ///< plain Halide in place of the machine's own operations
     bool emulate = false;          ///< for a CPU with AVX2: functions of the test program in place of the target's own instructions
     bool asserts = false;          ///< keep Halide's checks, and turn promises into checks
@@ -59,8 +75,10 @@ struct CompiledVariant {
 CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &options = {});
 
 /// Writes <directory>/<name>.a, .h and .json for all targets of the specification; each appears only when complete, and is not touched
-/// where its content is the same already. Returns the paths.
-std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory);
+/// where its content is the same already. tuned: by target's name; others have the default schedule. Throws Error(usage) for parameters that
+/// are illegal or unknown. Returns the paths.
+std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory,
+                                      const std::map<std::string, TunedSchedule> &tuned = {});
 
 /// The three texts and bytes of a build.
 std::string kernel_header(const AttentionSpec &spec);

@@ -120,6 +120,7 @@ private:
 std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
     CompiledVariant variant;
     variant.plan = plan_kernel(spec, target, options.overrides);
+    variant.plan.tuned = options.tuned;
     const std::string key = cache_key(variant.plan, options);
     double seconds = 0;
     if (!read_cached_variant(key, variant)) {

@@ -88,7 +88,7 @@ namespace {
 
 BlockShape task_shape(const KernelPlan &plan, TaskFunction function) {
     if (plan.spec.decode)
-        return cpu_split_shape(plan.spec, cpu_split_parameters(plan), plan.target->vector);
+        return cpu_split_shape(plan.spec, split_schedule_parameters(plan), plan.target->vector);
     BlockShape shape = cpu_block_shape(cpu_schedule_parameters(plan), plan.target->vector);
     if (function != TaskFunction::fixed) {
         // What the others compute is f32: `exact` takes the rows whose numbers leave a smaller type's range. Pairs have the range of f32.
@@ -136,7 +136,7 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     case TaskFunction::split: {
         SplitStages stages = define_split_kv(*task);
         if (scheduled)
-            schedule_cpu_split_kv(*task, stages, plan.target->registers);
+            schedule_cpu_split_kv(*task, stages, split_schedule_parameters(plan));
         Halide::Pipeline pipeline(stages.part);
         if (scheduled && split_asks(task->spec, task->shape) > 0)
             ask_ahead(pipeline);

@@ -18,7 +18,7 @@ std::string task_symbol(const KernelPlan &plan, TaskFunction function);
 
 /// The plan's parameters as the schedules take them: of prefill, and of decode.
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan);
-CpuSplitParameters cpu_split_parameters(const KernelPlan &plan);
+CpuSplitParameters split_schedule_parameters(const KernelPlan &plan);
 
 /// A pipeline with its arguments, ready to be lowered. Without `scheduled` it is the bare algorithm: every reduction for itself.
 struct ScheduledFunction {

@@ -6,6 +6,7 @@
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/schedule_text.h"
 #include "generator/cli/spec_flags.h"
+#include "generator/cli/tuned.h"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -29,6 +30,7 @@ void declare(Flags &flags) {
     declare_params(flags);
     declare_block_lists(flags);
     declare_spec_flags(flags);
+    declare_tuned_flags(flags);
     flags.list("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [b=1,h=1,hkv=h/group,sq=512,skv=512]");
     declare_target_flag(flags);
     flags.value("--threads", "N", "threads of a call [1]");
@@ -91,7 +93,7 @@ int run(const Flags &flags, Session &session) {
     for (const Shape &shape : shapes)
         params.push_back(params_or_random(given, flags, spec, shape, seed));
     const CpuTarget &target = target_to_run(flags, spec);
-    const auto kernel = load_kernel(spec, target);
+    const auto kernel = load_kernel(spec, target, tuned_options(flags, spec, target));
     if (!pin_to_cpus(threads))
         spdlog::warn("{} threads on {} usable CPUs: not pinned", threads, usable_cpus().size());
 

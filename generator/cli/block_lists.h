@@ -36,6 +36,8 @@ bool is_array_file(const std::string &text);  ///< ends in .npz or .npy
 /// shape: with cu_seqlens, its lengths are those of the longest sequences. Throws Error(input).
 BlockLists read_block_lists(const Flags &flags, const AttentionSpec &spec, const Shape &shape);
 
+/// The lists of a dense mask of blocks, 1 where one is listed: (batch, heads, rows, columns). Throws Error(input) where they are too many.
+BlockLists lists_of_dense(const AttentionSpec &spec, const uint8_t *dense, int64_t batch, int64_t heads, int64_t rows, int64_t columns);
 /// Lists of its own for each sequence and head. density: the share of the blocks that are listed; full_share: of those, how many count as full.
 BlockLists random_block_lists(const AttentionSpec &spec, const Shape &shape, double density, double full_share, uint64_t seed);
 

@@ -3,6 +3,7 @@
 #include "generator/cli/presets.h"
 #include "generator/cli/spec_flags.h"
 #include "generator/cli/text_file.h"
+#include "generator/cli/tuned.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,6 +19,7 @@ namespace {
 
 void declare(Flags &flags) {
     declare_spec_flags(flags);
+    declare_tuned_flags(flags);
     flags.value("-o,--directory", "DIR", "where the files go; created if needed");
     flags.list("--target", "T", "instead of the specification's targets");
     flags.value("--depfile", "F", "write what the files depend on, as Makefile text");
@@ -95,12 +97,16 @@ int run(const Flags &flags, Session &session) {
     if (flags.has("--depfile"))
         check_output_path("--depfile", flags.text("--depfile"));
 
+    const TunedChoice tuned = choose_tuned(flags, spec, targets);
     const auto begin = std::chrono::steady_clock::now();
     spdlog::info("generating {} for {}", spec.name, fmt::join(targets, ", "));
-    const std::vector<std::string> files = build_kernel(spec, directory);
+    const std::vector<std::string> files = build_kernel(spec, directory, tuned.schedules);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (flags.has("--depfile"))
-        write_text_file(flags.text("--depfile"), depfile_text(files, sources(flags, spec)));
+    if (flags.has("--depfile")) {
+        std::set<std::string> inputs = sources(flags, spec);
+        inputs.insert(tuned.files.begin(), tuned.files.end());
+        write_text_file(flags.text("--depfile"), depfile_text(files, inputs));
+    }
 
     Json listed = Json::array();
     std::vector<std::vector<std::string>> rows;
@@ -109,11 +115,20 @@ int run(const Flags &flags, Session &session) {
         listed.push_back({{"path", file}, {"bytes", bytes}});
         rows.push_back({file, fmt::format("{} bytes", bytes)});
     }
+    std::vector<std::string> tuned_targets;
+    for (const auto &[target, schedule] : tuned.schedules)
+        tuned_targets.push_back(target);
     if (session.json)
-        session.print_json({{"name", spec.name}, {"id", spec.id()}, {"targets", targets}, {"files", listed}, {"seconds", seconds}});
+        session.print_json({{"name", spec.name},
+                            {"id", spec.id()},
+                            {"targets", targets},
+                            {"tuned", tuned_targets},
+                            {"files", listed},
+                            {"seconds", seconds}});
     else
         session.print(align_table(rows, {false, true}) +
-                      fmt::format("{} for {} in {:.2f} s\n", spec.name, fmt::join(targets, ", "), seconds));
+                      fmt::format("{} for {} in {:.2f} s{}\n", spec.name, fmt::join(targets, ", "), seconds,
+                                  tuned_targets.empty() ? "" : fmt::format("; tuned: {}", fmt::join(tuned_targets, ", "))));
     return 0;
 }
 
@@ -121,7 +136,8 @@ int run(const Flags &flags, Session &session) {
 
 const Command build_command = {"build", "generate library, header and metadata of a kernel",
                                "  attune build kernel.toml -o generated --target avx2 --target sse41\n"
-                               "  attune build --dtype f16 --head-dim 128 --mask causal --name my_attention -o generated",
+                               "  attune build --dtype f16 --head-dim 128 --mask causal --name my_attention -o generated\n"
+                               "  attune build kernel.toml --tuned tuned.jsonl -o generated",
                                declare, run};
 
 }  // namespace attune::cli

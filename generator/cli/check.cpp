@@ -1,9 +1,10 @@
 #include "generator/cli/awkward_shapes.h"
+#include "generator/cli/check_shape.h"
 #include "generator/cli/command.h"
 #include "generator/cli/params.h"
-#include "generator/cli/problem.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/spec_flags.h"
+#include "generator/cli/tuned.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -20,47 +21,18 @@ void declare(Flags &flags) {
     declare_params(flags);
     declare_block_lists(flags);
     declare_spec_flags(flags);
+    declare_tuned_flags(flags);
     flags.list("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [a table of awkward ones]");
     flags.value("--seed", "N", "of the random inputs, and of the parameters and block lists that are not given [1]");
     flags.value("--inputs", "KIND", "normal, wide (times 8, times 20) or spike (huge keys) [normal]");
     declare_target_flag(flags);
 }
 
-struct Shares : ErrorShare {
-    double pairs = 0;
-};
-
-/// Of a ring: fewer than keys, so that it has lost some.
-int64_t ring_slots(const AttentionSpec &spec, const Shape &shape) {
-    return spec.cache.layout == KvLayout::ring ? std::max<int64_t>(shape.seq_len_kv * 2 / 3, 1) : 0;
-}
-
-Shares check_shape(const LoadedKernel &kernel, const Shape &shape, InputKind kind, uint64_t seed, const CallParams &params) {
-    const AttentionSpec &spec = kernel.plan().spec;
-    const Problem problem(spec, shape, kind, seed, params, ring_slots(spec, shape));
-    const bool with_pairs = spec.pairs_output != PairsOutput::none;
-    KernelCall call(kernel, problem.call(), 0, {.lse = spec.lse, .pairs = with_pairs});
-    call.run();
-    const std::vector<float> lse = spec.lse ? std::vector<float>(call.lse(), call.lse() + call.rows()) : std::vector<float>();
-    const Precision precision = precision_of(spec.types(), kernel.plan().rounds_weights);
-    const ReferenceResult expected = reference_attention(problem.reference);
-    Shares shares{error_share(problem.reference, expected, decode(call.output(), spec.dtype), lse, precision)};
-    if (with_pairs)
-        shares.pairs = pairs_share(expected, decode(call.pairs(), spec.dtype), precision);
-    return shares;
-}
-
-/// NaN and infinity have no JSON: the largest number stands for "no bound is large enough".
-double finite(double x) {
-    return std::isfinite(x) ? x : std::numeric_limits<double>::max();
-}
-double worst(const Shares &share) {
-    return std::max({finite(share.output), finite(share.lse), finite(share.pairs)});
-}
-
 std::string repeat_command(const Flags &flags, const Shape &shape, uint64_t seed, const std::string &inputs, const char *target) {
     std::vector<std::string> words = {"attune", "check"};
     for (const auto &word : spec_words(flags))
+        words.push_back(shell_quote(word));
+    for (const auto &word : tuned_words(flags))
         words.push_back(shell_quote(word));
     for (const auto &param : flags.all("--param"))
         words.insert(words.end(), {"--param", shell_quote(param)});
@@ -86,7 +58,7 @@ int run(const Flags &flags, Session &session) {
     for (const auto &row : shapes)
         params_of(row.shape);  // what does not fit is told before anything is compiled
     const CpuTarget &target = target_to_run(flags, spec);
-    const auto kernel = load_kernel(spec, target);
+    const auto kernel = load_kernel(spec, target, tuned_options(flags, spec, target));
     if (shapes.empty())
         shapes = awkward_shapes(kernel->plan());
 
@@ -112,13 +84,13 @@ int run(const Flags &flags, Session &session) {
         InputKind worst_kind = InputKind::normal;
         for (InputKind kind : input_kinds(inputs)) {
             const Shares found = check_shape(*kernel, shape, kind, seed, params);
-            if (share.worst_index < 0 || worst(found) > worst(share))
+            if (share.worst_index < 0 || found.worst() > share.worst())
                 share = found, worst_kind = kind;
         }
-        const bool ok = share.output <= 1 && share.lse <= 1 && share.pairs <= 1;  // false for NaN
+        const bool ok = share.ok();
         failed += !ok;
-        if (worst(share) >= largest) {
-            largest = worst(share);
+        if (share.worst() >= largest) {
+            largest = share.worst();
             largest_at = shape_text(shape);
         }
         const std::string repeat = "repeat with: " + repeat_command(flags, shape, seed, inputs, target.name);

@@ -16,6 +16,7 @@ struct Command {
     int (*run)(const Flags &flags, Session &session);
 };
 
-extern const Command explain_command, build_command, run_command, bench_command, check_command, import_command, list_command, doctor_command;
+extern const Command explain_command, build_command, run_command, bench_command, check_command, import_command, list_command,
+    doctor_command, tune_command, db_command;
 
 }  // namespace attune::cli

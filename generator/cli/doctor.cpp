@@ -2,6 +2,7 @@
 #include "generator/backend/cache.h"
 #include "generator/backend/kernel.h"
 #include "generator/cli/command.h"
+#include "generator/cli/machine.h"
 #include "generator/cli/peak.h"
 
 #include <fmt/format.h>
@@ -23,28 +24,6 @@ constexpr double measure_seconds = 0.2;
 
 void declare(Flags &flags) {
     flags.toggle("--measure", "measure the peak of each target and the bandwidth of memory (about 2 s)");
-}
-
-std::string first_line(const std::string &path) {
-    std::string line;
-    std::ifstream file(path);
-    std::getline(file, line);
-    return line;
-}
-
-/// The brand string of cpuid; "unknown" where the CPU tells none.
-std::string cpu_model() {
-    unsigned words[12] = {};
-    if (__get_cpuid_max(0x80000000, nullptr) < 0x80000004)
-        return "unknown";
-    for (unsigned i = 0; i < 3; i++)
-        __get_cpuid(0x80000002 + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2], &words[4 * i + 3]);
-    char text[sizeof words + 1] = {};
-    std::memcpy(text, words, sizeof words);
-    std::string model = text;
-    model.erase(0, model.find_first_not_of(' '));
-    model.erase(model.find_last_not_of(' ') + 1);
-    return model.empty() ? "unknown" : model;
 }
 
 /// What kernels of this version or a later one ask for, in the words of /proc/cpuinfo.
@@ -89,13 +68,8 @@ std::vector<std::string> saved_registers() {
 
 std::vector<std::string> caches() {
     std::vector<std::string> found;
-    for (int i = 0; i < 8; i++) {
-        const std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", i);
-        const std::string level = first_line(folder + "level"), type = first_line(folder + "type"), size = first_line(folder + "size");
-        if (level.empty() || type == "Instruction")
-            continue;
-        found.push_back(fmt::format("L{}{} {}", level, type == "Data" ? "d" : "", size));
-    }
+    for (const DataCache &cache : data_caches())
+        found.push_back(fmt::format("L{}{} {}K", cache.level, cache.shared_with_code ? "" : "d", cache.bytes >> 10));
     return found;
 }
 
@@ -138,6 +112,7 @@ int run(const Flags &flags, Session &session) {
 
     std::vector<Peak> peaks;
     std::vector<std::pair<int, double>> bandwidths;
+    std::vector<std::pair<std::string, CacheLevel>> levels;
     if (flags.has("--measure")) {
         std::vector<int> counts = {1};
         if (cpus.size() > 1)
@@ -147,6 +122,9 @@ int run(const Flags &flags, Session &session) {
                 peaks.push_back({target->name, threads, best_peak_gflops(*target, threads, measure_seconds)});
             bandwidths.emplace_back(threads, measure_read_gbs(threads, measure_seconds));
         }
+        // Also what tune's cost model remembers.
+        for (const CpuTarget *target : machine_targets())
+            levels = named_levels(measure_limits(*target).levels);
     }
 
     if (session.json) {
@@ -176,6 +154,9 @@ int run(const Flags &flags, Session &session) {
             result["read"] = Json::array();
             for (const auto &[threads, gbs] : bandwidths)
                 result["read"].push_back({{"threads", threads}, {"gbs", gbs}});
+            result["read_levels"] = Json::array();
+            for (const auto &[name, level] : levels)
+                result["read_levels"].push_back({{"level", name}, {"gbs", level.gbs}});
         }
         session.print_json(result);
         return 0;
@@ -201,6 +182,8 @@ int run(const Flags &flags, Session &session) {
                         fmt::format("{:.1f} GFLOP/s on {} thread{}", p.gflops, p.threads, p.threads == 1 ? "" : "s")});
     for (const auto &[threads, gbs] : bandwidths)
         rows.push_back({"read", fmt::format("{:.1f} GB/s on {} thread{}", gbs, threads, threads == 1 ? "" : "s")});
+    for (const auto &[name, level] : levels)
+        rows.push_back({"read " + name, fmt::format("{:.1f} GB/s on 1 thread", level.gbs)});
     session.print(align_table(rows, {}));
     return 0;
 }

@@ -7,7 +7,9 @@
 #include "generator/cli/schedule_text.h"
 #include "generator/cli/spec_flags.h"
 #include "generator/cli/text_file.h"
+#include "generator/cli/tuned.h"
 #include "generator/plan/block_plan.h"
+#include "schedules/tuned_db/record.h"
 
 #include <fmt/format.h>
 
@@ -25,6 +27,7 @@ constexpr double assumed_gflops_per_lane = 2.5 * 2 * 2, assumed_gbs = 10;
 void declare(Flags &flags) {
     declare_params(flags);
     declare_spec_flags(flags);
+    declare_tuned_flags(flags);
     flags.value("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [b=1,h=1,hkv=h/group,sq=512,skv=512]");
     declare_target_flag(flags);
     flags.value("--stage", "STAGE", "print one stage: plan, algorithm, schedule, llvm or asm");
@@ -140,12 +143,19 @@ std::string block_plan_text(const AttentionSpec &spec, const MaskBlocks &blocks)
     return text;
 }
 
+/// Of the row that the schedule comes from; null where it is the default.
+Json tuned_json(const KernelPlan &plan) {
+    if (!plan.tuned)
+        return nullptr;
+    return {{"file", plan.tuned->file}, {"date", plan.tuned->date}, {"device", plan.tuned->device}};
+}
+
 int run(const Flags &flags, Session &session) {
     const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm"}, "");
     const AttentionSpec spec = validate_spec(raw_spec(flags));
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
     const CpuTarget &target = target_to_explain(flags, spec);
-    const KernelPlan plan = plan_kernel(spec, target);
+    const KernelPlan plan = tuned_plan(flags, spec, target);
     // Strips of rows and chunks of keys decide what is full, partial or skipped. Heads that share a strip leave it fewer queries.
     const attune_kernel_variant sizes = planned_sizes(plan);
     const int64_t head = flags.integer("--head", 0, std::max<int64_t>(shape.num_heads - 1, 0), 0);
@@ -181,6 +191,8 @@ int run(const Flags &flags, Session &session) {
                             {"target", target.name},
                             {"algorithm", plan.algorithm},
                             {"schedule", {{"family", plan.schedule}, {"parameters", parameters_json(plan)}}},
+                            {"spec_hash", spec_hash(spec.canonical())},
+                            {"tuned", tuned_json(plan)},
                             {"reason", plan.reason},
                             {"shape", shape_text(shape)},
                             {"visible_pairs", cost.visible_pairs},
@@ -220,6 +232,8 @@ int run(const Flags &flags, Session &session) {
     row("target", fmt::format("{} ({} lanes of f32, {} registers)", target.name, target.vector, target.registers));
     row("algorithm", plan.algorithm);
     row("schedule", schedule_text(plan));
+    if (plan.tuned)
+        row("tuned", fmt::format("{}, {}, on {}", plan.tuned->file, plan.tuned->date, plan.tuned->device));
     row("because", plan.reason);
     row("footprint", fmt::format("{} = {}", human_bytes(double(plan.footprint_bytes)), plan.footprint_formula));
     text += "\n";

@@ -62,6 +62,12 @@ void Flags::positional(const std::string &name, const std::string &help) {
     app_.add_option(name, entry.values, help)->option_text(" ")->expected(1)->allow_extra_args(false);  // a word too many is refused in parse()
 }
 
+void Flags::words(const std::string &name, const std::string &help) {
+    Entry &entry = declare(name);
+    entry.is_list = true;
+    app_.add_option(name, entry.values, help)->option_text("...")->expected(0, CLI::detail::expected_max_vector_size);
+}
+
 void Flags::later(const std::string &name, const std::string &cure) {
     Entry &entry = declare(name);
     entry.is_list = true;

@@ -19,6 +19,7 @@ public:
     void value(const std::string &names, const std::string &type, const std::string &help);
     void list(const std::string &names, const std::string &type, const std::string &help);  ///< may be given several times
     void positional(const std::string &name, const std::string &help);                      ///< optional; in the order of the words
+    void words(const std::string &name, const std::string &help);  ///< all positional words that are left, perhaps none; all() has them
     /// A flag that the design has and this version does not: parsed, so that it is refused by name.
     void later(const std::string &name, const std::string &cure);
     void hidden(const std::string &name);  ///< a value that the help does not show

@@ -7,6 +7,7 @@
 #include "generator/spec/helpers.h"
 #include "generator/spec/keys.h"
 #include "schedules/cpu_query_lanes.h"
+#include "schedules/cpu_split_kv.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -51,6 +52,15 @@ std::vector<FamilyRow> families() {
             rows.push_back({target.name, algorithm_name(algorithm), plan_kernel(spec, target)});
         }
     return rows;
+}
+
+/// Those of all families.
+template <class Visit>
+void for_each_parameter(const Visit &visit) {
+    for (const auto &parameter : cpu_parameters())
+        visit(parameter);
+    for (const auto &parameter : cpu_split_parameters())
+        visit(parameter);
 }
 
 struct CacheFile {
@@ -113,8 +123,10 @@ int run(const Flags &flags, Session &session) {
                                  {"stages", row.plan.algorithm},
                                  {"family", row.plan.schedule},
                                  {"parameters", parameters_json(row.plan)}});
-        for (const CpuParameter &p : cpu_parameters())
-            documented.push_back({{"name", p.name}, {"documentation", p.documentation}});
+        for_each_parameter([&](const auto &p) {
+            documented.push_back(
+                {{"name", p.name}, {"low", p.low}, {"high", p.high}, {"values", p.values}, {"documentation", p.documentation}});
+        });
         for (size_t i = 0; i < attune_kernel_count(); i++)
             linked.push_back(attune_kernel_describe(attune_kernel_at(i))->name);
         for (const auto &entry : cached)
@@ -147,8 +159,7 @@ int run(const Flags &flags, Session &session) {
     for (const auto &row : rows)
         table.push_back({row.target, row.algorithm, schedule_text(row.plan)});
     text += align_table(table, {}) + "\n";
-    for (const CpuParameter &p : cpu_parameters())
-        text += fmt::format("{:<9} {}\n", p.name, p.documentation);
+    for_each_parameter([&](const auto &p) { text += fmt::format("{:<13} {}\n", p.name, p.documentation); });
     text += fmt::format("\ncache       {}: {} file{}\n", cache_directory(), cached.size(), cached.size() == 1 ? "" : "s");
     session.print(text + fmt::format("presets     {}: attune list --presets\n", presets().size()) +
                   "\nKeys of a specification: attune explain --help\n");

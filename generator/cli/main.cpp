@@ -19,11 +19,11 @@
 namespace attune::cli {
 namespace {
 
-const Command *const commands[] = {&explain_command, &build_command, &run_command, &bench_command,
-                                   &check_command,   &import_command, &list_command, &doctor_command};
-const char *const command_names = "one of explain, build, run, bench, check, import, list, doctor";
+const Command *const commands[] = {&explain_command, &build_command, &run_command,    &bench_command, &check_command,
+                                   &import_command,  &list_command,  &doctor_command, &tune_command, &db_command};
+const char *const command_names = "one of explain, build, run, bench, check, import, list, doctor, tune, db";
 /// In the design, not in this version.
-const char *const later_commands[] = {"tune", "db", "picture"};
+const char *const later_commands[] = {"picture"};
 
 std::string general_help() {
     std::string text = "attune: attention kernels, compiled ahead of time\n\nUsage: attune COMMAND [FLAGS]\n\nCommands:\n";

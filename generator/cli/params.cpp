@@ -198,15 +198,4 @@ CallParams::CallParams(const AttentionSpec &spec, std::vector<Argument> argument
     state_ = state;
 }
 
-CallParams params_or_random(const GivenParams &given, const Flags &flags, const AttentionSpec &spec, const Shape &shape, uint64_t seed,
-                            double full_share) {
-    constexpr double density = 0.25;
-    BlockLists lists;
-    if (spec.block_mask)
-        lists = flags.has("--block-mask") && is_array_file(flags.text("--block-mask"))
-                    ? read_block_lists(flags, spec, shape)
-                    : random_block_lists(spec, shape, density, full_share, seed);
-    return {spec, given.arguments(shape, seed), std::move(lists)};
-}
-
 }  // namespace attune::cli

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <immintrin.h>
 #include <latch>
@@ -49,6 +51,23 @@ ATTUNE_PEAK_LOOP(multiply_add_128, "sse4.1", 14, __m128, __m128, _mm_set1_ps, _m
 ATTUNE_PEAK_LOOP(dot_bf16_512, "avx512f,avx512bf16", 24, __m512, __m512bh, ATTUNE_BF16_PAIRS, _mm512_dpbf16_ps(x, a, b), 2 * 32)
 #define ATTUNE_HALVES(value) _mm512_castps_ph(_mm512_castsi512_ps(_mm512_set1_epi16(value == 0 ? 0 : 0x3c00)))
 ATTUNE_PEAK_LOOP(fma_f16_512, "avx512fp16", 24, __m512h, __m512h, ATTUNE_HALVES, _mm512_fmadd_ph(x, a, b), 2 * 32)
+
+/// The sum of `bytes` at `memory`, a multiple of 512 aligned to 64, by loads of one width.
+#define ATTUNE_READ_LOOP(name, features, width)                                                                                            \
+    __attribute__((target(features), noinline)) uint64_t name(const void *memory, size_t bytes) {                                          \
+        using Register = uint64_t __attribute__((vector_size(width)));                                                                     \
+        const auto *p = static_cast<const Register *>(memory);                                                                             \
+        Register sums[8] = {};                                                                                                             \
+        for (size_t i = 0; i < bytes / width; i += 8) {                                                                                    \
+            _Pragma("GCC unroll 8") for (int j = 0; j < 8; j++) sums[j] += p[i + j];                                                       \
+        }                                                                                                                                  \
+        for (int j = 1; j < 8; j++)                                                                                                        \
+            sums[0] += sums[j];                                                                                                            \
+        return sums[0][0] + sums[0][1];                                                                                                    \
+    }
+ATTUNE_READ_LOOP(sum_by_128, "sse4.1", 16)
+ATTUNE_READ_LOOP(sum_by_256, "avx2", 32)
+ATTUNE_READ_LOOP(sum_by_512, "avx512f", 64)
 
 void pin_thread(int cpu) {
     cpu_set_t set;
@@ -159,6 +178,23 @@ double measure_read_gbs(int threads, double seconds) {
     double best = 0;
     for (int i = 0; i < slices; i++)
         best = std::max(best, rate_on_threads(threads, seconds / slices, read_share));
+    return best * 1e-9;
+}
+
+double measure_cached_read_gbs(size_t bytes, double seconds) {
+    const auto sum = __builtin_cpu_supports("avx512f") ? sum_by_512 : __builtin_cpu_supports("avx2") ? sum_by_256 : sum_by_128;
+    constexpr size_t step = 512, timed_bytes = 1 << 20;
+    const size_t size = std::max(bytes / step, size_t{1}) * step, passes = std::max(timed_bytes / size, size_t{1});
+    const std::unique_ptr<void, void (*)(void *)> memory(std::aligned_alloc(step, size), std::free);
+    std::memset(memory.get(), 1, size);  // else every page is the same zero page
+    std::atomic<uint64_t> keep{0};
+    double best = 0;
+    for (int i = 0; i < slices; i++)
+        best = std::max(best, rate_on_threads(1, seconds / slices, [&](int) {
+                            for (size_t pass = 0; pass < passes; pass++)
+                                keep += sum(memory.get(), size);
+                            return double(passes * size);
+                        }));
     return best * 1e-9;
 }
 

@@ -21,5 +21,7 @@ double best_peak_gflops(const CpuTarget &target, int threads, double seconds);
 
 /// GB/s of reading memory that no cache holds, on `threads` threads: the best of several passes within about `seconds`.
 double measure_read_gbs(int threads, double seconds);
+/// The same of a working set of `bytes`, again and again on one thread, in the widest registers there are: what a cache delivers.
+double measure_cached_read_gbs(size_t bytes, double seconds);
 
 }  // namespace attune::cli

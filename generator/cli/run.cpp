@@ -7,6 +7,7 @@
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/spec_flags.h"
 #include "generator/cli/text_file.h"
+#include "generator/cli/tuned.h"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -25,6 +26,7 @@ void declare(Flags &flags) {
     declare_params(flags);
     declare_block_lists(flags);
     declare_spec_flags(flags);
+    declare_tuned_flags(flags);
     declare_run_inputs(flags);
     declare_target_flag(flags);
     flags.value("--threads", "N", "threads of the call [$ATTUNE_NUM_THREADS, else all CPUs]");
@@ -150,7 +152,7 @@ int run(const Flags &flags, Session &session) {
                 value = cache ? Bytes() : encode_array(in.value, spec.dtype);
     for (NpyArray *array : {&in.query, &in.key, &in.value})
         array->bytes = {};
-    const auto kernel = load_kernel(spec, target);
+    const auto kernel = load_kernel(spec, target, tuned_options(flags, spec, target));
     if (kernel->compile_seconds() > 0)
         spdlog::info("compiled {} in {:.2f} s", kernel->plan().variant_name(), kernel->compile_seconds());
 

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """The attune command as other people's scripts see it: exit codes, the one line on stderr, JSON fields, arrays.
 
-    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params caches commands; none: all
+    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params caches commands db tune; none: all
 
 A group is a function. Exits 77, which CTest takes for "skipped", where NumPy is missing.
 """
+import importlib.util
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 try:
     import numpy as np
@@ -180,7 +183,7 @@ def expect_close(words, found, expected, bound):
 # ---- groups
 
 def usage():
-    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "import", "list", "doctor"))):
+    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "import", "list", "doctor", "db", "tune"))):
         text = expect_success(words)
         expect(words == ["--version"] or "Example" in text or "example" in text, words, "no example")
         if words[0] != "--help" and words[0] != "--version":
@@ -188,7 +191,7 @@ def usage():
     expect(re.match(r"attune \d+\.\d+\.\d+ ", expect_success(["--version"])), ["--version"], "no version")
     expect_error([], 2, "command is missing", has_value=False)
     expect_error(["explian"], 2, "explian", "did you mean explain")
-    for later in ("tune", "db", "picture"):
+    for later in ("picture",):
         expect_error([later], 2, f"{later} is not in this version")
     expect_error(["explain", "--shpe", "b=1"], 2, "unknown flag --shpe", "did you mean --shape")
     expect_error(["explain", "--shape"], 2, "--shape is without a value")
@@ -741,7 +744,188 @@ def commands():
     expect_success(["doctor"])
 
 
-GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, caches, commands)}
+# ---- tuned rows
+
+def tuned_row(spec, target="sse41", device="*", family="cpu_query_lanes", date="2026-01-01T00:00:00Z", shape="b=1,h=1,hkv=1,sq=64,skv=64", ms=1.5, **parameters):
+    return {"schema": 1, "spec": spec, "target": target, "device": device, "family": family, "parameters": parameters or {"block_q": 64},
+            "shapes": {shape: {"median_ms": ms, "default_ms": 2.0, "spread": 0.01}}, "share_of_limit": 0.5, "determinism": "D1",
+            "provenance": {"date": date, "cpu": "a CPU", "attune": "0.1.0", "halide": "21.0.0", "llvm": "22.1.8", "command": "by hand"}}
+
+
+def write_rows(name, *rows):
+    return write(name, "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+
+
+def db():
+    # The rows themselves.
+    key = "0123456789abcdef0123456789abcdef"
+    old, new, other = tuned_row(key), tuned_row(key, date="2026-02-01T00:00:00Z", ms=1.75), tuned_row(key, target="avx2", block_q=96)
+    a, b = write_rows("a.jsonl", old, other), write_rows("b.jsonl", other, new)
+    expect([r["line"] for r in expect_json(["db", "show", a])] == [2, 1], ["db", "show"], "order of the rows")
+    expect("cpu_query_lanes(block_q=96)" in expect_success(["db", "show", a, "--target", "avx2"]), ["db", "show"], "no schedule")
+    expect(len(expect_json(["db", "show", a, b, "--spec", "0123"])) == 3 and expect_json(["db", "show", a, "--device", "zen4"]) == [], ["db", "show"], "filters")
+    j = expect_json(["db", "merge", a, b, "-o", "all.jsonl"])
+    expect(j == {"file": "all.jsonl", "rows": 3, "added": 3, "unread": 0}, ["db", "merge"], str(j))
+    merged = open(path("all.jsonl")).read()
+    expect_success(["db", "merge", b, a, "-o", "all2.jsonl"])
+    expect_success(["db", "merge", "all.jsonl", "-o", "all.jsonl"])
+    expect(merged == open(path("all2.jsonl")).read() == open(path("all.jsonl")).read(), ["db", "merge"], "depends on order or number")
+    j = expect_json(["db", "diff", a, b])
+    expect(j["added"] == j["removed"] == [] and [c["median_ms"] for c in j["changed"]] == [{"b=1,h=1,hkv=1,sq=64,skv=64": [1.5, 1.75]}], ["db", "diff"], str(j))
+    expect("1.5 -> 1.75 ms" in expect_success(["db", "diff", a, b]), ["db", "diff"], "no times")
+    expect(expect_success(["db", "diff", a, a]) == "no differences\n", ["db", "diff"], "differences with itself")
+    j = expect_json(["db", "prune", "all.jsonl", "--keep", "best", "-o", "best.jsonl"])
+    expect(j == [{"file": "best.jsonl", "rows": 2, "dropped": 1}], ["db", "prune"], str(j))
+    expect([r["provenance"]["date"] for r in expect_json(["db", "show", "best.jsonl", "--target", "sse41"])] == [old["provenance"]["date"]], ["db", "prune"], "not the best")
+    expect_json(["db", "prune", "all.jsonl"])
+    expect([r["provenance"]["date"] for r in expect_json(["db", "show", "all.jsonl", "--target", "sse41"])] == [new["provenance"]["date"]], ["db", "prune"], "not the newest")
+    expect(expect_json(["db", "verify", a, b])["ok"], ["db", "verify"], "not ok")
+    later = dict(old, schema=2)
+    bad = write_rows("bad.jsonl", old, "{", later, dict(old, target="avx9"), tuned_row(key, block_kv=5000), tuned_row(key, tile_x=1))
+    j = expect_json(["db", "verify", bad], 1)
+    expect([p["line"] for p in j["problems"]] == [2, 3, 4, 5, 6] and not j["ok"], ["db", "verify"], str(j))
+    text = expect_success(["db", "verify", bad], 1)
+    for part in ("bad.jsonl:2: the line is no JSON", "bad.jsonl:3: schema is 2, expected 1; ", "bad.jsonl:4: target is avx9", "bad.jsonl:6: tile_x is no parameter"):
+        expect(part in text, ["db", "verify"], text)
+    r = attune(["db", "merge", bad, "-o", "kept.jsonl"])
+    expect(r.returncode == 0 and "bad.jsonl:2: " in r.stderr and {"{", json.dumps(later)} < set(open(path("kept.jsonl")).read().split("\n")), ["db", "merge"], r.stderr)
+    expect_error(["db"], 2, "ACTION is missing", has_value=False)
+    expect_error(["db", "shwo", a], 2, 'ACTION is "shwo"', "did you mean show")
+    expect_error(["db", "show"], 2, "FILE is missing", has_value=False)
+    expect_error(["db", "diff", a], 2, "two files or folders")
+    expect_error(["db", "merge", a], 2, "--output is missing", has_value=False)
+    expect_error(["db", "show", "no.jsonl"], 3, "no.jsonl")
+    expect_error(["db", "merge", a, "-o", "nofolder/all.jsonl"], 3, "nofolder/all.jsonl")
+    expect_error(["db", "prune", a, "--keep", "all"], 2, "--keep")
+
+    # What --tuned takes from them.
+    spec = ["--head-dim", "16", "--mask", "causal"]
+    kernel = [*spec, "--target", "sse41"]
+    key = expect_json(["explain", *kernel])["spec_hash"]
+    expect(key == expect_json(["explain", *kernel, "--name", "another"])["spec_hash"] != expect_json(["explain", "--head-dim", "24"])["spec_hash"], ["explain"], "spec_hash")
+    default = expect_json(["explain", *kernel])["schedule"]["parameters"]
+    rows = write_rows("tuned.jsonl", tuned_row(key, block_q=64), tuned_row(key, device="m1", date="2026-03-01T00:00:00Z", block_q=96))
+    for more, block_q in ((["--tuned", rows], 64), (["--tuned", rows, "--device", "m1"], 96), ([], default["block_q"])):
+        for command in ("explain", "bench", "check", "build"):
+            words = [command, *kernel, *more, *({"build": ["-o", "tuned", "--name", "k"], "explain": []}.get(command, ["--shape", "sq=40,skv=70"]))]
+            j = expect_json(words)
+            if command == "explain":
+                expect(j["schedule"]["parameters"] == {**default, "block_q": block_q} and (j["tuned"] or {}).get("file") == ("tuned.jsonl" if more else None), words, str(j))
+            if command == "bench":
+                expect(f"block_q={block_q}" in j[0]["schedule"], words, str(j))
+            if command == "build":
+                variant = json.load(open(path("tuned/k.json")))["variants"][0]
+                expect(variant["parameters"]["block_q"] == block_q and (variant.get("tuned") or {}).get("device") == (("m1" if "m1" in more else "*") if more else None), words, str(variant))
+                expect(j["tuned"] == (["sse41"] if more else []), words, str(j))
+    _, arrays = save_problem("tuned", batch=1, heads=1, kv_heads=1, sq=20, skv=30, dim=16, dim_v=16)
+    expect_success(["run", *arrays, "--mask", "causal", "--target", "sse41", "--tuned", rows, "--out", "t_out.npy"])
+    os.mkdir(path("rows"))
+    write_rows("rows/tuned.jsonl", tuned_row(key))
+    words = ["build", *kernel, "--name", "k", "--tuned", "rows", "-o", "tuned", "--depfile", "k.d"]
+    expect_json(words)
+    expect(open(path("k.d")).read() == "tuned/k.a: rows rows/tuned.jsonl\n", words, open(path("k.d")).read())
+    # Rows that cannot be used: told, and the default instead.
+    untuned = expect_json(["build", *kernel, "--name", "k", "-o", "untuned"])
+    for row, *parts in ((tuned_row(key, block_q=63), "tuned.jsonl:1: ", "block_q is 63"), (tuned_row(key, family="cpu_split_kv", split_kv=256), "family is cpu_split_kv"),
+                        (dict(tuned_row(key), determinism="D0"), "determinism is D0"), (tuned_row(key, tile_x=1), "tile_x is 1")):
+        write_rows("tuned.jsonl", row)
+        r = attune(["build", *kernel, "--name", "k", "--tuned", "tuned.jsonl", "-o", "refused"])
+        expect(r.returncode == 0 and r.stderr.count("\n") == 1 and r.stderr.endswith("; using the default schedule\n") and all(p in r.stderr for p in parts), ["build", "--tuned"], r.stderr)
+        for ending in ("a", "h", "json"):
+            expect(open(path(f"refused/k.{ending}"), "rb").read() == open(path(f"untuned/k.{ending}"), "rb").read(), ["build", "--tuned"], f"another k.{ending}")
+    write_rows("tuned.jsonl", "{", dict(tuned_row(key), schema=2))
+    r = attune(["explain", *kernel, "--tuned", "tuned.jsonl"])
+    expect(r.returncode == 0 and "tuned.jsonl:1: the line is no JSON" in r.stderr and "tuned.jsonl:2: schema is 2" in r.stderr, ["explain", "--tuned"], r.stderr)
+    expect_error(["explain", "--tuned", "no.jsonl"], 3, "no.jsonl")
+    expect_error(["explain", "--device", "Zen 4"], 2, "--device is Zen 4")
+
+
+def lines_of(name):
+    return open(path(name)).read().count("\n") if os.path.exists(path(name)) else 0
+
+
+def start_tune(words, journal, lines):
+    """Begins a tuning and waits until its journal has so many lines."""
+    child = subprocess.Popen([ATTUNE, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=FOLDER,
+                             env=ENVIRONMENT, start_new_session=True)
+    deadline = time.monotonic() + 240
+    while lines_of(journal) < lines and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    expect(lines_of(journal) >= lines, words, f"its journal has {lines_of(journal)} lines")
+    return child
+
+
+def tune():
+    kernel = ["--head-dim", "16", "--mask", "causal", "--target", "sse41"]
+    job = ["tune", *kernel, "--shape", "sq=60,skv=70", "--compilers", "2"]
+    few = ["--values", "block_q=16,32", "--values", "block_kv=16", "--values", "tile_q=1,2", "--values", "tile_kv=4", "--values", "tile_d=4", "--values", "unroll=1"]
+
+    # A search, and what it leaves.
+    j = expect_json([*job, "--trials", "5", "--quiet", "--journal", "j.jsonl", "--db", "rows.jsonl", "--t4", "t4.json"])
+    default = expect_json(["explain", *kernel])["schedule"]["parameters"]
+    expect(len(j["trials"]) == 5 and j["trials"][0]["parameters"] == j["default"] == default, job, "trial 0 is not the default")
+    expect(all(t["outcome"] == "ok" and t["error_share"] <= 1 and t["predicted_ms"] > 0 for t in j["trials"]), job, str(j["trials"]))
+    expect(j["speed_up"] >= 1 and j["stopped_by"] == "trials" and j["shapes"] == ["b=1,h=1,hkv=1,sq=60,skv=70"], job, str(j))
+    expect(min(j["leaders"], key=lambda l: l["score"])["parameters"] == j["chosen"], job, "the chosen is not the fastest leader")
+    row = expect_json(["db", "show", "rows.jsonl"])[0]
+    expect(row["parameters"] == j["chosen"] and row["spec"] == expect_json(["explain", *kernel])["spec_hash"], job, str(row))
+    expect(expect_json(["explain", *kernel, "--tuned", "rows.jsonl"])["schedule"]["parameters"] == j["chosen"], job, "explain --tuned")
+    t4 = json.load(open(path("t4.json")))
+    expect(len(t4["results"]) == 5 and t4["schema_version"] == "1.0.0", job, "T4")
+    j = expect_json([*job, "--trials", "1", "--quiet", "--journal", "k.jsonl", "--db", "one.jsonl"])
+    expect(j["chosen"] == default and j["leaders"][0]["median_ms"][0] > 0 and expect_json(["db", "verify", "one.jsonl"])["ok"], job, str(j["leaders"]))
+    text = attune([*job, "--trials", "2", "--journal", "k.jsonl"])
+    expect("default" in text.stdout and "attune: trials 1/2" in text.stderr, job, text.stdout + text.stderr)
+
+    # A journal: gone on with when asked, begun anew when not, refused for another search.
+    j = expect_json([*job, "--trials", "7", "--quiet", "--journal", "j.jsonl", "--resume"])
+    expect(j["resumed"] == 5 and len(j["trials"]) == 7, job, f"resumed {j['resumed']}")
+    j = expect_json([*job, "--trials", "2", "--quiet", "--journal", "j.jsonl"])
+    expect(j["resumed"] == 0 and lines_of("j.jsonl") == 3, job, f"resumed {j['resumed']}, {lines_of('j.jsonl')} lines")
+    expect_error([*job, "--quiet", "--journal", "j.jsonl", "--resume", "--seed", "2"], 3, "j.jsonl")
+
+    # All points, recorded, and played back without a compiler.
+    j = expect_json([*job, "--search", "exhaustive", *few, "--quiet", "--journal", "s.jsonl", "--sweep", "sweep.json"])
+    expect(j["stopped_by"] in ("trials", "exhausted") and len(j["trials"]) == 4 + (j["default"] not in [t["parameters"] for t in j["trials"][1:]]), job, str(len(j["trials"])))
+    again = [expect_json([*job, "--replay", "sweep.json", "--seed", seed, "--quiet"]) for seed in ("1", "2")]
+    sweep = json.load(open(path("sweep.json")))  # times of its own: all points were measured again in turn
+    best = dict(zip([p["name"] for p in sweep["parameters"]], min(sweep["points"], key=lambda p: p[-1])[:-1]))
+    expect([a["chosen"] for a in again] == [best, best], [*job, "--replay"], f"{[a['chosen'] for a in again]}, not {best}")
+
+    # Two shapes: a compromise, and the best for each.
+    j = expect_json([*job, "--shape", "h=2,sq=20,skv=90", "--by-shape", "--trials", "3", "--quiet", "--journal", "two.jsonl"])
+    expect([b["shape"] for b in j["by_shape"]] == j["shapes"] and all(len(t["median_ms"]) == 2 for t in j["trials"]), job, str(j["by_shape"]))
+
+    # Interrupted: what is known is kept and told.
+    child = start_tune([*job, "--trials", "90", "--json", "--quiet", "--journal", "i.jsonl"], "i.jsonl", 4)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=240)
+    expect(child.returncode == 0 and not err and 3 <= len(json.loads(out)["trials"]) < 90 and json.loads(out)["stopped_by"] == "stop", job, out[-300:] + err)
+    # Killed: nothing recorded is lost, and no worker is left.
+    child = start_tune([*job, "--trials", "90", "--quiet", "--journal", "i.jsonl", "--resume"], "i.jsonl", lines_of("i.jsonl") + 2)
+    child.kill()
+    child.communicate(timeout=60)
+    known = lines_of("i.jsonl") - 1
+    j = expect_json([*job, "--trials", str(known + 1), "--quiet", "--journal", "i.jsonl", "--resume"])
+    expect(known - 1 <= j["resumed"] <= known, job, f"{j['resumed']} of {known} trials resumed")
+
+    # The page.
+    python = {"ATTUNE_PYTHON": sys.executable}
+    if importlib.util.find_spec("matplotlib"):
+        expect_success([*job, "--trials", "3", "--quiet", "--journal", "k.jsonl", "--report", "page.html"], env=python)
+        expect(open(path("page.html")).read().count("<svg") >= 3, job, "no pictures in the page")
+    r = attune([*job, "--trials", "1", "--quiet", "--journal", "k.jsonl", "--report", "none.html"], {"ATTUNE_PYTHON": "/no/such/python"})
+    expect(r.returncode == 3 and "/no/such/python" in r.stderr and not os.path.exists(path("none.html")), job, r.stderr)
+
+    for words, code, *parts in ((["--search", "annealing"], 2, '--search is "annealing"'), (["--search", "external"], 2, "--external is absent"),
+                                (["--external", "true"], 2, "--external is true"), (["--budget", "5x"], 2, "--budget is 5x"), (["--budget", "-1s"], 2, "--budget"),
+                                (["--trials", "0"], 2, "--trials is 0"), (["--values", "block_q"], 2, "--values is block_q"), (["--values", "block_q=a"], 2, "--values"),
+                                (["--values", "split_kv=64"], 2, "split_kv", "a parameter of cpu_query_lanes"), (["--replay", "none.json"], 3, "none.json"),
+                                (["--db", "nofolder/rows.jsonl"], 3, "nofolder"), (["--report", "nofolder/page.html"], 3, "nofolder")):
+        expect_error([*job, *words], code, *parts)
+
+
+GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, caches, commands, db, tune)}
 try:
     for name in sys.argv[2:] or GROUPS:
         GROUPS[name]()

@@ -34,6 +34,21 @@ TEST(Flags, ReadsEachForm) {
     EXPECT_FALSE(flags.has("--help"));
 }
 
+TEST(Flags, WordsTakeAllThatIsLeft) {
+    for (const auto &files : std::vector<std::vector<std::string>>{{}, {"a"}, {"a", "b", "c"}}) {
+        Flags flags("demo", "for the tests");
+        flags.positional("ACTION", "first");
+        flags.words("FILE", "the others");
+        flags.value("-o,--output", "F", "file");
+        std::vector<std::string> words = {"show", "--output", "x"};
+        words.insert(words.end(), files.begin(), files.end());
+        flags.parse(words);
+        EXPECT_EQ(flags.text("ACTION"), "show");
+        EXPECT_EQ(flags.all("FILE"), files);
+        EXPECT_EQ(flags.text("--output"), "x");
+    }
+}
+
 TEST(Flags, HelpWinsOverMistakes) {
     SomeFlags flags;
     flags.parse({"--nonsense", "--threads", "--help"});

@@ -42,8 +42,8 @@ const IllegalParameter illegal[] = {
     {"tile_d_33", {{"tile_d", 33}}, "avx512", "tile_d is 33, expected 2 to 32"},
     {"block_kv_0", {{"block_kv", 0}}, "avx512", "block_kv is 0, expected 4 to 1024"},
     {"block_kv_2048", {{"block_kv", 2048}}, "avx512", "block_kv is 2048, expected 4 to 1024"},
-    {"block_q_negative", {{"block_q", -16}}, "avx512", "block_q is -16, expected 16 to 4096"},
-    {"block_q_8192", {{"block_q", 8192}}, "avx2", "block_q is 8192, expected 8 to 4096"},
+    {"block_q_negative", {{"block_q", -16}}, "avx512", "block_q is -16, expected 4 to 4096"},
+    {"block_q_8192", {{"block_q", 8192}}, "avx2", "block_q is 8192, expected 4 to 4096"},
     {"unroll_0", {{"unroll", 0}}, "avx512", "unroll is 0, expected 1 to 8"},
     {"unroll_9", {{"unroll", 9}}, "avx512", "unroll is 9, expected 1 to 8"},
     {"block_kv_of_tile_kv", {{"block_kv", 60}, {"tile_kv", 8}}, "avx512", "block_kv is 60, expected a multiple of tile_kv, which is 8"},
@@ -71,6 +71,22 @@ TEST_P(ScheduleParameterErrors, NameTheParameterAndItsRule) {
     const IllegalParameter &c = GetParam();
     const std::string text = error_of(ErrorCode::usage, [&] { plan_kernel(spec_for(c.target), cpu_target(c.target), c.overrides); });
     EXPECT_EQ(text, c.expected + "; see attune list");
+}
+
+TEST(DecodeParameterErrors, NameTheParameterAndItsRule) {
+    const IllegalParameter rows[] = {
+        {"split_kv_odd", {{"split_kv", 100}}, "avx2", "split_kv is 100, expected a multiple of 64 up to 8192"},
+        {"split_kv_0", {{"split_kv", 0}}, "avx2", "split_kv is 0, expected 64 to 8192"},
+        {"accumulators_16", {{"accumulators", 16}}, "avx2", "accumulators is 16, expected fewer than the 16 vector registers"},
+        {"accumulators_0", {{"accumulators", 0}}, "avx512", "accumulators is 0, expected 1 to 32"},
+        {"unroll_values_3", {{"unroll_values", 3}}, "avx2", "unroll_values is 3, expected a power of 2 up to 8"},
+        {"unroll_9", {{"unroll", 9}}, "avx2", "unroll is 9, expected 1 to 8"},
+    };
+    AttentionSpec spec = make_spec(DType::f32, 64);
+    spec.decode = true;
+    for (const IllegalParameter &c : rows) EXPECT_EQ(error_of(ErrorCode::usage, [&] { plan_kernel(spec, cpu_target(c.target), c.overrides); }), c.expected + "; see attune list");
+    const std::string unknown = error_of(ErrorCode::usage, [&] { plan_kernel(spec, cpu_target("avx2"), {{"block_q", 64}}); });
+    EXPECT_NE(unknown.find("one of split_kv, accumulators, unroll, unroll_values"), std::string::npos) << unknown;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, ScheduleParameterErrors, testing::ValuesIn(illegal), [](const auto &info) { return std::string(info.param.name); });

@@ -1,4 +1,4 @@
-# Two kernels of one application: nothing is done twice, and a changed specification remakes its own kernel only.
+# Two kernels of one application: nothing is done twice, and a changed specification or tuned row remakes its own kernel only.
 . "$(dirname "$0")/common.sh"
 cp -r "$here/rebuild" "$WORK/source"
 cp -a "$PREFIX" "$WORK/prefix"  # its own: a touched command there makes kernels anew, and tests beside this one expect no work
@@ -42,3 +42,35 @@ touch "$PREFIX/bin/attune"
 output=$("$CMAKE" --build "$build")
 grep -qF 'kernel first' <<<"$output" && grep -qF 'kernel second' <<<"$output" || fail "a new attune command made no kernel anew: $output"
 expect_no_work "a touched command"
+
+# tuned_row BLOCK_Q: the file gets one row, for first
+tuned_row() {
+    local key
+    key=$("$PREFIX/bin/attune" explain --json --target sse41 "$WORK/source/first.toml" | sed -n 's/.*"spec_hash": "\([0-9a-f]*\)".*/\1/p')
+    printf '{"schema":1,"spec":"%s","target":"sse41","device":"generic","family":"cpu_query_lanes","parameters":{"block_q":%s},"shapes":{"b=1":{"median_ms":1,"default_ms":2,"spread":0}},"share_of_limit":0.5,"determinism":"D1","provenance":{"date":"2026-01-01T00:00:00Z","cpu":"any","attune":"0","halide":"0","llvm":"0","command":"by hand"}}\n' \
+        "$key" "$1" >"$WORK/source/tuned.jsonl"
+}
+untuned=$(cksum <"$build/kernels/first.attune/first.a")
+
+echo "# a tuned row"
+before=$(times)
+tuned_row 64
+output=$("$CMAKE" --build "$build")
+changed=$(diff <(echo "$before") <(times) | sed -n 's/^> \([^ ]*\) .*/\1/p' || true)
+for file in first.attune/first.a app; do
+    grep -qF "$file" <<<"$changed" || fail "$file should be new; new are: $changed; $output"
+done
+! grep -qF second <<<"$changed" || fail "files of the other kernel are new: $changed"
+grep -qF '"block_q": 64' "$build/kernels/first.attune/first.json" || fail "first has another schedule"
+grep -qF '"file": "tuned.jsonl"' "$build/kernels/first.attune/first.json" || fail "first's metadata do not name the row"
+! grep -qF '"tuned"' "$build/kernels/second.attune/second.json" || fail "second has the row of another kernel"
+run "$build/app"
+expect_no_work "a tuned row"
+
+echo "# an illegal row: told by line, and the default"
+tuned_row 63
+output=$("$CMAKE" --build "$build" 2>&1)
+grep -qF 'tuned.jsonl:1: first on sse41' <<<"$output" && grep -qF 'using the default schedule' <<<"$output" || fail "nothing was said: $output"
+[[ $(cksum <"$build/kernels/first.attune/first.a") == "$untuned" ]] || fail "an illegal row changed the kernel"
+run "$build/app"
+expect_no_work "an illegal row"

@@ -1,6 +1,8 @@
 // The corners of the schedule parameters' ranges, against the reference and against the algorithm without a schedule.
 #include "generator/spec/error.h"
 #include "tests/schedules/unscheduled.h"
+#include "tests/support/cache_formats.h"
+#include "tests/support/kernel_case.h"
 
 #include <limits>
 #include <tuple>
@@ -77,6 +79,59 @@ TEST_P(ParameterCorners, AgreeWithTheReferenceOfABias) {
         check_shape(kernel, shape, InputKind::normal, 5, {.params = make_params(kernel.plan().spec, shape, 5)});
     }
 }
+
+struct DecodeCorner {
+    const char *name;
+    int split_kv, accumulators, unroll, unroll_values;
+    bool wide = false;  ///< needs the 32 registers of AVX-512
+    friend void PrintTo(const DecodeCorner &row, std::ostream *out) { *out << row.name; }
+};
+
+const DecodeCorner decode_corners[] = {
+    {"smallest", 64, 1, 1, 1},
+    {"all_registers", 128, 15, 3, 8},           // sums of no power of two, of three steps where they divide
+    {"wide_registers", 192, 31, 8, 8, true},
+    {"long_chunk", 8192, 6, 8, 2},              // longer than the cache; tiles of keys that do not divide a vector
+    {"many_steps", 320, 12, 8, 4},
+    {"one_value", 512, 8, 2, 1},
+};
+
+class DecodeCorners : public testing::TestWithParam<std::tuple<std::string, DecodeCorner>> {};
+
+TEST_P(DecodeCorners, AgreeWithTheReference) {
+    const auto &[name, corner] = GetParam();
+    const bool emulate = must_emulate(name);
+    if (!emulate && !available_target(name)) GTEST_SKIP() << "this CPU does not run " << name;
+    const CpuTarget &target = cpu_target(name);
+    if (corner.wide && target.registers < 32) GTEST_SKIP() << name << " has 16 vector registers";
+    struct Row {
+        DType dtype;
+        int head_dim, head_dim_v, group;
+        KvCacheSpec cache;
+    };
+    const Row rows[] = {{DType::f32, 80, 48, 1, plain}, {DType::f16, 128, 128, 1, plain},         {DType::bf16, 64, 64, 4, paged(plain, 16)}, {DType::f32, 10, 7, 2, plain},
+                        {DType::f16, 64, 64, 1, i8},    {DType::f16, 128, 128, 4, ring(i8_zeros)}, {DType::f32, 64, 32, 4, i4},                {DType::f32, 32, 32, 1, i4_zeros}};
+    for (const Row &row : rows) {
+        AttentionSpec spec = make_spec(row.dtype, row.head_dim, row.head_dim_v, row.group, PairsText{.mask = "causal"});
+        spec.decode = true;
+        spec.cache = row.cache;
+        spec.name = spec.id();
+        const CompileOptions options = {.overrides = {{"split_kv", corner.split_kv},
+                                                      {"accumulators", corner.accumulators},
+                                                      {"unroll", corner.unroll},
+                                                      {"unroll_values", corner.unroll_values}},
+                                        .emulate = emulate};
+        const LoadedKernel &kernel = kernel_for(spec, target, options);
+        const int64_t heads = 2 * row.group;
+        for (const ShapeCase &shape : {ShapeCase{"one_row", 1, heads, 2, 1, 700}, ShapeCase{"five_rows", 2, heads, 2, 5, 193}, ShapeCase{"one_pair", 1, heads, 2, 1, 1}}) {
+            SCOPED_TRACE(shape.name);
+            check_shape(kernel, shape, InputKind::normal, 8, {.threads = 2, .page_order = 8});
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, DecodeCorners, testing::Combine(testing::Values("sse41", "avx2", "avx512"), testing::ValuesIn(decode_corners)),
+                         [](const auto &info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
 
 TEST(DefaultAlgorithm, IsFullRowsForABiasOfRowsAndKeys) {
     const auto algorithm_for = [](const char *params) {

@@ -1,0 +1,52 @@
+#include "generator/cli/tune/report.h"
+
+#include "generator/backend/files.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace attune::cli {
+
+namespace {
+
+/// share/attune/report beside the folder of this program, or, where it is not installed, the source tree's.
+std::string report_folder() {
+    namespace fs = std::filesystem;
+    std::error_code failure;
+    const fs::path installed = fs::read_symlink("/proc/self/exe", failure).parent_path().parent_path() / "share/attune/report";
+    return !failure && fs::is_directory(installed, failure) ? installed.string() : ATTUNE_REPORT_DIR;
+}
+
+}  // namespace
+
+void write_report(const std::string &path, const Json &result) {
+    const TemporaryFolder folder;
+    const std::string input = folder.path + "/result.json", text = result.dump(-1, ' ', false, Json::error_handler_t::replace);
+    write_file(input, {text.begin(), text.end()});
+    const char *python = std::getenv("ATTUNE_PYTHON");
+    std::vector<std::string> words = {python && *python ? python : "python3", report_folder(), input, "-o", path};
+    std::vector<char *> arguments;
+    for (std::string &word : words)
+        arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    pid_t child = 0;
+    int status = 0;
+    int failed = posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
+    while (failed == 0 && waitpid(child, &status, 0) < 0)
+        failed = errno == EINTR ? 0 : errno;
+    if (failed != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        throw Error({.code = ErrorCode::input,
+                     .argument = "--report",
+                     .value = failed != 0 ? fmt::format("{}: {}", words[0], std::strerror(failed)) : fmt::format("{} failed", words[0]),
+                     .expected = "a Python with matplotlib that writes " + path,
+                     .cure = "read its message; pip install matplotlib; name a Python that has it in $ATTUNE_PYTHON"});
+}
+
+}  // namespace attune::cli
