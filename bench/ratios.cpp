@@ -1,5 +1,8 @@
 #include "ratios.h"
 
+#include "decode_figures.h"
+#include "ratio_table.h"
+
 #include "generator/cli/peak.h"
 #include "generator/cli/session.h"
 #include "measure.h"
@@ -14,49 +17,6 @@
 
 namespace attune::bench {
 namespace {
-
-constexpr int rounds = 11;
-constexpr double slot_seconds = 0.03;  // of one side in a round
-
-/// GFLOP/s of one side, each time it is asked.
-using Rate = std::function<double()>;
-
-class RatioTable {
-public:
-    /// filter: only what contains it is measured.
-    explicit RatioTable(std::string filter)
-        : filter_(std::move(filter)), cells_{{"what", "ratio", "quartiles", "best", "wanted", "ok", "GFLOP/s"}} {}
-
-    /// Rounds of one slot each, the first to go alternating. ratio: median of the rounds' ratios; best: fastest slots of either side.
-    void add(const std::string &what, const Rate &a, const Rate &b, double wanted) {
-        if (what.find(filter_) == std::string::npos)
-            return;
-        std::fprintf(stderr, "  %s\n", what.c_str());
-        std::vector<double> ratios, as, bs;
-        for (int round = 0; round < rounds; round++) {
-            double rate_a = 0, rate_b = 0;
-            if (round % 2)
-                rate_b = b();
-            rate_a = a();
-            if (round % 2 == 0)
-                rate_b = b();
-            as.push_back(rate_a);
-            bs.push_back(rate_b);
-            ratios.push_back(rate_a / rate_b);
-        }
-        std::ranges::sort(ratios);
-        const double ratio = median(ratios);
-        cells_.push_back({what, fmt::format("{:.3f}", ratio),
-                          fmt::format("{:.3f} - {:.3f}", ratios[rounds / 4], ratios[rounds - 1 - rounds / 4]),
-                          fmt::format("{:.3f}", std::ranges::max(as) / std::ranges::max(bs)), fmt::format("{:.2f}", wanted),
-                          ratio >= wanted ? "ok" : "MISSED", fmt::format("{:.1f} / {:.1f}", median(as), median(bs))});
-    }
-    void print() const { std::fputs(cli::align_table(cells_, {false, true, true, true, true, false, true}).c_str(), stdout); }
-
-private:
-    std::string filter_;
-    std::vector<std::vector<std::string>> cells_;
-};
 
 /// The sides of one target.
 class Sides {
@@ -83,15 +43,7 @@ public:
                       kernel.plan().variant_name() + ", inputs " + input_kind_name(kind));
             }
             state->call->run();  // the other side's arrays are in the cache
-            double best = 1e30, spent = 0;
-            do {
-                const double begin = seconds_now(clock);
-                state->call->run();
-                const double seconds = seconds_now(clock) - begin;
-                best = std::min(best, seconds);
-                spent += seconds;
-            } while (spent < slot_seconds);
-            return double(workload_cost(w).flops) / best * 1e-9;
+            return double(workload_cost(w).flops) / fastest_seconds(*state->call, clock) * 1e-9;
         };
     }
     Rate peak() const {
@@ -205,7 +157,7 @@ int print_ratios(const std::vector<const CpuTarget *> &targets, const std::strin
     RatioTable table(filter);
     int wrong = 0;
     for (const CpuTarget *target : targets)
-        wrong += add_target(table, *target);
+        wrong += add_target(table, *target) + add_decode_figures(table, *target);
     table.print();
     return wrong;
 }
