@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <map>
 
 namespace attune::cli {
@@ -138,6 +139,34 @@ std::string tune_text(const TuneJob &job, const autotune::Space &space, const au
         text += fmt::format("  {}: {:.3f} times, {}\n", shape_text(job.shapes[i]), result.speed_up_by_shape[i],
                             space.text(result.chosen_by_shape[i]));
     return text;
+}
+
+std::string utc_now() {
+    const std::time_t now = std::time(nullptr);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+    return text;
+}
+
+TunedRecord tuned_record(const TuneJob &job, const autotune::Space &space, const autotune::TuneResult &result, const MachineLimits &machine,
+                         const std::string &command) {
+    TunedRecord record;
+    record.spec = spec_hash(job.spec.canonical());
+    record.target = job.target->name;
+    record.device = job.device;
+    record.family = space.family;
+    for (size_t i = 0; i < result.chosen.size(); i++)
+        record.parameters[space.parameters[i].name] = result.chosen[i];
+    const auto leader = [&](const autotune::Point &point) {
+        return std::find_if(result.leaders.begin(), result.leaders.end(), [&](const auto &l) { return l.point == point; });
+    };
+    const auto chosen = leader(result.chosen), fallback = leader(space.fallback);
+    for (size_t i = 0; i < job.shapes.size(); i++) {
+        record.shapes[shape_text(job.shapes[i])] = {chosen->median_ms(i), fallback->median_ms(i), chosen->spread(i), {}};
+        record.share_of_limit = std::max(record.share_of_limit, share_of_limit(job, i, chosen->median_ms(i), machine));
+    }
+    record.provenance = {job.cpu, halide_version(), llvm_version(), ATTUNE_VERSION, command, utc_now(), {}};
+    return record;
 }
 
 }  // namespace attune::cli
