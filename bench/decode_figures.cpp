@@ -94,7 +94,7 @@ int add_decode_figures(RatioTable &table, const CpuTarget &target) {
     const cli::Shape grouped = {1, 32, 8, 1, 8192}, plain = {1, 32, 32, 1, 4096}, batch = {8, 32, 8, 1, 2048};
     const auto what = [&](const std::string &text) { return fmt::format("{}: decode {}", target.name, text); };
 
-    {
+    {  // arrays of these alone: they go before those of the others come
         DecodeSides sides(target);
         for (const char *dtype : {"f32", "f16", "bf16"}) {
             table.add(what(fmt::format("{} 32 on 8, 8192 keys / stream", dtype)), sides.kernel(decode_spec(dtype, 4), grouped, Unit::gbs),

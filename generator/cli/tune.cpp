@@ -78,14 +78,19 @@ std::unique_ptr<autotune::Evaluator> make_evaluator(const Flags &flags, const Tu
     return std::make_unique<LocalEvaluator>(space.parameters, options);
 }
 
+/// The files that a run ends with can be written.
+void check_outputs(const Flags &flags) {
+    for (const char *flag : {"--db", "--sweep", "--t4", "--report"})
+        if (flags.has(flag))
+            check_output_path(flag, flags.text(flag));
+}
+
 /// What can be wrong with a line of --jobs before anything is compiled.
 void check_line(const Flags &flags) {
     const TuneJob job = tune_job(flags);
     search_flags(flags, job);
     schedule_space(job.spec, *job.target, given_values(flags));
-    for (const char *flag : {"--db", "--sweep", "--t4", "--report"})
-        if (flags.has(flag))
-            check_output_path(flag, flags.text(flag));
+    check_outputs(flags);
 }
 
 int run_jobs(const Flags &flags, Session &session) {
@@ -114,9 +119,7 @@ int run(const Flags &flags, Session &session) {
     TuneJob job = tune_job(flags);
     if (flags.has("--worker"))
         return run_tune_worker(job);
-    for (const char *flag : {"--db", "--sweep", "--t4", "--report"})
-        if (flags.has(flag))
-            check_output_path(flag, flags.text(flag));
+    check_outputs(flags);
     search_flags(flags, job);  // their mistakes, before a runner is asked
     const TemporaryFolder kernels;
     std::unique_ptr<FarSide> far;
@@ -163,7 +166,7 @@ int run(const Flags &flags, Session &session) {
         measure_again(result.trials, *evaluator);
         write_sweep(flags.text("--sweep"),
                     make_sweep(space, result.trials, job.shape_names(), job.spec.canonical() + " on " + job.target->name,
-                               fmt::format("{}, Halide {}, LLVM {}, {}", cpu_model(), halide_version(), llvm_version(), utc_now())));
+                               fmt::format("{}, Halide {}, LLVM {}, {}", job.cpu, halide_version(), llvm_version(), utc_now())));
     }
     if (flags.has("--t4"))
         write_t4(flags.text("--t4"), space, result.trials, {.shapes = job.shape_names()});

@@ -23,8 +23,6 @@ struct TuneJob {
     std::vector<std::string> shape_names() const;
 };
 
-/// What the cost model asks of a call under a plan.
-CallWork call_work(const KernelPlan &plan, const Shape &shape, const CallParams &params, int threads);
 /// The space of the job's kernel with the cost model in it: the geometric mean over shapes.
 autotune::Space tuning_space(const TuneJob &job, const std::map<std::string, std::vector<int>> &values, const MachineLimits &machine);
 
