@@ -79,6 +79,25 @@ bool score_may_hide(const AttentionSpec &spec) {
     return spec.score && reads_reals_by_key(spec.score.root, seen);
 }
 
+void add_params(const AttentionSpec &spec, bool halves_as_bits, std::vector<Parameter> &params, std::vector<Argument> &arguments) {
+    for (const ParamDeclaration &param : spec.params) {
+        const bool is_half = param.element == ParamDeclaration::Element::f16 || param.element == ParamDeclaration::Element::bf16;
+        const Type type = is_half && halves_as_bits ? UInt(16) : element_type(param.element);
+        const std::string name = "param_" + param.name;  // apart from the names of other arguments
+        if (param.is_scalar()) {
+            params.emplace_back(type, false, 0, name);
+            arguments.emplace_back(name, Argument::InputScalar, type, 0, ArgumentEstimates{});
+            continue;
+        }
+        ImageParam tensor(type, static_cast<int>(param.dims.size()), name);
+        for (int d = 0; d < tensor.dimensions(); d++)
+            tensor.dim(d).set_min(0);
+        tensor.dim(0).set_stride(Expr());
+        params.push_back(tensor.parameter());
+        arguments.push_back(tensor);
+    }
+}
+
 AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockShape &shape)
     : batch("batch"), head("head"), kv_head("kv_head"), q_begin("q_begin"), seq_len_q("seq_len_q"), seq_len_kv("seq_len_kv"),
       num_positions("num_positions"), full(Int(32), 2, "full"), partial(Int(32), 2, "partial"), query(halide_type(spec.dtype), 3, "query"),
@@ -102,20 +121,7 @@ AttentionArguments::AttentionArguments(const AttentionSpec &spec, const BlockSha
         row->dim(0).set_min(0);
     for (int d = 0; d < 3; d++)
         parts.dim(d).set_min(0);
-    for (const ParamDeclaration &param : spec.params) {
-        const std::string name = "param_" + param.name;  // apart from the names above
-        if (param.is_scalar()) {
-            params.emplace_back(element_type(param.element), false, 0, name);
-            param_arguments_.emplace_back(name, Argument::InputScalar, element_type(param.element), 0, ArgumentEstimates{});
-            continue;
-        }
-        ImageParam tensor(element_type(param.element), static_cast<int>(param.dims.size()), name);
-        for (int d = 0; d < tensor.dimensions(); d++)
-            tensor.dim(d).set_min(0);
-        tensor.dim(0).set_stride(Expr());
-        params.push_back(tensor.parameter());
-        param_arguments_.push_back(tensor);
-    }
+    add_params(spec, false, params, param_arguments_);
 }
 
 void AttentionArguments::define_cache(const AttentionSpec &spec) {

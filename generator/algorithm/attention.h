@@ -36,6 +36,10 @@ struct BlockShape {
     int tiles() const { return block_kv / tile_kv; }
 };
 
+/// The specification's params as Halide's, in their order, and the same as arguments of a pipeline. halves_as_bits: those of f16 and bf16 are uint16.
+void add_params(const AttentionSpec &spec, bool halves_as_bits, std::vector<Halide::Parameter> &params,
+                std::vector<Halide::Argument> &arguments);
+
 /// The inputs of the task functions (attune/kernel.h). Rows are numbered inside the task, keys inside the sequence.
 struct AttentionArguments {
     AttentionArguments(const AttentionSpec &spec, const BlockShape &shape);

@@ -1,4 +1,5 @@
 #include "generator/algorithm/expression_halide.h"
+#include "generator/algorithm/half_bits.h"
 #include "generator/spec/error.h"
 
 #include <algorithm>
@@ -141,8 +142,15 @@ private:
             break;
         }
         // -infinity is not data inside Halide: judged on bits.
-        const Expr bits = reinterpret<int>(cast<float>(raw));
+        const Expr bits = reinterpret<int>(as_f32(raw, declaration(node).element));
         return {reinterpret<float>(select(bits == static_cast<int>(0xff800000u), reinterpret<int>(Expr(-1e30f)), bits)), {}};
+    }
+
+    /// An element as it is stored; halves may be stored as their bits (add_params).
+    static Expr as_f32(const Expr &raw, ParamDeclaration::Element element) {
+        if (raw.type() != UInt(16))
+            return cast<float>(raw);
+        return element == ParamDeclaration::Element::f16 ? f32_of_half_bits(raw) : f32_of_bf16_bits(raw);
     }
 
     Value pattern(const Node &node) {

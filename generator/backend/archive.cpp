@@ -1,5 +1,5 @@
+#include "generator/backend/device_kernel.h"
 #include "generator/backend/files.h"
-#include "generator/backend/kernel.h"
 #include "generator/spec/error.h"
 
 #include <llvm/Object/ArchiveWriter.h>
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
 
 namespace attune {
 
@@ -49,17 +50,28 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
             variants.push_back(compile_variant(plan));
         }
     }
-    const std::string metadata = kernel_metadata(spec, variants), header = kernel_header(spec);
-    std::vector<ObjectFile> objects = {kernel_descriptor(spec, variants, metadata)};
+    const std::vector<CompiledDeviceVariant> device_variants = compile_device_variants(spec);
+    const std::string metadata = kernel_metadata(spec, variants, device_variants), header = kernel_header(spec);
+    std::vector<ObjectFile> objects = {kernel_descriptor(spec, variants, device_variants, metadata)};
     for (CompiledVariant &variant : variants) {
         for (ObjectFile &object : variant.objects)
             objects.push_back(std::move(object));
     }
     const std::string base = (std::filesystem::path(directory) / spec.name).string();
+    std::vector<std::string> sources;
+    for (const CompiledDeviceVariant &variant : device_variants) {
+        objects.insert(objects.end(), variant.objects.begin(), variant.objects.end());
+        if (!variant.objects.empty())
+            continue;
+        sources.push_back(fmt::format("{}_{}.{}", base, variant.plan.target->name, variant.plan.target->file_ending));
+        write_file_if_changed(sources.back(), {variant.device_code.begin(), variant.device_code.end()});
+    }
     write_file_if_changed(base + ".h", {header.begin(), header.end()});
     write_file_if_changed(base + ".json", {metadata.begin(), metadata.end()});
     write_file_if_changed(base + ".a", archive_bytes(objects));
-    return {base + ".a", base + ".h", base + ".json"};
+    std::vector<std::string> files = {base + ".a", base + ".h", base + ".json"};
+    files.insert(files.end(), sources.begin(), sources.end());
+    return files;
 }
 
 }  // namespace attune

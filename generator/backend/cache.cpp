@@ -47,47 +47,44 @@ std::string cache_key(const KernelPlan &plan, const CompileOptions &options) {
     std::string key = fmt::format("{}\n{}\n{}\n{}\n", plan.spec.canonical(), plan.spec.name, plan.variant_name(), plan.schedule);
     for (const auto &[name, value] : plan.parameters)
         key += fmt::format("{}={} ", name, value);
-    return key + fmt::format("\ntwins={} emulate={} asserts={} asan={}\n{}", options.twins, options.emulate, options.asserts,
-                             options.asan, build_id());
+    return key + fmt::format("\ntwins={} emulate={} asserts={} asan={}\n{}", options.twins, options.emulate, options.asserts, options.asan,
+                             build_id());
 }
 
+std::string cache_key(const DevicePlan &plan) {
+    std::string key = fmt::format("{}\n{}\n{}\n{}\n", plan.spec.canonical(), plan.spec.name, plan.variant_name(), plan.schedule());
+    for (const auto &[name, value] : plan.parameters)
+        key += fmt::format("{}={} ", name, value);
+    return key + "\n" + build_id();
+}
+
+namespace {
+
 // An entry is a JSON line with the key and the sizes, then the objects one after another.
-bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
+bool read_entry(const std::string &key, nlohmann::json &head, std::vector<ObjectFile> &objects) {
     std::vector<char> bytes;
     if (!read_file(entry_path(key), bytes))
         return false;
     const auto end = std::find(bytes.begin(), bytes.end(), '\n');
-    const nlohmann::json head = nlohmann::json::parse(bytes.begin(), end, nullptr, false);
-    if (!head.is_object() || end == bytes.end())
+    head = nlohmann::json::parse(bytes.begin(), end, nullptr, false);
+    if (!head.is_object() || end == bytes.end() || head.at("key") != key)
         return false;
-    try {
-        if (head.at("key") != key)
+    size_t at = static_cast<size_t>(end - bytes.begin()) + 1;
+    for (const nlohmann::json &object : head.at("objects")) {
+        const size_t size = object.at("size");
+        if (size > bytes.size() - at)
             return false;
-        variant.sizes = planned_sizes(variant.plan);
-        variant.sizes.scratch_bytes = head.at("scratch_bytes");
-        variant.sizes.scratch_bytes_per_key = head.at("scratch_bytes_per_key");
-        size_t at = static_cast<size_t>(end - bytes.begin()) + 1;
-        for (const nlohmann::json &object : head.at("objects")) {
-            const size_t size = object.at("size");
-            if (size > bytes.size() - at)
-                return false;
-            variant.objects.push_back({object.at("name"), {bytes.begin() + at, bytes.begin() + at + size}});
-            at += size;
-        }
-        return at == bytes.size() && head.at("checksum") == hash_name(std::string(end + 1, bytes.end()));
-    } catch (const nlohmann::json::exception &) {
-        return false;
+        objects.push_back({object.at("name"), {bytes.begin() + at, bytes.begin() + at + size}});
+        at += size;
     }
+    return at == bytes.size() && head.at("checksum") == hash_name(std::string(end + 1, bytes.end()));
 }
 
-void write_cached_variant(const std::string &key, const CompiledVariant &variant) {
-    const attune_kernel_variant &sizes = variant.sizes;
-    nlohmann::json head = {{"key", key},
-                           {"scratch_bytes", sizes.scratch_bytes},
-                           {"scratch_bytes_per_key", sizes.scratch_bytes_per_key},
-                           {"objects", nlohmann::json::array()}};
+void write_entry(const std::string &key, nlohmann::json head, const std::vector<ObjectFile> &all) {
+    head["key"] = key;
+    head["objects"] = nlohmann::json::array();
     std::string objects;
-    for (const ObjectFile &object : variant.objects) {
+    for (const ObjectFile &object : all) {
         head["objects"].push_back({{"name", object.name}, {"size", object.bytes.size()}});
         objects.append(object.bytes.begin(), object.bytes.end());
     }
@@ -102,6 +99,43 @@ void write_cached_variant(const std::string &key, const CompiledVariant &variant
     } catch (const Error &) {
         // The next run compiles again.
     }
+}
+
+}  // namespace
+
+bool read_cached_variant(const std::string &key, CompiledVariant &variant) {
+    nlohmann::json head;
+    try {
+        if (!read_entry(key, head, variant.objects))
+            return false;
+        variant.sizes = planned_sizes(variant.plan);
+        variant.sizes.scratch_bytes = head.at("scratch_bytes");
+        variant.sizes.scratch_bytes_per_key = head.at("scratch_bytes_per_key");
+        return true;
+    } catch (const nlohmann::json::exception &) {
+        return false;
+    }
+}
+
+void write_cached_variant(const std::string &key, const CompiledVariant &variant) {
+    write_entry(key, {{"scratch_bytes", variant.sizes.scratch_bytes}, {"scratch_bytes_per_key", variant.sizes.scratch_bytes_per_key}},
+                variant.objects);
+}
+
+bool read_cached_variant(const std::string &key, CompiledDeviceVariant &variant) {
+    nlohmann::json head;
+    try {
+        if (!read_entry(key, head, variant.objects))
+            return false;
+        variant.sizes = planned_sizes(variant.plan);
+        return true;
+    } catch (const nlohmann::json::exception &) {
+        return false;
+    }
+}
+
+void write_cached_variant(const std::string &key, const CompiledDeviceVariant &variant) {
+    write_entry(key, nlohmann::json::object(), variant.objects);
 }
 
 }  // namespace attune

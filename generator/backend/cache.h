@@ -1,4 +1,5 @@
 #pragma once
+#include "generator/backend/device_kernel.h"
 #include "generator/backend/kernel.h"
 
 namespace attune {
@@ -11,5 +12,9 @@ std::string cache_key(const KernelPlan &plan, const CompileOptions &options);
 bool read_cached_variant(const std::string &key, CompiledVariant &variant);
 /// Keeps it. A cache that cannot be written is no error.
 void write_cached_variant(const std::string &key, const CompiledVariant &variant);
+/// The same of device variants, whose plan stands in `variant` when it is read; their device code is in the object.
+std::string cache_key(const DevicePlan &plan);
+bool read_cached_variant(const std::string &key, CompiledDeviceVariant &variant);
+void write_cached_variant(const std::string &key, const CompiledDeviceVariant &variant);
 
 }  // namespace attune

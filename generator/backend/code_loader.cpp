@@ -42,6 +42,21 @@ CodeLoader::CodeLoader(const std::vector<ObjectFile> &objects) : linker_(std::ma
     define("attune_malloc", reinterpret_cast<void *>(&attune_malloc));
     define("attune_free", reinterpret_cast<void *>(&attune_free));
     define("attune_ask_ahead", reinterpret_cast<void *>(&attune_ask_ahead));
+    define("attune_copy_to_device", reinterpret_cast<void *>(&attune_copy_to_device));
+    define("attune_device_malloc", reinterpret_cast<void *>(&attune_device_malloc));
+    define("attune_device_free", reinterpret_cast<void *>(&attune_device_free));
+    define("attune_cuda_initialize_kernels", reinterpret_cast<void *>(&attune_cuda_initialize_kernels));
+    define("attune_cuda_finalize_kernels", reinterpret_cast<void *>(&attune_cuda_finalize_kernels));
+    define("attune_cuda_run", reinterpret_cast<void *>(&attune_cuda_run));
+    define("attune_cuda_device_interface", reinterpret_cast<void *>(&attune_cuda_device_interface));
+    define("attune_opencl_initialize_kernels", reinterpret_cast<void *>(&attune_opencl_initialize_kernels));
+    define("attune_opencl_finalize_kernels", reinterpret_cast<void *>(&attune_opencl_finalize_kernels));
+    define("attune_opencl_run", reinterpret_cast<void *>(&attune_opencl_run));
+    define("attune_opencl_device_interface", reinterpret_cast<void *>(&attune_opencl_device_interface));
+    define("attune_vulkan_initialize_kernels", reinterpret_cast<void *>(&attune_vulkan_initialize_kernels));
+    define("attune_vulkan_finalize_kernels", reinterpret_cast<void *>(&attune_vulkan_finalize_kernels));
+    define("attune_vulkan_run", reinterpret_cast<void *>(&attune_vulkan_run));
+    define("attune_vulkan_device_interface", reinterpret_cast<void *>(&attune_vulkan_device_interface));
     checked(library.define(llvm::orc::absoluteSymbols(std::move(runtime))), "define the runtime");
     for (const ObjectFile &object : objects)
         checked(jit->addObjectFile(

@@ -1,4 +1,5 @@
 #include "generator/backend/cache_format.h"
+#include "generator/backend/device_kernel.h"
 #include "generator/backend/lowering.h"
 #include "generator/backend/object.h"
 #include "generator/backend/params_struct.h"
@@ -17,8 +18,10 @@ static_assert(sizeof(attune_kernel_variant) == 152 && offsetof(attune_kernel_var
               offsetof(attune_kernel_variant, scratch_bytes) == 136);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
-static_assert(sizeof(attune_kernel) == 184 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
-              offsetof(attune_kernel, cache) == 120 && offsetof(attune_kernel, rope) == 144 && offsetof(attune_kernel, variants) == 160);
+static_assert(sizeof(attune_kernel) == 200 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
+              offsetof(attune_kernel, cache) == 120 && offsetof(attune_kernel, rope) == 144 &&
+              offsetof(attune_kernel, device_variants) == 160 && offsetof(attune_kernel, variants) == 176);
+static_assert(sizeof(attune_device_variant) == 40 && offsetof(attune_device_variant, attention) == 32);
 static_assert(sizeof(attune_param) == 48 && offsetof(attune_param, offset) == 16 && offsetof(attune_param, extent) == 28);
 
 /// A C string as an LLVM constant.
@@ -76,9 +79,22 @@ std::string append_function(const AttentionSpec &spec) {
 
 }  // namespace
 
-ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants, const std::string &metadata) {
+ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants,
+                             const std::vector<CompiledDeviceVariant> &device_variants, const std::string &metadata) {
     Strings strings;
-    std::string declarations, rows;
+    std::string declarations, rows, device_rows;
+    int num_device_variants = 0;
+    for (const CompiledDeviceVariant &variant : device_variants) {
+        if (variant.objects.empty())
+            continue;
+        const std::string symbol = "@" + device_symbol(variant.plan) + "_argv";
+        declarations += "declare i32 " + symbol + "(ptr)\n";
+        const attune_device_variant &sizes = variant.sizes;
+        device_rows += fmt::format("{}  %device {{ {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, ptr {} }}",
+                                   device_rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name), int(sizes.api), sizes.fold,
+                                   sizes.block_q, sizes.block_kv, sizes.needs, sizes.alignment, symbol);
+        num_device_variants++;
+    }
     for (const CompiledVariant &variant : variants) {
         auto pointer = [&](TaskFunction function) {
             const std::vector<TaskFunction> functions = task_functions(variant.plan);
@@ -127,7 +143,8 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}
 %rope = type {{ ptr, i32, i32 }}
-%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, ptr, ptr }}
+%device = type {{ ptr, i32, i32, i32, i32, i32, i32, ptr }}
+%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, i32, i32, ptr, ptr, ptr }}
 {strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
 declare i64 @attune_kernel_workspace_size(ptr, ptr)
 declare i32 @attune_kernel_append(ptr, ptr)
@@ -135,10 +152,13 @@ declare void @attune_register_kernel(ptr)
 @{name}_variants = internal constant [{count} x %variant] [
 {rows}
 ]
+@{name}_device_variants = internal constant [{num_devices} x %device] [
+{device_rows}
+]
 @{name}_param_table = internal constant [{num_params} x %param] [
 {params}
 ]
-{frequencies}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_variants, ptr null, ptr null }}
+{frequencies}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_device_variants, i32 {num_devices}, i32 0, ptr @{name}_variants, ptr null, ptr null }}
 define i32 @{name}(ptr %args) nounwind {{
   %status = tail call i32 @attune_kernel_run(ptr @{name}_kernel, ptr %args)
   ret i32 %status
@@ -163,8 +183,9 @@ define internal void @{name}_register() nounwind {{
                              : fmt::format("%rope {{ ptr @{}_frequencies, i32 {}, i32 {} }}", spec.name, spec.rope.dims / 2,
                                            spec.rope.style == RopeSpec::Style::interleaved ? 1 : 0)),
         fmt::arg("frequencies", frequency_table(spec)), fmt::arg("append", append_function(spec)), fmt::arg("rows", rows),
-        fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params),
-        fmt::arg("num_params", layout.members.size()), fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
+        fmt::arg("device_rows", device_rows), fmt::arg("num_devices", num_device_variants), fmt::arg("abi", ATTUNE_KERNEL_ABI),
+        fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params), fmt::arg("num_params", layout.members.size()),
+        fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
         fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0), fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0),
         fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o");

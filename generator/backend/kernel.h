@@ -26,30 +26,34 @@ struct TunedSchedule {
     TunedSource source;
 };
 
+struct DeviceTarget;  // device_target.h
+
 /// What the generator decided for a specification on a target, before anything is compiled.
 struct KernelPlan {
     AttentionSpec spec;
     const CpuTarget *target = nullptr;
-    std::string algorithm;  ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
-    std::string schedule;   ///< the family: "cpu_query_lanes", "cpu_full_row"
+    const DeviceTarget *device = nullptr;  ///< of a loaded device kernel, which has no CPU target
+    std::string algorithm;                 ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
+    std::string schedule;                  ///< the family: "cpu_query_lanes", "cpu_full_row"
     ScheduleParameters parameters;
     std::optional<TunedSource> tuned;  ///< of the parameters, where they are not the default; told in the metadata, no part of the code
-    bool rounds_weights = false;    ///< before they meet values, to the kernel's type (Precision of reference.h)
-    std::string reason;             ///< why this family and these parameters, one line
-    int64_t footprint_bytes = 0;    ///< working set of the inner loops: strips and chunks that should stay in L1/L2
-    std::string footprint_formula;  ///< as text, with the parameters' names
+    bool rounds_weights = false;       ///< before they meet values, to the kernel's type (Precision of reference.h)
+    std::string reason;                ///< why this family and these parameters, one line
+    int64_t footprint_bytes = 0;       ///< working set of the inner loops: strips and chunks that should stay in L1/L2
+    std::string footprint_formula;     ///< as text, with the parameters' names
 
+    const char *target_name() const;   ///< "avx512", "cuda"
     std::string variant_name() const;  ///< "<id>__avx512"
 };
 
 /// How a build differs from the release form; tests use it.
 struct CompileOptions {
-    ScheduleParameters overrides;  ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
+    ScheduleParameters overrides;           ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
     std::optional<TunedSource> tuned = {};  ///< of the overrides: for the metadata
-    bool twins = false;            ///< plain Halide in place of the machine's own operations
-    bool emulate = false;          ///< for a CPU with AVX2: functions of the test program in place of the target's own instructions
-    bool asserts = false;          ///< keep Halide's checks, and turn promises into checks
-    bool asan = false;             ///< Halide's address-sanitizer instrumentation
+    bool twins = false;                     ///< plain Halide in place of the machine's own operations
+    bool emulate = false;  ///< for a CPU with AVX2: functions of the test program in place of the target's own instructions
+    bool asserts = false;  ///< keep Halide's checks, and turn promises into checks
+    bool asan = false;     ///< Halide's address-sanitizer instrumentation
 };
 
 /// The softmax of a specification, what automatic stands for in its place.
@@ -82,8 +86,11 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
 
 /// The three texts and bytes of a build.
 std::string kernel_header(const AttentionSpec &spec);
-std::string kernel_metadata(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants);  ///< JSON
-ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants, const std::string &metadata);
+struct CompiledDeviceVariant;  // device_kernel.h
+std::string kernel_metadata(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants,
+                            const std::vector<CompiledDeviceVariant> &device_variants);  ///< JSON
+ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants,
+                             const std::vector<CompiledDeviceVariant> &device_variants, const std::string &metadata);
 
 /// A kernel loaded into this process: kernel() can be run with attune_kernel_run as long as this lives.
 class LoadedKernel {

@@ -1,13 +1,14 @@
 #include "generator/backend/cache.h"
-#include "generator/backend/cache_format.h"
 #include "generator/backend/code_loader.h"
+#include "generator/backend/device_kernel.h"
 #include "generator/backend/files.h"
+#include "generator/backend/kernel_table.h"
 #include "generator/backend/lowering.h"
-#include "generator/backend/params_struct.h"
 #include "generator/spec/error.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <fmt/format.h>
 
 namespace attune {
 
@@ -28,24 +29,14 @@ void print_halide_error(void *, const char *message) {
     std::fprintf(stderr, "%s\n", message);
 }
 
-/// The variant's objects in this process, and a descriptor made here.
+/// The variant's objects in this process, and a table made here.
 class JitKernel : public LoadedKernel {
 public:
     JitKernel(CompiledVariant variant, double seconds, bool asserts)
-        : variant_(std::move(variant)), seconds_(seconds), code_(variant_.objects) {
+        : variant_(std::move(variant)), seconds_(seconds), code_(variant_.objects),
+          table_(variant_.plan.spec, kernel_metadata(variant_.plan.spec, {variant_}, {})) {
         if (asserts)
             code_.find<void(void (*)(void *, const char *))>("halide_set_error_handler")(print_halide_error);
-        describe();
-    }
-
-    const attune_kernel *kernel() const override { return &kernel_; }
-    const KernelPlan &plan() const override { return variant_.plan; }
-    double compile_seconds() const override { return seconds_; }
-    const std::vector<ObjectFile> &objects() const override { return variant_.objects; }
-
-private:
-    void describe() {
-        const AttentionSpec &spec = variant_.plan.spec;
         row_ = variant_.sizes;
         row_.target = variant_.plan.target->name;
         const std::pair<TaskFunction, attune_task_fn *> functions[] = {{TaskFunction::key_norms, &row_.key_norms},
@@ -62,57 +53,67 @@ private:
         for (const auto &[function, pointer] : functions)
             if (std::find(present.begin(), present.end(), function) != present.end())
                 *pointer = code_.find<int(void **)>(task_symbol(variant_.plan, function) + "_argv");
-        mask_ = spec.mask_text();
-        score_ = spec.score_text();
-        const ParamsStruct layout = params_struct(spec);
-        params_ = layout.members;
-        for (const ParamDeclaration &param : spec.params)
-            declarations_.push_back(param.text());
-        for (size_t i = 0; i < params_.size(); i++) {
-            params_[i].name = variant_.plan.spec.params[i].name.c_str();
-            params_[i].declaration = declarations_[i].c_str();
-        }
-        kernel_.params_size = layout.size;
-        kernel_.params = params_.data();
-        kernel_.num_params = static_cast<uint32_t>(params_.size());
-        kernel_.cache = cache_format(spec);
-        frequencies_ = spec.rope.frequencies();
-        if (!frequencies_.empty())
-            kernel_.rope = {frequencies_.data(), spec.rope.dims / 2, spec.rope.style == RopeSpec::Style::interleaved};
-        kernel_.has_sink = has_sink(spec) ? 1 : 0;
-        kernel_.block_size_q = spec.block_mask ? spec.block_size_q : 0;
-        kernel_.block_size_kv = spec.block_mask ? spec.block_size_kv : 0;
-        id_ = spec.id();
-        metadata_ = kernel_metadata(spec, {variant_});
-        kernel_.abi = ATTUNE_KERNEL_ABI;
-        kernel_.num_variants = 1;
-        kernel_.type_code = spec.dtype == DType::bf16 ? 4 : 2;
-        kernel_.type_bits = static_cast<uint8_t>(8 * dtype_bytes(spec.dtype));
-        kernel_.info = {variant_.plan.spec.name.c_str(),
-                        id_.c_str(),
-                        dtype_name(spec.dtype),
-                        mask_.c_str(),
-                        spec.head_dim,
-                        spec.head_dim_v,
-                        spec.group,
-                        spec.lse ? 1 : 0,
-                        spec.softmax_scale,
-                        score_.c_str(),
-                        pairs_output_name(spec.pairs_output),
-                        metadata_.c_str()};
-        kernel_.variants = &row_;
-        kernel_.chosen = &row_;  // loaded for one target, which the caller has checked: the environment has no say
+        table_.kernel.num_variants = 1;
+        table_.kernel.variants = &row_;
+        table_.kernel.chosen = &row_;  // loaded for one target, which the caller has checked: the environment has no say
     }
 
+    const attune_kernel *kernel() const override { return &table_.kernel; }
+    const KernelPlan &plan() const override { return variant_.plan; }
+    double compile_seconds() const override { return seconds_; }
+    const std::vector<ObjectFile> &objects() const override { return variant_.objects; }
+
+private:
     CompiledVariant variant_;
     double seconds_;
     CodeLoader code_;
+    KernelTable table_;
     attune_kernel_variant row_{};
-    attune_kernel kernel_{};
-    std::vector<attune_param> params_;
-    std::vector<std::string> declarations_;
-    std::vector<double> frequencies_;
-    std::string id_, mask_, score_, metadata_;
+};
+
+/// The same of device variants.
+class JitDeviceKernel : public LoadedKernel {
+public:
+    JitDeviceKernel(std::vector<CompiledDeviceVariant> variants, double seconds)
+        : variants_(std::move(variants)), seconds_(seconds), objects_(all_objects(variants_)), code_(objects_),
+          table_(variants_[0].plan.spec, kernel_metadata(variants_[0].plan.spec, {}, variants_)) {
+        const DevicePlan &plan = variants_[0].plan;
+        plan_.spec = plan.spec;
+        plan_.device = plan.target;
+        plan_.algorithm = "online_softmax";
+        plan_.schedule = plan.schedule();
+        plan_.parameters = plan.parameters;
+        plan_.reason = plan.reason;
+        plan_.rounds_weights = plan.rounds_weights();
+        for (const CompiledDeviceVariant &variant : variants_) {
+            rows_.push_back(variant.sizes);
+            rows_.back().target = variant.plan.target->name;
+            rows_.back().attention = code_.find<int(void **)>(device_symbol(variant.plan) + "_argv");
+        }
+        table_.kernel.device_variants = rows_.data();
+        table_.kernel.num_device_variants = static_cast<uint32_t>(rows_.size());
+    }
+
+    const attune_kernel *kernel() const override { return &table_.kernel; }
+    const KernelPlan &plan() const override { return plan_; }
+    double compile_seconds() const override { return seconds_; }
+    const std::vector<ObjectFile> &objects() const override { return objects_; }
+
+private:
+    static std::vector<ObjectFile> all_objects(const std::vector<CompiledDeviceVariant> &variants) {
+        std::vector<ObjectFile> all;
+        for (const CompiledDeviceVariant &variant : variants)
+            all.insert(all.end(), variant.objects.begin(), variant.objects.end());
+        return all;
+    }
+
+    std::vector<CompiledDeviceVariant> variants_;
+    double seconds_;
+    std::vector<ObjectFile> objects_;
+    CodeLoader code_;
+    KernelTable table_;
+    KernelPlan plan_;
+    std::vector<attune_device_variant> rows_;
 };
 
 }  // namespace
@@ -131,6 +132,30 @@ std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTa
         write_cached_variant(key, variant);
     }
     return std::make_unique<JitKernel>(std::move(variant), seconds, options.asserts);
+}
+
+std::unique_ptr<LoadedKernel> load_device_kernel(const AttentionSpec &spec, const DeviceTarget &target,
+                                                 const ScheduleParameters &overrides) {
+    if (!target.has_runtime)
+        throw Error({.code = ErrorCode::target,
+                     .argument = "target",
+                     .value = target.name,
+                     .expected = "a target that Attune's runtime drives",
+                     .cure = fmt::format("use attune build: it writes the kernel's {}", target.code)});
+    double seconds = 0;
+    std::vector<CompiledDeviceVariant> variants;
+    for (const DevicePlan &plan : plan_device_variants(spec, target, overrides)) {
+        CompiledDeviceVariant variant;
+        variant.plan = plan;
+        const std::string key = cache_key(plan);
+        if (!read_cached_variant(key, variant)) {
+            variant = compile_device_variant(plan);
+            seconds += variant.seconds;
+            write_cached_variant(key, variant);
+        }
+        variants.push_back(std::move(variant));
+    }
+    return std::make_unique<JitDeviceKernel>(std::move(variants), seconds);
 }
 
 }  // namespace attune

@@ -9,18 +9,17 @@ namespace attune {
 
 namespace {
 
-/// Halide's errors become ours; its warnings (that half types are emulated, for one) are no news to a user of Attune.
 class Reporter : public Halide::CompileTimeErrorReporter {
     void warning(const char *) override {}
     void error(const char *message) override { throw internal_error("Halide", message); }
 };
 
+}  // namespace
+
 void report_errors_as_ours() {
     static Reporter reporter;
     Halide::set_custom_compile_time_error_reporter(&reporter);
 }
-
-}  // namespace
 
 const char *task_function_name(TaskFunction function) {
     switch (function) {

@@ -29,6 +29,8 @@ struct ScheduledFunction {
 ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options = {},
                                     bool scheduled = true);
 
+/// Halide's errors become ours; its warnings (that half types are emulated, for one) are no news to a user of Attune.
+void report_errors_as_ours();
 Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &options);
 
 }  // namespace attune

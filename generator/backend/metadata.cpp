@@ -1,11 +1,12 @@
-#include "generator/backend/kernel.h"
+#include "generator/backend/device_kernel.h"
 #include "generator/backend/lowering.h"
 
 #include <nlohmann/json.hpp>
 
 namespace attune {
 
-std::string kernel_metadata(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants) {
+std::string kernel_metadata(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants,
+                            const std::vector<CompiledDeviceVariant> &device_variants) {
     using Json = nlohmann::ordered_json;
     Json json;
     json["schema"] = 1;
@@ -46,8 +47,22 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
                {"per_thread_bytes", variant.sizes.scratch_bytes},
                {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
         if (plan.tuned)
-            json["variants"].back()["tuned"] = {
-                {"file", plan.tuned->file}, {"date", plan.tuned->date}, {"device", plan.tuned->device}};
+            json["variants"].back()["tuned"] = {{"file", plan.tuned->file}, {"date", plan.tuned->date}, {"device", plan.tuned->device}};
+    }
+    json["device_variants"] = Json::array();
+    for (const CompiledDeviceVariant &variant : device_variants) {
+        const DevicePlan &plan = variant.plan;
+        Json parameters = Json::object();
+        for (const auto &[name, value] : plan.parameters)
+            parameters[name] = value;
+        json["device_variants"].push_back({{"kernel", plan.variant_name()},
+                                           {"target", plan.target->name},
+                                           {"algorithm", "online_softmax"},
+                                           {"schedule", plan.schedule()},
+                                           {"parameters", parameters},
+                                           {"reason", plan.reason},
+                                           {"alignment", variant.sizes.alignment},
+                                           {"shared_bytes", plan.shared_bytes}});
     }
     json["attune"] = ATTUNE_VERSION;
     json["halide"] = halide_version();

@@ -14,10 +14,6 @@ struct ParamsStruct {
     std::vector<attune_param> members;
 };
 ParamsStruct params_struct(const AttentionSpec &spec);
-/// Rows have a logit without a key (attune_kernel::has_sink).
-inline bool has_sink(const AttentionSpec &spec) {
-    return !spec.sink.empty() || spec.normalizer == Normalizer::softmax_plus_one;
-}
 /// The members as a C struct's, one a line, with what each is.
 std::string params_struct_text(const AttentionSpec &spec);
 

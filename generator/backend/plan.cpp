@@ -1,4 +1,5 @@
 #include "generator/backend/code_generator.h"
+#include "generator/backend/device_target.h"
 #include "generator/backend/kernel.h"
 #include "generator/backend/lowering.h"
 #include "generator/spec/error.h"
@@ -182,8 +183,12 @@ CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan) {
     return p;
 }
 
+const char *KernelPlan::target_name() const {
+    return device ? device->name : target->name;
+}
+
 std::string KernelPlan::variant_name() const {
-    return spec.id() + "__" + target->name;
+    return spec.id() + "__" + target_name();
 }
 
 Algorithm softmax_algorithm(const AttentionSpec &spec) {

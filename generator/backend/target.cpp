@@ -78,11 +78,13 @@ const CpuTarget &cpu_target(const std::string &name) {
         if (name == target.name)
             return target;
     }
-    static const std::vector<std::string> later = {"neon", "opencl", "cuda", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"};
-    const bool known = std::find(later.begin(), later.end(), name) != later.end();
-    throw Error({known ? ErrorCode::target : ErrorCode::usage, "target", name, "one of " + joined(target_names()),
-                 known ? "this version generates for x86-64 CPUs only; use auto for the best of them" : "use auto for the best one", "", 0,
-                 0});
+    static const std::vector<std::string> elsewhere = {"neon",   "cuda",   "cuda_sm75", "cuda_sm86", "cuda_mma",
+                                                       "opencl", "vulkan", "metal",     "d3d12",     "webgpu"};
+    const bool known = std::find(elsewhere.begin(), elsewhere.end(), name) != elsewhere.end();
+    const char *cure = !known           ? "use auto for the best one"
+                       : name == "neon" ? "this version generates for x86-64 CPUs only; use auto for the best of them"
+                                        : "a device is a target of build, run and check; use auto for the best CPU target";
+    throw Error({known ? ErrorCode::target : ErrorCode::usage, "target", name, "one of " + joined(target_names()), cure, "", 0, 0});
 }
 
 bool machine_runs(const CpuTarget &target) {

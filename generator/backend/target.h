@@ -26,7 +26,7 @@ struct CpuTarget {
 /// All of them, best first; the last is the baseline.
 const std::vector<CpuTarget> &cpu_targets();
 /// By name. Throws Error(usage) for an unknown one, Error(target) for a known one that this version cannot generate yet
-/// (amx, neon, opencl, …).
+/// (neon), or a device's.
 const CpuTarget &cpu_target(const std::string &name);
 /// The targets that this machine runs, best first.
 std::vector<const CpuTarget *> machine_targets();

@@ -6,7 +6,7 @@ namespace attune::cli {
 
 std::vector<AwkwardShape> awkward_shapes(const KernelPlan &plan) {
     const int64_t group = plan.spec.group > 0 ? plan.spec.group : 3;
-    const int64_t vector = plan.target->vector, block_q = parameter(plan, "block_q", 64), block_kv = parameter(plan, "block_kv", 64);
+    const int64_t vector = plan.target ? plan.target->vector : 32, block_q = parameter(plan, "block_q", 64), block_kv = parameter(plan, "block_kv", 64);
     const auto row = [&](int64_t batch, int64_t num_kv_heads, int64_t seq_len_q, int64_t seq_len_kv, const char *reason) {
         return AwkwardShape{{batch, num_kv_heads * group, num_kv_heads, seq_len_q, seq_len_kv}, reason};
     };

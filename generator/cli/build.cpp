@@ -1,3 +1,4 @@
+#include "generator/backend/device_target.h"
 #include "generator/backend/kernel.h"
 #include "generator/cli/command.h"
 #include "generator/cli/presets.h"
@@ -77,12 +78,27 @@ std::string depfile_text(const std::vector<std::string> &files, const std::set<s
     return text + "\n";
 }
 
+/// The specification for the targets named, CPUs' and devices'; its own where none is.
+AttentionSpec spec_of_targets(RawSpec raw, const std::vector<std::string> &named) {
+    if (named.empty())
+        return validate_spec(raw);
+    std::vector<std::string> of_cpu, of_gpu;
+    for (const std::string &name : named)
+        (find_device_target(name) ? of_gpu : of_cpu).push_back(name);
+    if (!of_cpu.empty())
+        set_spec_flag(raw, "targets.cpu", fmt::format("{}", fmt::join(of_cpu, ",")), "--target");
+    raw.erase("targets.gpu");
+    if (!of_gpu.empty())
+        set_spec_flag(raw, "targets.gpu", fmt::format("{}", fmt::join(of_gpu, ",")), "--target");
+    AttentionSpec spec = validate_spec(raw);
+    if (of_cpu.empty())
+        spec.targets.clear();
+    return spec;
+}
+
 int run(const Flags &flags, Session &session) {
     const std::string directory = flags.required("--directory", "the folder for the generated files");
-    RawSpec raw = raw_spec(flags);
-    if (flags.has("--target"))
-        set_spec_flag(raw, "targets.cpu", fmt::format("{}", fmt::join(flags.all("--target"), ",")), "--target");
-    const AttentionSpec spec = validate_spec(raw);
+    const AttentionSpec spec = spec_of_targets(raw_spec(flags), flags.all("--target"));
     std::vector<std::string> targets = spec.targets;  // those whose code for its types is their own
     std::erase_if(targets, [&](const std::string &target) { return !cpu_target(target).serves(spec.types()); });
 

@@ -1,6 +1,7 @@
 #include "generator/cli/awkward_shapes.h"
 #include "generator/cli/check_shape.h"
 #include "generator/cli/command.h"
+#include "generator/cli/kernel_to_run.h"
 #include "generator/cli/params.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/spec_flags.h"
@@ -57,8 +58,7 @@ int run(const Flags &flags, Session &session) {
     const auto params_of = [&](const Shape &shape) { return params_or_random(given, flags, spec, shape, seed, full_share); };
     for (const auto &row : shapes)
         params_of(row.shape);  // what does not fit is told before anything is compiled
-    const CpuTarget &target = target_to_run(flags, spec);
-    const auto kernel = load_kernel(spec, target, tuned_options(flags, spec, target));
+    const auto kernel = load_kernel_to_run(flags, spec);
     if (shapes.empty())
         shapes = awkward_shapes(kernel->plan());
 
@@ -93,10 +93,10 @@ int run(const Flags &flags, Session &session) {
             largest = share.worst();
             largest_at = shape_text(shape);
         }
-        const std::string repeat = "repeat with: " + repeat_command(flags, shape, seed, inputs, target.name);
+        const std::string repeat = "repeat with: " + repeat_command(flags, shape, seed, inputs, kernel->plan().target_name());
         if (session.json) {
             result.push_back({{"shape", shape_text(shape)},
-                              {"target", target.name},
+                              {"target", kernel->plan().target_name()},
                               {"share_output", finite(share.output)},
                               {"share_lse", finite(share.lse)},
                               {"share_pairs", finite(share.pairs)},

@@ -1,6 +1,8 @@
+#include "generator/backend/device_target.h"
 #include "generator/backend/kernel.h"
 #include "generator/cli/command.h"
 #include "generator/cli/cost.h"
+#include "generator/cli/explain_device.h"
 #include "generator/cli/mask_picture.h"
 #include "generator/cli/params.h"
 #include "generator/cli/peak.h"
@@ -30,7 +32,7 @@ void declare(Flags &flags) {
     declare_tuned_flags(flags);
     flags.value("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [b=1,h=1,hkv=h/group,sq=512,skv=512]");
     declare_target_flag(flags);
-    flags.value("--stage", "STAGE", "print one stage: plan, algorithm, schedule, llvm or asm");
+    flags.value("--stage", "STAGE", "print one stage: plan, algorithm, schedule, llvm or asm; of a device target plan or device, its code");
     flags.value("--picture", "F.svg", "write the picture of the mask as SVG");
     flags.value("--head", "H", "the head that picture and block counts are of [0]");
     flags.later("--scaling", "compare 'attune bench --threads N' for several N");
@@ -151,8 +153,10 @@ Json tuned_json(const KernelPlan &plan) {
 }
 
 int run(const Flags &flags, Session &session) {
-    const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm"}, "");
+    const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm", "device"}, "");
     const AttentionSpec spec = validate_spec(raw_spec(flags));
+    if (const DeviceTarget *device = find_device_target(flags.text("--target")))
+        return explain_device(spec, *device, stage, session);
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
     const CpuTarget &target = target_to_explain(flags, spec);
     const KernelPlan plan = tuned_plan(flags, spec, target);
@@ -260,7 +264,8 @@ int run(const Flags &flags, Session &session) {
 const Command explain_command = {"explain", "what would be generated for a specification, why, and how fast it could be",
                                  "  attune explain --mask causal --head-dim 128 --shape h=8,sq=2048,skv=2048\n"
                                  "  attune explain --mask 'causal && (window(255) || kv < 4)' --picture mask.svg\n"
-                                 "  attune explain kernel.toml --stage asm --target avx2",
+                                 "  attune explain kernel.toml --stage asm --target avx2\n"
+                                 "  attune explain kernel.toml --stage device --target cuda",
                                  declare, run};
 
 }  // namespace attune::cli

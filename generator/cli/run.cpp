@@ -1,5 +1,6 @@
 #include "attune/attention.h"
 #include "generator/cli/command.h"
+#include "generator/cli/kernel_to_run.h"
 #include "generator/cli/npy/npy.h"
 #include "generator/cli/params.h"
 #include "generator/cli/problem.h"
@@ -145,14 +146,13 @@ int run(const Flags &flags, Session &session) {
     check_index_range(spec, extents, ErrorCode::input);
     const GivenParams given(flags, spec);
     const CallParams params = read_params(flags, given, spec, in);
-    const CpuTarget &target = target_to_run(flags, spec);
 
     const std::unique_ptr<const CacheImage> cache = cache_of(in, spec);
     const Bytes query = encode_array(in.query, spec.dtype), key = cache ? Bytes() : encode_array(in.key, spec.dtype),
                 value = cache ? Bytes() : encode_array(in.value, spec.dtype);
     for (NpyArray *array : {&in.query, &in.key, &in.value})
         array->bytes = {};
-    const auto kernel = load_kernel(spec, target, tuned_options(flags, spec, target));
+    const auto kernel = load_kernel_to_run(flags, spec);
     if (kernel->compile_seconds() > 0)
         spdlog::info("compiled {} in {:.2f} s", kernel->plan().variant_name(), kernel->compile_seconds());
 
@@ -177,7 +177,7 @@ int run(const Flags &flags, Session &session) {
     const auto path_or_null = [&](const char *flag) { return flags.has(flag) ? Json(flags.text(flag)) : Json(); };
     if (session.json)
         session.print_json({{"kernel", kernel->plan().variant_name()},
-                            {"target", target.name},
+                            {"target", kernel->plan().target_name()},
                             {"shape", shape_text(in.shape)},
                             {"packed", in.packed()},
                             {"threads", threads > 0 ? threads : attune_num_threads()},

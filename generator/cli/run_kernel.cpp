@@ -1,9 +1,12 @@
 #include "generator/cli/run_kernel.h"
 
+#include "attune/kernel.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <string>
 
 namespace attune::cli {
@@ -42,6 +45,17 @@ ErrorCode code_of(attune_status status) {
 }
 
 }  // namespace
+
+const attune_device &opened_device(attune_api api) {
+    static std::map<attune_api, attune_device> opened;
+    const auto [device, is_new] = opened.try_emplace(api);
+    if (is_new)
+        if (const attune_status status = attune_device_open(api, 0, &device->second)) {
+            opened.erase(device);
+            refuse(status);
+        }
+    return device->second;
+}
 
 void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode code) {
     const struct {
@@ -117,6 +131,10 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
     }
     a.exec = &exec_;
 
+    if (kernel_->num_variants == 0) {
+        device_ = &opened_device(static_cast<attune_api>(kernel_->device_variants[0].api));
+        return;
+    }
     workspace_ = Bytes(attune_kernel_workspace_size(kernel_, &a));
     if (workspace_.size() > 0) {
         a.workspace = workspace_.data();
@@ -125,7 +143,7 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
 }
 
 void KernelCall::run() {
-    if (const attune_status status = attune_kernel_run(kernel_, &args_))
+    if (const attune_status status = device_ ? attune_kernel_run_copied(kernel_, &args_, device_) : attune_kernel_run(kernel_, &args_))
         refuse(status);
 }
 

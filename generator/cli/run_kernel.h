@@ -1,4 +1,5 @@
 #pragma once
+#include "attune/device.h"
 #include "generator/backend/kernel.h"
 #include "generator/cli/bytes.h"
 #include "generator/cli/kv_cache.h"
@@ -44,11 +45,15 @@ public:
 
 private:
     const attune_kernel *kernel_;
+    const attune_device *device_ = nullptr;  ///< of a device kernel: run() copies there and back
     attune_exec exec_{};
     attune_attention_args args_{};
     size_t rows_ = 0;
     Bytes output_, lse_, pairs_, workspace_;
 };
+
+/// The first device of an api, opened once. Throws Error(target) where there is none.
+const attune_device &opened_device(attune_api api);
 
 /// Refuses, before anything is compiled, a shape whose tensors the kernel cannot index. Throws Error with `code`.
 void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode code);

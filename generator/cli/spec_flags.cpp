@@ -67,7 +67,7 @@ std::vector<std::string> spec_words(const Flags &flags) {
 }
 
 void declare_target_flag(Flags &flags) {
-    flags.value("--target", "T", "sse41, avx2, avx512, avx512_bf16, amx or auto, the best that runs here [auto]");
+    flags.value("--target", "T", "sse41, avx2, avx512, avx512_bf16, amx, cuda, opencl, or auto, the best CPU target that runs here [auto]");
 }
 
 const CpuTarget &target_to_run(const Flags &flags, const AttentionSpec &spec) {

@@ -81,8 +81,8 @@ const std::vector<SpecKey> &spec_keys() {
          .later = {"neon"}, .type = "LIST", .otherwise = "auto",
          .help = "instruction sets to generate for; auto: all of them", .cure = "use [\"auto\"], or some of the others"},
         {.table = "targets", .name = "gpu", .kind = words,
-         .later = {"opencl", "cuda", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"}, .type = "LIST", .otherwise = "none",
-         .help = "GPU interfaces to generate for", .cure = "leave it out"},
+         .allowed = {"cuda", "cuda_mma", "cuda_sm75", "cuda_sm86", "opencl", "vulkan", "metal", "d3d12", "webgpu"}, .type = "LIST",
+         .otherwise = "none", .help = "GPU interfaces to generate for", .cure = "use [\"cuda\"], or some of the others, or leave it out"},
     };
     return keys;
 }

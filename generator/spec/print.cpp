@@ -39,6 +39,7 @@ std::string spec_to_toml(const AttentionSpec &spec) {
     if (!spec.params.empty()) out += "\n[params]\n";
     for (const ParamDeclaration &p : spec.params) out += line(p.name.c_str(), quoted(p.text()));
     out += fmt::format("\n[targets]\ncpu = [\"{}\"]\n", fmt::join(spec.targets, "\", \""));
+    if (!spec.device_targets.empty()) out += fmt::format("gpu = [\"{}\"]\n", fmt::join(spec.device_targets, "\", \""));
     return out;
 }
 

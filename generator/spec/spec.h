@@ -102,6 +102,7 @@ struct AttentionSpec {
     PairsOutput pairs_output = PairsOutput::none;  ///< the one of outputs that is a matrix of pairs
     Algorithm algorithm = Algorithm::automatic;
     std::vector<std::string> targets = {"sse41", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx"};  ///< of [targets] cpu, in this order; "auto" is all of them
+    std::vector<std::string> device_targets;      ///< of [targets] gpu
 
     std::string mask_text() const { return mask ? mask.text : "none"; }
     std::string score_text() const { return score ? score.text : "s"; }
@@ -116,6 +117,11 @@ struct AttentionSpec {
 
     bool operator==(const AttentionSpec &) const = default;
 };
+
+/// Rows have a logit without a key (attune_kernel::has_sink).
+inline bool has_sink(const AttentionSpec &spec) {
+    return spec.normalizer == Normalizer::softmax_plus_one || !spec.sink.empty();
+}
 
 /// A specification before validation: key -> value as text, and where it stands. TOML files, flags and CMake arguments all
 /// become this, so that there is one validator and one error style.

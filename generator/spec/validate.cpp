@@ -340,9 +340,7 @@ AttentionSpec validate_spec(const RawSpec &raw) {
         if (!contains(names, "auto")) std::erase_if(spec.targets, [&](const std::string &target) { return !contains(names, target); });
     }
     if (const auto field = find("targets.gpu")) {
-        if (field->value.type != Type::array) field->fail(shown(field->value, true));
-        if (!field->value.items.empty())
-            field->fail(shown(field->value), "", "GPU targets are not in this version", "", ErrorCode::target);
+        spec.device_targets = check_words(*field, ErrorCode::target);
     }
 
     spec.name = spec.id();

@@ -24,7 +24,7 @@ int attune_run_task(const attune_call *call, attune_task_fn function, attune_blo
     for (int32_t *scalar = &block->batch; scalar <= &block->num_positions; scalar++)
         arguments[n++] = scalar;
     for (uint32_t i = 0; i < call->kernel->num_params; i++)
-        arguments[n++] = call->param_argument[i];
+        arguments[n++] = call->params.argument[i];
     memcpy(arguments + n, others, (size_t)count * sizeof *others);
     block->scratch->used = 0;
     return function(arguments);

@@ -1,6 +1,7 @@
-/// A call: check, plan, then two phases, of decode three.
+/// A call: check, plan, then two phases, of decode three; or on a device.
 #include "call.h"
 #include "decode.h"
+#include "device/device_call.h"
 #include "dispatch.h"
 #include "kv_cache.h"
 #include "phase.h"
@@ -9,24 +10,31 @@
 
 /// Everything that can be known without looking at a tensor.
 static attune_status prepare(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call) {
-    attune_status status = attune_check_kernel(kernel);
-    if (!status)
-        status = attune_check_structs(args);
-    if (!status)
-        status = attune_check_shape(kernel, args);
-    if (!status)
-        status = attune_plan_call(kernel, args, call);
-    return status;
+    const attune_status status = attune_check_shape(kernel, args);
+    return status ? status : attune_plan_call(kernel, args, call);
+}
+
+static attune_status check_structs(const attune_kernel *kernel, const attune_attention_args *args) {
+    const attune_status status = attune_check_kernel(kernel);
+    return status ? status : attune_check_structs(args);
 }
 
 size_t attune_kernel_workspace_size(const attune_kernel *kernel, const attune_attention_args *args) {
     attune_call call;
+    if (check_structs(kernel, args))
+        return 0;
+    if (attune_device_of(args))
+        return attune_check_device_call(kernel, args), 0;
     return prepare(kernel, args, &call) ? 0 : call.workspace_bytes;
 }
 
 attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attention_args *args) {
     attune_call call;
-    attune_status status = prepare(kernel, args, &call);
+    attune_status status = check_structs(kernel, args);
+    if (!status && attune_device_of(args))
+        return attune_run_on_device(kernel, args);
+    if (!status)
+        status = prepare(kernel, args, &call);
     if (!status)
         status = attune_check_params(kernel, args);
     if (!status)

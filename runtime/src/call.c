@@ -151,59 +151,6 @@ static bool plan_workspace(attune_call *call) {
     return true;
 }
 
-/// Params as task functions take them: a pointer to each scalar, a buffer for each tensor, innermost dimension first.
-static void bind_params(attune_call *call) {
-    const attune_kernel *kernel = call->kernel;
-    for (uint32_t i = 0; i < kernel->num_params; i++) {
-        const attune_param *param = &kernel->params[i];
-        const uint8_t *member = (const uint8_t *)call->args->params + param->offset;
-        if (param->dimensions == 0) {
-            call->param_argument[i] = (void *)member;
-            continue;
-        }
-        const attune_tensor *tensor = (const attune_tensor *)member;
-        int64_t strides[ATTUNE_MAX_PARAM_DIMS];
-        attune_tensor_strides(param, tensor, strides);
-        attune_dimension *dim = call->param_dim[i];
-        for (int d = 0; d < param->dimensions; d++) {
-            const int64_t extent = param->dim[d] == ATTUNE_DIM_ONE ? 1 : tensor->extent[d];
-            dim[param->dimensions - 1 - d] = (attune_dimension){.extent = (int32_t)extent, .stride = extent > 1 ? (int32_t)strides[d] : 0};
-        }
-        call->param_buffer[i] = (attune_buffer){.host = (uint8_t *)tensor->data,
-                                                .type_code = param->type_code,
-                                                .type_bits = param->type_bits,
-                                                .type_lanes = 1,
-                                                .dimensions = param->dimensions,
-                                                .dim = dim};
-        call->param_argument[i] = &call->param_buffer[i];
-    }
-}
-
-void attune_tensor_strides(const attune_param *param, const attune_tensor *tensor, int64_t strides[ATTUNE_MAX_PARAM_DIMS]) {
-    bool is_dense = true;
-    for (int d = 0; d < param->dimensions; d++) {
-        is_dense = is_dense && (tensor->stride[d] == 0 || param->dim[d] == ATTUNE_DIM_ONE);
-        strides[d] = tensor->stride[d];
-    }
-    int64_t dense = 1;
-    for (int d = param->dimensions - 1; is_dense && d >= 0; d--) {
-        strides[d] = dense;
-        // Extents are bounded by attune_check_params where they are used; here an absurd one must only not overflow.
-        const int64_t extent = param->dim[d] == ATTUNE_DIM_ONE ? 1 : tensor->extent[d];
-        dense = extent > 0 && dense <= INT32_MAX ? dense * (extent <= INT32_MAX ? extent : INT32_MAX) : dense;
-    }
-}
-
-__int128 attune_tensor_span(const attune_param *param, const attune_tensor *tensor) {
-    int64_t strides[ATTUNE_MAX_PARAM_DIMS];
-    attune_tensor_strides(param, tensor, strides);
-    __int128 span = 1;
-    for (int d = 0; d < param->dimensions; d++)
-        if (param->dim[d] != ATTUNE_DIM_ONE)
-            span += (__int128)(tensor->extent[d] - 1) * strides[d];
-    return span;
-}
-
 attune_status attune_plan_call(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call) {
     *call = (attune_call){.kernel = kernel, .args = args};
     attune_status status = attune_choose_variant(kernel, &call->variant);
@@ -214,7 +161,7 @@ attune_status attune_plan_call(const attune_kernel *kernel, const attune_attenti
     call->group = args->num_heads / args->num_kv_heads;
     if (args->batch == 0 || args->seq_len_q == 0)
         return ATTUNE_OK;  // no work, no workspace
-    bind_params(call);
+    attune_bind_params(kernel, args, &call->params);
     plan_work(call);
     if (call->variant->split && (status = attune_check_decode_rows(call)))
         return status;

@@ -3,6 +3,7 @@
 #define ATTUNE_SRC_CALL_H
 
 #include "ask_ahead.h"
+#include "bound_params.h"
 
 #include <stdbool.h>
 
@@ -37,10 +38,7 @@ typedef struct attune_call {
     bool is_causal;  ///< later rows are heavier
     int64_t group;   ///< query heads a key/value head
 
-    // The kernel's params as task functions take them: buffers of the tensors, and the argument of each.
-    attune_buffer param_buffer[ATTUNE_MAX_PARAMS];
-    attune_dimension param_dim[ATTUNE_MAX_PARAMS][ATTUNE_MAX_PARAM_DIMS];
-    void *param_argument[ATTUNE_MAX_PARAMS];
+    attune_bound_params params;
 
     // Work: task t is a block of block_q positions of `fold` heads; see attune_find_block.
     int64_t head_blocks;          ///< num_heads / fold
@@ -75,11 +73,6 @@ enum { ATTUNE_NORM_BLOCK = 4096 };
 
 /// Fills `call` from args whose shapes passed attune_check_shape; looks at no tensor and no workspace. `call` points into itself.
 attune_status attune_plan_call(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call);
-
-/// The strides of a tensor parameter, those of dense C order where it has none.
-void attune_tensor_strides(const attune_param *param, const attune_tensor *tensor, int64_t strides[ATTUNE_MAX_PARAM_DIMS]);
-/// Elements from the first to the last one of a tensor parameter, both included; its strides must not be negative.
-__int128 attune_tensor_span(const attune_param *param, const attune_tensor *tensor);
 
 /// The part of the workspace of worker `index`.
 attune_slot attune_find_slot(const attune_call *call, int32_t index);

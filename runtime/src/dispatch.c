@@ -28,7 +28,7 @@ static uint32_t missing_feature(const attune_kernel_variant *variant) {
     return missing & (0u - missing);
 }
 
-static bool params_are_bounded(const attune_kernel *kernel) {
+bool attune_params_are_bounded(const attune_kernel *kernel) {
     for (uint32_t i = 0; kernel->num_params <= ATTUNE_MAX_PARAMS && i < kernel->num_params; i++)
         if (kernel->params[i].dimensions > ATTUNE_MAX_PARAM_DIMS || kernel->params[i].offset >= kernel->params_size)
             return false;
@@ -41,7 +41,7 @@ static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_vari
     if (v->split)
         return v->combine && v->part_columns > 0 && v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->append &&
                (kernel->cache.page_size & (kernel->cache.page_size - 1)) == 0 && v->block_q > 0 && v->strips == 1 &&
-               (v->fold == 1 || v->fold == kernel->info.group) && v->scratch_bytes >= 0 && params_are_bounded(kernel);
+               (v->fold == 1 || v->fold == kernel->info.group) && v->scratch_bytes >= 0 && attune_params_are_bounded(kernel);
     bool functions_are_there = v->exact && (!v->fixed || (v->key_norms && v->row_reference)) && (!writes_pairs || v->pairs);
     bool tiles_are_whole = v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->block_kv / v->tile_kv <= 256;
     bool strips_are_whole =
@@ -51,7 +51,7 @@ static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_vari
     bool lists_fit = !kernel->block_size_kv || (kernel->block_size_q == v->block_q && kernel->block_size_kv % v->block_kv == 0 &&
                                                 v->fold == 1 && kernel->params_size >= sizeof(attune_block_mask));
     return functions_are_there && tiles_are_whole && strips_are_whole && heads_are_whole && ranges_are_few && lists_fit &&
-           params_are_bounded(kernel) && v->scratch_bytes >= 0 && v->scratch_bytes_per_key >= 0;
+           attune_params_are_bounded(kernel) && v->scratch_bytes >= 0 && v->scratch_bytes_per_key >= 0;
 }
 
 attune_status attune_check_kernel(const attune_kernel *kernel) {
@@ -61,7 +61,9 @@ attune_status attune_check_kernel(const attune_kernel *kernel) {
         return attune_fail(ATTUNE_STRUCT_SIZE,
                            "kernel abi is %u but this runtime has %d; generate the kernel with the attune of this runtime", kernel->abi,
                            ATTUNE_KERNEL_ABI);
-    if (!kernel->num_variants || !kernel->variants || kernel->type_bits < 8 || kernel->type_bits % 8)
+    const bool has_variants = kernel->num_variants || kernel->num_device_variants;
+    if (!has_variants || (kernel->num_variants && !kernel->variants) || (kernel->num_device_variants && !kernel->device_variants) ||
+        kernel->type_bits < 8 || kernel->type_bits % 8)
         return attune_fail(ATTUNE_INTERNAL, "kernel %s has a damaged table; generate it again", kernel->info.name);
     return ATTUNE_OK;
 }
@@ -116,6 +118,10 @@ attune_status attune_choose_variant(const attune_kernel *kernel, const attune_ke
     *variant = __atomic_load_n(chosen, __ATOMIC_ACQUIRE);
     if (*variant)
         return ATTUNE_OK;
+
+    if (!kernel->num_variants)
+        return attune_fail(ATTUNE_UNSUPPORTED_CPU, "kernel %s has only device targets, %s first; give exec->device, or add auto to TARGETS",
+                           kernel->info.name, kernel->device_variants[0].target);
 
     const char *forced = getenv("ATTUNE_FORCE_TARGET");
     bool is_forced = forced && *forced && strcmp(forced, "auto") != 0;

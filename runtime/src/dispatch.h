@@ -4,8 +4,13 @@
 
 #include "attune/kernel.h"
 
+#include <stdbool.h>
+
 /// Whether this runtime understands the kernel's tables at all; nothing beyond `abi` may be read where it does not.
 attune_status attune_check_kernel(const attune_kernel *kernel);
+
+/// Of a table that a generator never writes, but a damaged or hand-made one may hold.
+bool attune_params_are_bounded(const attune_kernel *kernel);
 
 /// The first variant that this CPU runs, or the one that ATTUNE_FORCE_TARGET names. Chosen once a kernel and then kept;
 /// ATTUNE_VERBOSE=1 prints the choice. A failed choice is not kept, so the next call tries again. `kernel` must be checked.

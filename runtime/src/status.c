@@ -14,13 +14,13 @@ static const char *const sentences[] = {
     [ATTUNE_WORKSPACE_TOO_SMALL] = "the workspace is missing or too small",
     [ATTUNE_INDEX_RANGE] = "a tensor or an extent exceeds 2^31 - 1",
     [ATTUNE_UNSUPPORTED_CPU] = "no target of the kernel runs on this CPU",
-    [ATTUNE_DEVICE] = "the device reported an error",
+    [ATTUNE_DEVICE] = "a device or its driver is missing, does not fit, or reported an error",
     [ATTUNE_OUT_OF_MEMORY] = "memory ran out",
     [ATTUNE_INTERNAL] = "a kernel or the thread pool failed",
 };
 
-/// Fixed, so that reporting an error never allocates; longer lines are cut.
-static _Thread_local char last_error[512];
+/// Fixed, so that reporting an error never allocates; what is longer is cut. A line takes 512 at most, the log of a device's compiler more.
+static _Thread_local char last_error[4096];
 
 attune_status attune_fail(attune_status status, const char *format, ...) {
     int used = snprintf(last_error, sizeof last_error, "attune: ");

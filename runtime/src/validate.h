@@ -2,12 +2,22 @@
 #ifndef ATTUNE_SRC_VALIDATE_H
 #define ATTUNE_SRC_VALIDATE_H
 
+#include "attune/device.h"
 #include "attune/kernel.h"
 
 #include <stdbool.h>
 
 /// Sizes and versions of the structures.
 attune_status attune_check_structs(const attune_attention_args *args);
+/// The device that the tensors lie on, or null; of args whose structures are checked.
+static inline const attune_device *attune_device_of(const attune_attention_args *args) {
+    return args->exec ? args->exec->device : NULL;
+}
+/// Whether pointers to tensors are addresses, which have alignment and neighbours. Other devices than CUDA's have handles.
+static inline bool attune_has_addresses(const attune_attention_args *args) {
+    const attune_device *device = attune_device_of(args);
+    return !device || device->api == ATTUNE_API_CUDA;
+}
 /// The same of any args, which start with size and version: "attune_merge_args", its size, "ATTUNE_MERGE_ARGS_VERSION" and that number.
 attune_status attune_check_args(const void *args, const char *type, size_t size, const char *version_name, uint32_t version);
 /// A number of a call, from `minimum` to `maximum`.
@@ -19,10 +29,11 @@ attune_status attune_check_counts(const attune_count *counts, size_t count);
 attune_status attune_check_exec(const attune_exec *exec);
 /// Those that rows are turned by: null unless the kernel has rope.
 attune_status attune_check_positions(const attune_kernel *kernel, const int32_t *positions, int64_t stride);
-/// Counts, strides, lengths and cu_seqlens, and how they fit `kernel`. Looks at no tensor, so it serves workspace_size too.
+/// Counts, strides, lengths and cu_seqlens, and how they fit `kernel`. Looks at no tensor, so it serves workspace_size too, and at no
+/// lengths on a device.
 attune_status attune_check_shape(const attune_kernel *kernel, const attune_attention_args *args);
 /// Members of the kernel's params: extents, strides, pointers, and the block mask's lists. Reads the lists, and, in debug builds, arrays
-/// that promise to be nondecreasing.
+/// that promise to be nondecreasing, unless they lie on a device.
 attune_status attune_check_params(const attune_kernel *kernel, const attune_attention_args *args);
 /// Pointers: present, aligned, apart from each other; params; the workspace, of which `workspace_bytes` are needed.
 attune_status attune_check_memory(const attune_kernel *kernel, const attune_attention_args *args, size_t workspace_bytes);
@@ -61,8 +72,12 @@ void attune_list_operands(const attune_kernel *kernel, const attune_attention_ar
 __int128 attune_operand_span(const attune_operand *tensor);
 /// Not negative, the span within range, and rows of a tensor that is written apart from each other.
 attune_status attune_check_strides(const attune_operand *tensor, bool is_written, bool is_packed);
-/// Present unless optional or without elements, and aligned.
+/// Present unless optional or without elements; aligned too.
+attune_status attune_check_presence(const attune_operand *tensor);
 attune_status attune_check_pointer(const attune_operand *tensor);
+/// What is written, `workspace_bytes` of workspace included, is apart from all else.
+attune_status attune_check_apart(const attune_kernel *kernel, const attune_attention_args *args,
+                                 const attune_operand tensors[ATTUNE_NUM_OPERANDS], size_t workspace_bytes);
 
 /// Addresses that a call may touch: first <= address < end.
 typedef struct attune_range {

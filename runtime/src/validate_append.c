@@ -5,12 +5,15 @@
 #include <inttypes.h>
 
 static attune_status check_struct(const attune_kernel *kernel, const attune_append_args *a) {
-    if (!kernel->variants[0].append)
+    if (!kernel->num_variants || !kernel->variants[0].append)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "kernel %s has no cache; generate one with phases decode", kernel->info.name);
     attune_status status = attune_check_args(a, "attune_append_args", sizeof *a, "ATTUNE_APPEND_ARGS_VERSION", ATTUNE_APPEND_ARGS_VERSION);
     if (status)
         return status;
-    return attune_check_exec(a->exec);
+    status = attune_check_exec(a->exec);
+    if (!status && a->exec && a->exec->device)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "exec.device is given but append writes this machine's memory only; pass null");
+    return status;
 }
 
 static attune_status check_counts(const attune_kernel *kernel, const attune_append_args *a) {

@@ -1,7 +1,7 @@
 /// Checks that look at addresses. Nothing behind an address is read.
 #include "validate.h"
 
-#include "call.h"
+#include "bound_params.h"
 #include "status.h"
 
 #include <inttypes.h>
@@ -25,13 +25,17 @@ static attune_range param_range(const attune_attention_args *a, const attune_par
     return make_range(param->name, tensor->data, (uintptr_t)attune_tensor_span(param, tensor) * (param->type_bits / 8u));
 }
 
+attune_status attune_check_presence(const attune_operand *t) {
+    if (t->data || t->is_optional || attune_operand_span(t) == 0)  // never touched without elements
+        return ATTUNE_OK;
+    return attune_fail(ATTUNE_NULL_POINTER, "%s is null but has %" PRId64 " rows of each head; pass its first element", t->name,
+                       t->extent[2]);
+}
+
 attune_status attune_check_pointer(const attune_operand *t) {
-    if (attune_operand_span(t) == 0)
-        return ATTUNE_OK;  // never touched
-    if (!t->data)
-        return t->is_optional ? ATTUNE_OK
-                              : attune_fail(ATTUNE_NULL_POINTER, "%s is null but has %" PRId64 " rows of each head; pass its first element",
-                                            t->name, t->extent[2]);
+    const attune_status status = attune_check_presence(t);
+    if (status || attune_operand_span(t) == 0)
+        return status;
     if ((uintptr_t)t->data % (uintptr_t)t->element_bytes)
         return attune_fail(ATTUNE_MISALIGNED, "%s is at %p but must be aligned to its element, %" PRId64 " bytes", t->name, t->data,
                            t->element_bytes);
@@ -64,9 +68,11 @@ attune_status attune_check_memory(const attune_kernel *kernel, const attune_atte
         status = attune_check_pointer(&tensors[i]);
     if (!status)
         status = check_workspace(a, workspace_bytes);
-    if (status)
-        return status;
+    return status ? status : attune_check_apart(kernel, a, tensors, workspace_bytes);
+}
 
+attune_status attune_check_apart(const attune_kernel *kernel, const attune_attention_args *a,
+                                 const attune_operand tensors[ATTUNE_NUM_OPERANDS], size_t workspace_bytes) {
     // What is read, then what is written: query, key, value and the params; output, lse, pairs and the workspace.
     attune_range ranges[ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 1];
     int n = 0;
@@ -78,7 +84,8 @@ attune_status attune_check_memory(const attune_kernel *kernel, const attune_atte
     const int first_written = n;
     for (int i = ATTUNE_OUTPUT; i < ATTUNE_NUM_OPERANDS; i++)
         ranges[n++] = attune_operand_range(&tensors[i]);
-    ranges[n++] = make_range("workspace", a->workspace, workspace_bytes);
+    if (workspace_bytes)
+        ranges[n++] = make_range("workspace", a->workspace, workspace_bytes);
     for (int written = first_written; written < n; written++)
         for (int other = 0; other < written; other++)
             if (attune_overlap(ranges[written], ranges[other]))

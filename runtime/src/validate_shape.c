@@ -59,8 +59,9 @@ attune_status attune_check_exec(const attune_exec *exec) {
 static const int64_t largest_count_of_expressions = (int64_t)1 << 20;
 
 static bool has_expressions(const attune_kernel *kernel) {
-    const char *score = kernel->info.score;
-    return kernel->num_params || kernel->variants[0].block_states || (score && strcmp(score, "s") != 0);
+    const char *score = kernel->info.score, *mask = kernel->info.mask;
+    const bool has_mask = kernel->num_variants ? kernel->variants[0].block_states != NULL : mask && strcmp(mask, "true") != 0;
+    return kernel->num_params || has_mask || (score && strcmp(score, "s") != 0);
 }
 
 static attune_status check_counts(const attune_kernel *kernel, const attune_attention_args *a) {
@@ -197,6 +198,8 @@ static attune_status check_sequences(const attune_kernel *kernel, const attune_a
         return attune_fail(ATTUNE_INVALID_ARGUMENT,
                            "seq_len_kv is 0 but must be at least 1, the slots of a ring; kernel %s keeps its keys in one",
                            kernel->info.name);
+    if (attune_device_of(a))
+        return ATTUNE_OK;  // lengths lie there
     attune_status status = check_lengths("lengths_q", a->lengths_q, a->batch, "seq_len_q", a->seq_len_q);
     if (!status && is_ring)
         status = check_lengths("lengths_kv", a->lengths_kv, a->batch, "the longest sequence", ATTUNE_LARGEST_LENGTH);

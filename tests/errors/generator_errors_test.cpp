@@ -107,11 +107,11 @@ TEST(GeneratorErrors, UnknownTarget) {
 }
 
 TEST(GeneratorErrors, TargetOfALaterVersion) {
-    for (const char *name : {"neon", "opencl", "cuda", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"}) {
+    const std::string expected = ", expected one of amx, avx512_fp16, avx512_bf16, avx512_vnni, avx512, avx2, sse41; ";
+    EXPECT_EQ(error_of(ErrorCode::target, [] { cpu_target("neon"); }), "target is neon" + expected + "this version generates for x86-64 CPUs only; use auto for the best of them");
+    for (const char *name : {"opencl", "cuda", "cuda_sm75", "cuda_sm86", "cuda_mma", "vulkan", "metal", "d3d12", "webgpu"})
         EXPECT_EQ(error_of(ErrorCode::target, [&] { cpu_target(name); }),
-                  std::string("target is ") + name +
-                      ", expected one of amx, avx512_fp16, avx512_bf16, avx512_vnni, avx512, avx2, sse41; this version generates for x86-64 CPUs only; use auto for the best of them");
-    }
+                  std::string("target is ") + name + expected + "a device is a target of build, run and check; use auto for the best CPU target");
 }
 
 TEST(GeneratorErrors, NoTargetOfTheSpecificationRunsHere) {

@@ -113,7 +113,7 @@ struct BareCall {
     alignas(64) uint8_t workspace[32768];
     attune_kernel_variant variant{};
     attune_kernel kernel{};
-    attune_exec exec{sizeof(attune_exec), 3, nullptr, nullptr, nullptr};
+    attune_exec exec{sizeof(attune_exec), 3, nullptr, nullptr, nullptr, nullptr};
     attune_attention_args a{};
 
     BareCall() {

@@ -30,6 +30,7 @@ TEST_P(SpecMessages, NameFileValueExpectationAndCure) {
 #define SCALE "expected a positive number from 1e-30 to 1e30, or an expression of head_dim; "
 #define SCALE_CURE "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"
 #define GROUP "expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only"
+#define GPU_TARGETS "cuda, cuda_mma, cuda_sm75, cuda_sm86, opencl, vulkan, metal, d3d12, webgpu"
 #define HEAD_DIM "an integer from 1 to 1024; give the number of elements of one head, such as 64"
 INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"unknown_key", "[kernel]\nhead_dmi = 64",
@@ -68,12 +69,12 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:2:10: phases is decode beside normalizer sigmoid, expected decode without it; leave it out, or write phases = [\"prefill\"]"},
     MessageCase{"later_cpu", "[targets]\ncpu = [\"neon\"]",
                 "spec.toml:2:7: targets.cpu neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others", ErrorCode::target},
-    MessageCase{"gpu", "[targets]\ngpu = [\"opencl\"]",
-                "spec.toml:2:7: GPU targets are not in this version, expected an empty list; leave it out", ErrorCode::target},
     MessageCase{"gpu_unknown", "[targets]\ngpu = [\"voodoo\"]",
-                "spec.toml:2:7: GPU targets are not in this version, expected an empty list; leave it out", ErrorCode::target},
+                "spec.toml:2:7: targets.gpu has voodoo, expected a list of some of " GPU_TARGETS "; use [\"cuda\"], or some of the others, or leave it out"},
+    MessageCase{"gpu_twice", "[targets]\ngpu = [\"cuda\", \"cuda\"]",
+                "spec.toml:2:7: targets.gpu has cuda twice, expected a list of some of " GPU_TARGETS "; write cuda once"},
     MessageCase{"gpu_string", "[targets]\ngpu = \"cuda\"",
-                "spec.toml:2:7: targets.gpu is \"cuda\", expected an empty list; leave it out"},
+                "spec.toml:2:7: targets.gpu is \"cuda\", expected a list of some of " GPU_TARGETS "; write [\"cuda\"]"},
     MessageCase{"head_dim_zero", "[kernel]\nhead_dim = 0",
                 "spec.toml:2:12: head_dim is 0, expected " HEAD_DIM},
     MessageCase{"head_dim_too_large", "[kernel]\nhead_dim = 1025",

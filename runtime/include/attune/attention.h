@@ -37,13 +37,17 @@ typedef enum attune_status {
 /// returned. Returns 0, or nonzero when it could not; the call then reports ATTUNE_INTERNAL.
 typedef int (*attune_parallel_for)(void *context, int32_t count, void (*body)(void *data, int32_t index), void *data);
 
+/// A device's context and queue: attune/device.h.
+typedef struct attune_device attune_device;
+
 /// Where and how a call runs. Zero-initialise, then set `size`.
 typedef struct attune_exec {
     uint32_t size;                     ///< sizeof(attune_exec)
     int32_t num_threads;               ///< threads of this call, 1024 at most are used; 0: attune_num_threads()
     attune_parallel_for parallel_for;  ///< the caller's own threads; null: Attune's
     void *parallel_context;            ///< handed to parallel_for
-    void *stream;                      ///< device queue; unused on CPUs
+    void *stream;                      ///< the queue where device->queue is null; unused on CPUs
+    const attune_device *device;       ///< where the tensors lie, and whose queue takes the call; null: this machine's memory and CPUs
 } attune_exec;
 
 /// A tensor parameter of a kernel, a member of <name>_params. Dimensions as declared, outermost first; those declared 1 are not looked at.

@@ -417,7 +417,8 @@ attune_exec exec_of(const Args &args) {
             .num_threads = args.num_threads,
             .parallel_for = args.parallel_for,
             .parallel_context = args.parallel_context,
-            .stream = nullptr};
+            .stream = nullptr,
+            .device = nullptr};
 }
 template <class View>
 void set_stride(int64_t (&to)[3], const View &from) {

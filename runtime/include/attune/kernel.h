@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 5
+#define ATTUNE_KERNEL_ABI 6
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -144,6 +144,23 @@ typedef struct attune_rope {
     int32_t pairs, interleaved;
 } attune_rope;
 
+/// One device target. `attention` is a host function that enqueues the kernels of a whole call, by the functions at the end of this header.
+/// Its arguments, in argv form: the address of a pointer to the user context, which it hands on; the scalars (i32) seq_len_q, seq_len_kv,
+/// head_blocks_per_kv (num_heads / fold / num_kv_heads), has_lengths_q, has_lengths_kv and writes_lse (0 or 1); the kernel's params in
+/// their order; then buffers: lengths_q (batch), lengths_kv (batch) i32; query (head_dim, fold, seq_len_q, num_heads / fold, batch);
+/// key (head_dim, seq_len_kv, num_kv_heads, batch) and value (head_dim_v, likewise); lse (fold, seq_len_q, num_heads / fold, batch) f32;
+/// output (as query, of head_dim_v). All of them, params' too, have `device` and device_interface, no host, flags 0. What the caller did
+/// not give has the device handle of query, and strides 0. seq_len_kv may be 0. Returns 0, or what a function that failed returned.
+typedef struct attune_device_variant {
+    const char *target;         ///< "cuda", "cuda_mma", "opencl", "vulkan", "metal", "d3d12", "webgpu"
+    int32_t api;                ///< attune_api
+    int32_t fold;               ///< query heads whose rows a block holds: 1, or all of a group
+    int32_t block_q, block_kv;  ///< rows and keys of a block, for information
+    int32_t needs;              ///< CUDA: the least compute capability, 10 * major + minor; else 0
+    int32_t alignment;          ///< bytes that query, key, value and output, and their strides, must be multiples of; 0 or 1: none
+    attune_task_fn attention;
+} attune_device_variant;
+
 struct attune_kernel {
     uint32_t abi;  ///< ATTUNE_KERNEL_ABI
     uint32_t num_variants;
@@ -157,7 +174,10 @@ struct attune_kernel {
     int32_t has_sink;                       ///< rows have a logit without a key: also those that see nothing have an lse
     attune_cache_format cache;
     attune_rope rope;
-    const attune_kernel_variant *variants;  ///< best first; the last is the baseline
+    const attune_device_variant *device_variants;  ///< best first of each api
+    uint32_t num_device_variants;
+    uint32_t reserved2;                     ///< 0
+    const attune_kernel_variant *variants;  ///< best first; the last is the baseline. None where num_variants is 0: devices only
     struct attune_kernel *next;             ///< the registry's list
     const attune_kernel_variant *chosen;    ///< set once by the dispatcher
 };
@@ -178,6 +198,31 @@ void attune_free(void *scratch, void *pointer);
 /// Called by `fixed` and `exact` at each visit of a strip, and by `split` split_asks times: prefetches some of the rows that the worker reads
 /// next. Returns 0.
 int32_t attune_ask_ahead(void *scratch);
+
+/// What device variants call, in the form of Halide 21's runtime. Each returns 0, or nonzero where it failed; attune_last_error tells why.
+/// initialize_kernels loads `image` into the context of the call, once a context: PTX that ends with a 0, or `size` bytes of OpenCL C or SPIR-V.
+/// *state is a word of the generated object, 0 at first, where the runtime keeps its own. run enqueues one kernel; arg_sizes ends with a
+/// 0, and arguments that are buffers are attune_buffers.
+int attune_cuda_initialize_kernels(void *user_context, void **state, const char *image, int size);
+void attune_cuda_finalize_kernels(void *user_context, void *state);
+int attune_cuda_run(void *user_context, void *state, const char *entry, int blocks_x, int blocks_y, int blocks_z, int threads_x,
+                    int threads_y, int threads_z, int shared_bytes, size_t arg_sizes[], void *args[], int8_t arg_is_buffer[]);
+const void *attune_cuda_device_interface(void);
+int attune_opencl_initialize_kernels(void *user_context, void **state, const char *image, int size);
+void attune_opencl_finalize_kernels(void *user_context, void *state);
+int attune_opencl_run(void *user_context, void *state, const char *entry, int blocks_x, int blocks_y, int blocks_z, int threads_x,
+                      int threads_y, int threads_z, int shared_bytes, size_t arg_sizes[], void *args[], int8_t arg_is_buffer[]);
+const void *attune_opencl_device_interface(void);
+int attune_vulkan_initialize_kernels(void *user_context, void **state, const char *image, int size);
+void attune_vulkan_finalize_kernels(void *user_context, void *state);
+int attune_vulkan_run(void *user_context, void *state, const char *entry, int blocks_x, int blocks_y, int blocks_z, int threads_x,
+                      int threads_y, int threads_z, int shared_bytes, size_t arg_sizes[], void *args[], int8_t arg_is_buffer[]);
+const void *attune_vulkan_device_interface(void);
+/// Device memory is always the caller's: where `device` is set there is nothing to do, else these fail.
+int attune_copy_to_device(void *user_context, attune_buffer *buffer, const void *device_interface);
+int attune_copy_to_host(void *user_context, attune_buffer *buffer);
+int attune_device_malloc(void *user_context, attune_buffer *buffer, const void *device_interface);
+int attune_device_free(void *user_context, attune_buffer *buffer);
 
 #ifdef __cplusplus
 }

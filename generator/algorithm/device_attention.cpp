@@ -1,0 +1,178 @@
+#include "generator/algorithm/device_attention.h"
+#include "generator/algorithm/half_bits.h"
+#include "generator/gpu/markers.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace attune {
+
+using namespace Halide;
+
+namespace {
+
+Expr ceil_div(const Expr &a, int b) {
+    return (a + (b - 1)) / b;
+}
+
+}  // namespace
+
+Expr DeviceTask::load(const ImageParam &tensor, const std::vector<Expr> &at) const {
+    const Expr element = tensor(at);
+    if (tensor.type() != UInt(16))
+        return cast<float>(element);
+    return spec.dtype == DType::bf16 ? f32_of_bf16_bits(element) : f32_of_half_bits(element);
+}
+
+Expr DeviceTask::stored(const Expr &x) const {
+    const Type type = device_array_type(spec, operations);
+    if (type != UInt(16))
+        return as_output(x, type);
+    return spec.dtype == DType::bf16 ? bf16_bits_of_f32(x) : half_bits_of_f32(x);
+}
+
+Expr DeviceTask::exp2(const Expr &x) const {
+    return operations.exp2 ? Internal::Call::make(Float(32), operations.exp2, {x}, Internal::Call::PureExtern) : exp2_of_difference(x);
+}
+
+void DeviceTask::define_chunk(DeviceChunk &chunk, const Func &query, bool masked) const {
+    const std::string suffix = masked ? "_masked" : "_full";
+    Var i("i"), d("d"), k("k"), t("t"), c("c"), qb("qb"), hb("hb"), b("b");
+    const std::vector<Expr> of_block = {c, qb, hb, b};
+    auto with_block = [&](std::vector<Expr> index) {
+        index.insert(index.end(), of_block.begin(), of_block.end());
+        return index;
+    };
+    auto vars = [&](std::vector<Var> index) {
+        for (const Var &v : {c, qb, hb, b})
+            index.push_back(v);
+        return index;
+    };
+    auto func = [&](const char *name) { return Func(name + suffix); };
+    const int keys = shape.keys_of_thread(), tiles = shape.threads_x;
+    const Place at = place(qb, hb, b);
+    const Expr kv = c * shape.block_kv + k, key = masked ? existing_key(at, kv) : kv;
+    auto padded = [&](const ImageParam &tensor, int columns, int existing_columns) {
+        auto element = [&](const Expr &d) { return load(tensor, {d, key, kv_head(at), b}); };
+        if (columns == existing_columns)
+            return element(d);
+        return select(d < existing_columns, element(min(d, existing_columns - 1)), 0.0f);
+    };
+    chunk.key = func("key");
+    chunk.key(vars({d, k})) = padded(args.key, padded_head_dim(), spec.head_dim);
+    chunk.over_d = RDom(0, padded_head_dim(), "over_d" + suffix);
+    chunk.scores = func("scores");
+    chunk.scores(vars({i, k})) = 0.0f;
+    chunk.scores(vars({i, k})) += query(chunk.over_d, i, qb, hb, b) * chunk.key(with_block({chunk.over_d, k}));
+
+    const Expr row = existing(row_of(at, i)), logit = logit_of(at, row, key, chunk.scores(with_block({i, k})));
+    const Expr visible = masked ? kv < at.length_kv && sees(at, row, key) : Internal::const_true();
+    const bool hides_some = masked || score_may_hide(spec);
+    chunk.logits = func("logits");
+    chunk.logits(vars({i, k})) = hides_some ? shown_logit(visible, logit) : logit;
+
+    chunk.over_keys = RDom(0, shape.block_kv, "over_keys" + suffix);
+    chunk.over_tile_maxima = RDom(0, keys, "over_tile_maxima" + suffix);
+    chunk.over_maxima = RDom(0, tiles, "over_maxima" + suffix);
+    chunk.over_tile_sums = RDom(0, keys, "over_tile_sums" + suffix);
+    chunk.tile_maximum = func("tile_maximum");
+    chunk.tile_maximum(vars({i, t})) = first_maximum;
+    chunk.tile_maximum(vars({i, t})) =
+        max(chunk.tile_maximum(with_block({i, t})), chunk.logits(with_block({i, t * keys + chunk.over_tile_maxima})));
+    chunk.maximum = func("maximum");
+    chunk.maximum(vars({i, t})) = first_maximum;
+    chunk.maximum(vars({i, t})) = max(chunk.maximum(with_block({i, t})), chunk.tile_maximum(with_block({i, chunk.over_maxima})));
+    // After the keys' last reader, so that it takes their place: a block of 64 keys at head_dim 128 has 96 KB of shared memory less 32.
+    chunk.value = func("value");
+    chunk.value(vars({d, k})) =
+        after(padded(args.value, shape.padded_head_dim_v(spec.head_dim_v), spec.head_dim_v), chunk.maximum(with_block({0, 0})));
+    chunk.weights = func("weights");
+    const Expr of_pair = chunk.logits(with_block({i, k})), weight = exp2(of_pair - chunk.maximum(with_block({i, k / keys})));
+    chunk.weights(vars({i, k})) = hides_some ? shown_weight(float_bits(of_pair) != float_bits(hidden_score), weight) : weight;
+    chunk.tile_sum = func("tile_sum");
+    chunk.tile_sum(vars({i, t})) = 0.0f;
+    chunk.tile_sum(vars({i, t})) += chunk.weights(with_block({i, t * keys + chunk.over_tile_sums}));
+
+    // A hidden weight would meet a value that may be a NaN: it has no part in the sum.
+    chunk.weighted = func("weighted");
+    chunk.weighted(vars({i, d})) = 0.0f;
+    const Expr so_far = chunk.weighted(with_block({i, d})), of_key = chunk.weights(with_block({i, chunk.over_keys}));
+    const Expr next = so_far + of_key * chunk.value(with_block({d, chunk.over_keys}));
+    chunk.weighted(vars({i, d})) = hides_some ? select(reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, so_far) : next;
+}
+
+DeviceStages DeviceTask::define() const {
+    DeviceStages stages;
+    Var i("i"), t("t"), d("d"), qb("qb"), hb("hb"), b("b"), head("folded_head"), position("position");
+    const Place at = place(qb, hb, b);
+    const Expr row = existing(row_of(at, i));
+    stages.query = Func("query_block");
+    auto element = [&](const Expr &d) { return load(args.query, {d, head_in_fold(row), position_of(row), hb, b}); };
+    const Expr loaded =
+        padded_head_dim() == spec.head_dim ? element(d) : select(d < spec.head_dim, element(min(d, spec.head_dim - 1)), 0.0f);
+    stages.query(d, i, qb, hb, b) = loaded * static_cast<float>(scale());
+
+    define_chunk(stages.full, stages.query, false);
+    define_chunk(stages.masked, stages.query, true);
+
+    const int columns = shape.columns_of_thread(spec.head_dim_v);
+    stages.state = Func("state");
+    stages.state(i, d, qb, hb, b) = Tuple(Expr(first_maximum), Expr(0.0f), Expr(0.0f));
+    const Expr all_chunks = ceil_div(args.seq_len_kv, shape.block_kv);
+    const Chunks chunks = chunks_of(at);
+    for (DeviceChunk *chunk : {&stages.full, &stages.masked}) {
+        const bool masked = chunk == &stages.masked;
+        chunk->loop = RDom(0, all_chunks, masked ? "masked_chunk" : "full_chunk");
+        const Expr c = chunk->loop;
+        const Expr kind = kind_of_chunk(at, c, keys_left(at, c));
+        chunk->loop.where(loop_turns(c, chunks.first, chunks.end, kind == int(masked ? chunk_masked : chunk_full)));
+        const Expr m = stages.state(i, d, qb, hb, b)[0], l = stages.state(i, d, qb, hb, b)[1], o = stages.state(i, d, qb, hb, b)[2];
+        const Expr of_chunk = chunk->maximum(i, d / columns, c, qb, hb, b), larger = max(m, of_chunk);
+        const Expr before = exp2(m - larger), now = exp2(of_chunk - larger);
+        stages.state(i, d, qb, hb, b) = Tuple(larger, l * before + chunk->tile_sum(i, d / columns, c, qb, hb, b) * now,
+                                              o * before + chunk->weighted(i, d, c, qb, hb, b) * now);
+    }
+
+    stages.tile_sums = Func("tile_sums");
+    stages.tile_sums(i, t, qb, hb, b) = stages.state(i, t * columns, qb, hb, b)[1];
+    stages.over_tile_sums = RDom(0, shape.threads_x, "over_tile_sums");
+    stages.row_sum = Func("row_sum");
+    stages.row_sum(i, qb, hb, b) = 0.0f;
+    stages.row_sum(i, qb, hb, b) += stages.tile_sums(i, stages.over_tile_sums, qb, hb, b);
+
+    /// The row's maximum and sum with its sink, and the factor that what came before takes.
+    struct Total {
+        Expr maximum, sum, rescale;
+    };
+    auto total = [&](const Expr &i, const Expr &d, const Expr &qb, const Expr &h) -> Total {
+        const Expr m = stages.state(i, d, qb, hb, b)[0], l = stages.row_sum(i, qb, hb, b);
+        const Expr sink = sink_of(at, h);
+        if (!sink.defined())
+            return {m, l, 1.0f};
+        const Expr larger = max(m, max(sink, hidden_score)), rescale = exp2(m - larger);
+        return {larger, l * rescale + exp2(sink - larger), rescale};
+    };
+
+    // The row's lse, from the thread that owns its first column.
+    stages.row_lse = Func("row_lse");
+    const Expr is_used = row < rows_in_use(at);
+    const Total of_row = total(i, 0, qb, head_of(at, row));
+    const Expr lse = select(is_used, lse_of_sum(of_row.maximum, of_row.sum), reinterpret<float>(Expr(int(minus_infinity_bits))));
+    stages.row_lse(i, t, qb, hb, b) =
+        spec.lse ? stored_too(lse, args.lse(head_in_fold(row), position_of(row), hb, b), row_of(at, i) < rows() && args.writes_lse != 0)
+                 : lse;
+
+    stages.output = Func("output");
+    const Expr r = position * shape.fold + head, ri = r % shape.block_q, rb = r / shape.block_q;
+    const Total of_output = total(ri, d, rb, hb * shape.fold + head);
+    const Expr normalised =
+        stages.state(ri, d, rb, hb, b)[2] * select(float_bits(of_output.sum) == 0, 0.0f, of_output.rescale / of_output.sum);
+    const Expr in_use = position < at.length_q, result = stored(select(in_use, normalised, 0.0f));
+    // The query's shared memory is needed until the last loop has ended: Halide 21 gives memory whose last reader stands in a loop to what that
+    // loop stages after the reader, which the loop's next turn would then read.
+    const Expr kept = after(result, stages.query(0, ri, rb, hb, b));
+    stages.output(d, head, position, hb, b) = spec.lse ? after(kept, stages.row_lse(ri, 0, rb, hb, b)) : kept;
+    return stages;
+}
+
+}  // namespace attune

@@ -1,0 +1,136 @@
+#include "generator/backend/device_family.h"
+#include "generator/gpu/block_registers.h"
+#include "generator/gpu/markers.h"
+#include "generator/gpu/ptx_module.h"
+#include "generator/gpu/tensor_core_lowering.h"
+#include "generator/spec/error.h"
+#include "schedules/gpu_flash_tiles.h"
+#include "schedules/gpu_tensor_tiles.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace attune {
+
+namespace {
+
+template <class Parameters>
+ScheduleParameters named(const Parameters &p, const std::vector<ScheduleParameter<Parameters>> &declared) {
+    ScheduleParameters all;
+    for (const auto &parameter : declared)
+        all.emplace_back(parameter.name, p.*parameter.member);
+    return all;
+}
+
+template <class Parameters>
+Parameters unnamed(const ScheduleParameters &named, const std::vector<ScheduleParameter<Parameters>> &declared, const char *family,
+                   Parameters p = {}) {
+    for (const auto &[name, value] : named) {
+        const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto &parameter) { return name == parameter.name; });
+        if (found == declared.end())
+            throw Error({.argument = name,
+                         .value = std::to_string(value),
+                         .expected = fmt::format("a parameter of {}", family),
+                         .cure = "see attune list"});
+        p.*found->member = value;
+    }
+    return p;
+}
+
+// ---- gpu_flash_tiles: products in f32, for every interface
+
+/// Tiles by head dim, the best first: registers of a thread hold a part of the scores and of the sums, shared memory the rest. CUDA has more of both than
+/// the others promise; H100, f32, TFLOP/s at 4 x 4096 tokens: head_dim 64 with 128 rows 23.5, with 64 21.2; head_dim 128 with 64 keys 22.2, with 32 19.9.
+std::vector<GpuFlashParameters> tile_choices(const AttentionSpec &spec, const DeviceTarget &target) {
+    const int head_dim = std::max(spec.head_dim, spec.head_dim_v);
+    if (head_dim > 128)
+        return {{32, 32, 32, 8}, {16, 32, 32, 8}, {8, 32, 32, 8}, {8, 8, 8, 8}};
+    std::vector<GpuFlashParameters> choices;
+    if (target.api == ATTUNE_API_CUDA)
+        choices.push_back(head_dim <= 64 ? GpuFlashParameters{128, 32, 8, 16} : GpuFlashParameters{64, 64, 16, 16});
+    const std::vector<GpuFlashParameters> small = {{64, 32, 8, 16}, {32, 32, 8, 16}, {32, 16, 8, 16}, {16, 16, 8, 8}},
+                                          large = {{64, 32, 16, 16}, {32, 32, 16, 16}, {32, 16, 16, 16},
+                                                   {16, 16, 16, 16}, {16, 16, 16, 8},  {8, 16, 16, 8}};
+    const std::vector<GpuFlashParameters> &others = head_dim <= 64 ? small : large;
+    choices.insert(choices.end(), others.begin(), others.end());
+    return choices;
+}
+
+std::vector<DeviceBlockPlan> flash_choices(const AttentionSpec &spec, const DeviceTarget &target, const ScheduleParameters &overrides) {
+    std::vector<DeviceBlockPlan> all;
+    for (const GpuFlashParameters &choice : tile_choices(spec, target)) {
+        const GpuFlashParameters p = unnamed(overrides, gpu_flash_parameters(), "gpu_flash_tiles", choice);
+        all.push_back(
+            {named(p, gpu_flash_parameters()), p.block_q, p.block_kv, p.threads_x * p.threads_y, 0, gpu_flash_parameters_error(p)});
+        if (all.back().error.empty())
+            all.back().shared_bytes = gpu_flash_shared_bytes(
+                spec, p, target.api == ATTUNE_API_CUDA && p.block_q >= 64 && std::max(spec.head_dim, spec.head_dim_v) <= 128);
+    }
+    return all;
+}
+
+Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target) {
+    const auto parameters = unnamed(plan.parameters, gpu_flash_parameters(), "gpu_flash_tiles");
+    DeviceTask task(plan.spec, gpu_flash_shape(parameters, plan.fold), plan.target->operations);
+    DeviceStages stages = task.define();
+    schedule_gpu_flash(task, stages, parameters, plan.aligned);
+    Halide::Pipeline pipeline(stages.output);
+    lower_markers(pipeline);
+    keep_in_registers(pipeline, gpu_flash_replicated(stages, task.shape));
+    const Halide::Module module =
+        pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
+    if (plan.target->api != ATTUNE_API_CUDA)
+        return module;
+    // Registers for two blocks an SM: without the word, the driver's compiler takes 130 to 163 of 256 threads each for a few percent of the loop, and one
+    // block is left. With it they are 128, and nothing is spilled.
+    const std::string directives = fmt::format(".maxntid {}, {}, 1\n.minnctapersm {}\n", parameters.threads_x, parameters.threads_y,
+                                               task.shape.threads() <= 256 ? 2 : 1);
+    return with_ptx(module, [&](const std::string &ptx) { return inline_ptx_calls(ptx, {}, "attune_", {.directives = directives}); });
+}
+
+// ---- gpu_tensor_tiles: products of halves on tensor cores
+
+void check_tensor(const AttentionSpec &spec, const DeviceTarget &target) {
+    const std::string cure = fmt::format("generate for cuda instead of {}", target.name);
+    if (spec.dtype == DType::f32)
+        throw Error({ErrorCode::target, "dtype", dtype_name(spec.dtype), "f16 or bf16, which tensor cores multiply", cure, "", 0, 0});
+    for (const auto &[key, value] : {std::pair("head_dim", spec.head_dim), std::pair("head_dim_v", spec.head_dim_v)})
+        if (value % 16 != 0 || value > 256)
+            throw Error({ErrorCode::target, key, std::to_string(value), "a multiple of 16, at most 256", cure, "", 0, 0});
+}
+
+std::vector<DeviceBlockPlan> tensor_choices(const AttentionSpec &spec, const DeviceTarget &, const ScheduleParameters &overrides) {
+    std::vector<DeviceBlockPlan> all;
+    for (const GpuTensorParameters &choice : gpu_tensor_choices(spec)) {
+        const GpuTensorParameters p = unnamed(overrides, gpu_tensor_parameters(), "gpu_tensor_tiles", choice);
+        const TensorCoreShape shape = gpu_tensor_shape(spec, p);
+        all.push_back(
+            {named(p, gpu_tensor_parameters()), shape.block_q(), shape.block_kv, shape.threads(), 0, gpu_tensor_parameters_error(spec, p)});
+        if (all.back().error.empty())
+            all.back().shared_bytes = shape.shared_bytes();
+    }
+    return all;
+}
+
+Halide::Module lower_tensor(const DevicePlan &plan, const Halide::Target &target) {
+    const auto parameters = unnamed(plan.parameters, gpu_tensor_parameters(), "gpu_tensor_tiles");
+    TensorCoreTask task(plan.spec, gpu_tensor_shape(plan.spec, parameters), plan.fold, plan.target->operations);
+    TensorCoreStages stages = task.define();
+    schedule_gpu_tensor(task, stages);
+    Halide::Pipeline pipeline(stages.output);
+    lower_markers(pipeline);
+    lower_tensor_core_calls(pipeline, stages.output.name(), task.shape);
+    return with_tensor_core_text(
+        pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv), task.shape);
+}
+
+}  // namespace
+
+const DeviceFamily &device_family(const DeviceTarget &target) {
+    static const DeviceFamily flash = {"gpu_flash_tiles", [](const AttentionSpec &, const DeviceTarget &) {}, flash_choices, lower_flash,
+                                       false},
+                              tensor = {"gpu_tensor_tiles", check_tensor, tensor_choices, lower_tensor, true};
+    return target.tensor_cores ? tensor : flash;
+}
+
+}  // namespace attune

@@ -1,0 +1,118 @@
+#include "generator/gpu/markers.h"
+#include "generator/spec/error.h"
+
+namespace attune {
+
+using namespace Halide;
+using namespace Halide::Internal;
+
+namespace {
+
+constexpr const char *turns_name = "attune_loop_turns", *stored_name = "attune_stored_too", *after_name = "attune_after",
+                     *where_name = "attune_only_where";
+
+Expr marker(const Type &type, const char *name, const std::vector<Expr> &arguments) {
+    return Call::make(type, name, arguments, Call::PureExtern);
+}
+
+[[noreturn]] void fail(const char *name, const std::string &what) {
+    throw internal_error(name, what);
+}
+
+/// Takes the turns out of a loop's body, not of loops inside it, with what the body defines put in their place.
+class TakeTurns : public IRMutator {
+public:
+    Expr first, end, condition;
+
+private:
+    using IRMutator::visit;
+    std::vector<std::pair<std::string, Expr>> defined_;
+
+    Expr outside(Expr e) const {
+        for (auto let = defined_.rbegin(); let != defined_.rend(); ++let)
+            e = substitute(let->first, let->second, e);
+        return e;
+    }
+    Stmt visit(const For *op) override { return op; }
+    template <typename Let>
+    auto visit_let(const Let *op) {
+        const Expr value = mutate(op->value);
+        defined_.emplace_back(op->name, op->value);
+        const auto body = mutate(op->body);
+        defined_.pop_back();
+        return Let::make(op->name, value, body);
+    }
+    Expr visit(const Let *op) override { return visit_let(op); }
+    Stmt visit(const LetStmt *op) override { return visit_let(op); }
+    Expr visit(const Call *op) override {
+        if (op->name != turns_name)
+            return IRMutator::visit(op);
+        first = outside(op->args[0]);
+        end = outside(op->args[1]);
+        condition = outside(op->args[2]);
+        return const_true();
+    }
+};
+
+class LowerMarkers : public IRMutator {
+    using IRMutator::visit;
+
+    Stmt visit(const For *op) override {
+        TakeTurns turns;
+        const Stmt body = turns.mutate(op->body);
+        if (!turns.first.defined())
+            return IRMutator::visit(op);
+        const Expr first = max(op->min, turns.first), end = min(op->min + op->extent, turns.end);
+        const Stmt conditional = IfThenElse::make(turns.condition, simplify(body));
+        return mutate(For::make(op->name, first, end - first, op->for_type, op->partition_policy, op->device_api, conditional));
+    }
+    Expr visit(const Call *op) override {
+        if (op->name == after_name)
+            return mutate(op->args[0]);
+        if (op->name == turns_name)
+            fail(turns_name, "turns that stand in no loop");
+        return IRMutator::visit(op);
+    }
+    Stmt visit(const Store *op) override {
+        if (const Let *let = op->value.as<Let>())
+            return mutate(
+                LetStmt::make(let->name, let->value, Store::make(op->name, let->body, op->index, op->param, op->predicate, op->alignment)));
+        const Call *call = op->value.as<Call>();
+        if (call && call->name == where_name)
+            return mutate(
+                IfThenElse::make(call->args[0], Store::make(op->name, call->args[1], op->index, op->param, op->predicate, op->alignment)));
+        if (!call || call->name != stored_name)
+            return IRMutator::visit(op);
+        const Load *element = call->args[1].as<Load>();
+        if (!element)
+            fail(stored_name, "an element that is no load");
+        // Its value goes to both: what reads the first waits for it.
+        const Stmt first = Store::make(op->name, mutate(call->args[0]), mutate(op->index), op->param, op->predicate, op->alignment);
+        const Stmt second = Store::make(element->name, mutate(call->args[0]), mutate(element->index), element->param, const_true(), {});
+        return Block::make(first, IfThenElse::make(mutate(call->args[2]), second));
+    }
+};
+
+}  // namespace
+
+Expr loop_turns(const Expr &variable, const Expr &first, const Expr &end, const Expr &condition) {
+    return marker(Bool(), turns_name, {first, end, condition, variable});  // the variable holds the condition inside its loop
+}
+
+Expr stored_too(const Expr &value, const Expr &element, const Expr &condition) {
+    return marker(value.type(), stored_name, {value, element, condition});
+}
+
+Expr only_where(const Expr &condition, const Expr &value) {
+    return marker(value.type(), where_name, {condition, value});
+}
+
+Expr after(const Expr &value, const Expr &dependence) {
+    return marker(value.type(), after_name, {value, dependence});
+}
+
+void lower_markers(Pipeline &pipeline) {
+    pipeline.add_custom_lowering_pass(new LowerMarkers);
+}
+
+}  // namespace attune
