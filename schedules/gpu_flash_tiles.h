@@ -19,8 +19,8 @@ struct GpuFlashParameters {
 const std::vector<ScheduleParameter<GpuFlashParameters>> &gpu_flash_parameters();
 /// What is wrong with them ("block_q is 65, expected a multiple of threads_y (16)"), or "".
 std::string gpu_flash_parameters_error(const GpuFlashParameters &parameters);
-/// Bytes of shared memory that a work-group takes, an upper bound: Halide 21 gives stages that do not live at a time one place, or fails to. `merged`: what it
-/// comes to where values take the place of keys, as with tiles of at least 64 rows at head dims up to 128.
+/// Bytes of shared memory that a work-group takes, an upper bound: Halide 21 gives stages that do not live at a time one place, or fails
+/// to. `merged`: what it comes to where values take the place of keys, as with tiles of at least 64 rows at head dims up to 128.
 int64_t gpu_flash_shared_bytes(const AttentionSpec &spec, const GpuFlashParameters &parameters, bool merged = false);
 
 DeviceShape gpu_flash_shape(const GpuFlashParameters &parameters, int fold);

@@ -72,8 +72,8 @@ std::string gpu_tensor_parameters_error(const AttentionSpec &spec, const GpuTens
 }
 
 std::vector<GpuTensorParameters> gpu_tensor_choices(const AttentionSpec &spec) {
-    // H100, TFLOP/s of f16 without a mask at 4 x 4096 tokens. 64: query in registers 331, read 327; chunks of 128 325. 128: two row tiles 362, one 292;
-    // two stages 344; chunks of 32 355. 256 (8 heads): 4 warps with chunks of 32 255.
+    // H100, TFLOP/s of f16 without a mask at 4 x 4096 tokens. 64: query in registers 331, read 327; chunks of 128 325.
+    // 128: two row tiles 362, one 292; two stages 344; chunks of 32 355. 256 (8 heads): 4 warps with chunks of 32 255.
     if (spec.head_dim_v <= 64 && spec.head_dim <= 64)
         return {{.query_registers = 1}};
     if (spec.head_dim_v <= 128)

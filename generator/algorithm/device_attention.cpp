@@ -82,7 +82,7 @@ void DeviceTask::define_chunk(DeviceChunk &chunk, const Func &query, bool masked
     chunk.maximum = func("maximum");
     chunk.maximum(vars({i, t})) = first_maximum;
     chunk.maximum(vars({i, t})) = max(chunk.maximum(with_block({i, t})), chunk.tile_maximum(with_block({i, chunk.over_maxima})));
-    // After the keys' last reader, so that it takes their place: a block of 64 keys at head_dim 128 has 96 KB of shared memory less 32.
+    // After the keys' last reader, so that it takes their place: 64 rows x 64 keys at head_dim 128 take 96 KB of shared memory, not 112.
     chunk.value = func("value");
     chunk.value(vars({d, k})) =
         after(padded(args.value, shape.padded_head_dim_v(spec.head_dim_v), spec.head_dim_v), chunk.maximum(with_block({0, 0})));

@@ -36,8 +36,8 @@ struct DeviceChunk {
 struct DeviceStages {
     Halide::Func query;  ///< (d, i, qb, hb, b)  scaled, as f32, padded with 0
     DeviceChunk full, masked;
-    /// (i, d, qb, hb, b)  Tuple: maximum, sum, weighted values so far. The sum is over the keys of the tile of the thread that owns d: threads add theirs
-    /// up at the end, not in each chunk.
+    /// (i, d, qb, hb, b)  Tuple: maximum, sum, weighted values so far. The sum is over the keys of the tile of the thread that owns d:
+    /// threads add theirs up at the end, not in each chunk.
     Halide::Func state;
     Halide::Func tile_sums;  ///< (i, t, qb, hb, b)  of all chunks
     Halide::Func row_sum;    ///< (i, qb, hb, b)

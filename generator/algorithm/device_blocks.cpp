@@ -63,9 +63,10 @@ ExpressionInputs DeviceBlocks::inputs(const Place &at, const Expr &row, const Ex
 }
 
 ExpressionInputs DeviceBlocks::block_inputs(const Place &at) const {
+    // Inside the sequence where there is none, too: arrays are read at these before it is known.
     ExpressionInputs in = inputs(at);
     in.variables[Variable::q_first] = position_of(row_of(at, 0));
-    in.variables[Variable::q_last] = position_of(min(row_of(at, block.block_q), rows_in_use(at)) - 1);
+    in.variables[Variable::q_last] = position_of(max(min(row_of(at, block.block_q), rows_in_use(at)), 1) - 1);
     in.variables[Variable::h_first] = at.hb * block.fold;
     in.variables[Variable::h_last] = at.hb * block.fold + (block.fold - 1);
     return in;
@@ -128,8 +129,8 @@ Expr DeviceBlocks::kind_of_chunk(const Place &at, const Expr &c, const Expr &lef
     if (spec.mask) {
         const BlockPlan plan = plan_blocks(spec.mask.root, spec.params);
         ExpressionInputs in = block_inputs(at);
-        in.variables[Variable::kv_first] = min(first, at.length_kv - 1);
-        in.variables[Variable::kv_last] = min(end, at.length_kv) - 1;
+        in.variables[Variable::kv_first] = existing_key(at, first);
+        in.variables[Variable::kv_last] = existing_key(at, end - 1);
         if (skips_chunks())
             some = to_halide(plan.some, in);
         all = all && to_halide(plan.all, in);

@@ -72,7 +72,8 @@ public:
     /// The logit of the sink of a head, in log2 units; undefined where there is none.
     Halide::Expr sink_of(const Place &at, const Halide::Expr &head) const;
 
-    /// Chunks first … end - 1 hold all keys that the block's rows see: of the mask's ranges, cut to the sequence. None for a block without rows in use.
+    /// Chunks first … end - 1 hold all keys that the block's rows see: of the mask's ranges, cut to the sequence. None for a block without
+    /// rows in use.
     struct Chunks {
         Halide::Expr first, end;
     };

@@ -10,8 +10,8 @@ using namespace Halide;
 
 namespace {
 
-/// Scores are products where the specification changes nothing but their scale, which exponents take with them for nothing. Not a scale so small
-/// that a hidden score would not be finite in its units.
+/// Scores are products where the specification changes nothing but their scale, which exponents take with them for nothing. Not
+/// a scale so small that a hidden score would not be finite in its units.
 bool has_logits(const DeviceBlocks &blocks) {
     return blocks.spec.score || blocks.scale() < 1e-7;
 }
@@ -133,8 +133,8 @@ void TensorCoreTask::define_output(TensorCoreStages &stages) const {
     const Expr blocks = (rows() + (block.block_q - 1)) / block.block_q;
     stages.threads = RDom(0, shape.threads(), 0, blocks, 0, args.query.dim(3).extent(), 0, args.query.dim(4).extent(), "threads");
     const Expr t = stages.threads.x;
-    // Lengths are read anew, as registers are dear in the loop.
-    const Place at = place(blocks - 1 - stages.threads.y, stages.threads.z, stages.threads.w);  // a causal mask's longest blocks first
+    // A causal mask's longest blocks first.
+    const Place at = place_of(stages, blocks - 1 - stages.threads.y, stages.threads.z, stages.threads.w);
 
     // What is made of `thread` is computed after the loop; of t, as the query's addresses are, it would stand in 10 registers across it.
     Var v("t"), qb("qb");

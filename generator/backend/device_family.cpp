@@ -39,8 +39,9 @@ Parameters unnamed(const ScheduleParameters &named, const std::vector<SchedulePa
 
 // ---- gpu_flash_tiles: products in f32, for every interface
 
-/// Tiles by head dim, the best first: registers of a thread hold a part of the scores and of the sums, shared memory the rest. CUDA has more of both than
-/// the others promise; H100, f32, TFLOP/s at 4 x 4096 tokens: head_dim 64 with 128 rows 23.5, with 64 21.2; head_dim 128 with 64 keys 22.2, with 32 19.9.
+/// Tiles by head dim, the best first: registers of a thread hold a part of the scores and of the sums, shared memory the rest. CUDA has
+/// more of both than the others promise. H100, f32, TFLOP/s at 4 x 4096 tokens: head_dim 64 with 128 rows 23.5, with 64 21.2; head_dim 128
+/// with 64 keys 22.2, with 32 19.9.
 std::vector<GpuFlashParameters> tile_choices(const AttentionSpec &spec, const DeviceTarget &target) {
     const int head_dim = std::max(spec.head_dim, spec.head_dim_v);
     if (head_dim > 128)
@@ -81,8 +82,8 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
         pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
     if (plan.target->api != ATTUNE_API_CUDA)
         return module;
-    // Registers for two blocks an SM: without the word, the driver's compiler takes 130 to 163 of 256 threads each for a few percent of the loop, and one
-    // block is left. With it they are 128, and nothing is spilled.
+    // Registers for two blocks an SM: without the word, the driver's compiler takes 130 to 163 for each of 256 threads, which leaves one
+    // block, and with it 128 without a spill.
     const std::string directives = fmt::format(".maxntid {}, {}, 1\n.minnctapersm {}\n", parameters.threads_x, parameters.threads_y,
                                                task.shape.threads() <= 256 ? 2 : 1);
     return with_ptx(module, [&](const std::string &ptx) { return inline_ptx_calls(ptx, {}, "attune_", {.directives = directives}); });

@@ -21,8 +21,9 @@ struct DevicePlan {
     const char *schedule() const;      ///< the family: "gpu_flash_tiles"
     bool rounds_weights() const;       ///< before they meet values, to the kernel's type (Precision of reference.h)
 };
-/// Throws Error(usage) for parameters that are illegal or unknown, Error(target) for what devices do not do (decode caches, block masks, pairs, …) or the
-/// target does not (cuda_mma: f32, head dims that are no multiple of 16). `aligned` is true whatever is asked where the target has no other variant.
+/// Throws Error(usage) for parameters that are illegal or unknown, Error(target) for what devices do not do (decode caches, block masks,
+/// pairs, …) or the target does not (cuda_mma: f32, head dims that are no multiple of 16). The plan is of aligned arrays, whatever is
+/// asked, where the target has no other variant.
 DevicePlan plan_device_kernel(const AttentionSpec &spec, const DeviceTarget &target, bool aligned,
                               const ScheduleParameters &overrides = {});
 

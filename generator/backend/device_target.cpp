@@ -16,7 +16,7 @@ const std::vector<DeviceTarget> &device_targets() {
         {"cuda_sm86", ATTUNE_API_CUDA, "x86-64-linux-cuda-cuda_capability_86", "PTX", "ptx", 86, 99 << 10, 1024, of_cuda, true},
         {"opencl", ATTUNE_API_OPENCL, "x86-64-linux-opencl", "OpenCL C", "cl", 0, 48 << 10, 256, plain, true},
         {"vulkan", ATTUNE_API_VULKAN, "x86-64-linux-vulkan-vk_int8-vk_int16-vk_int64-vk_v13", "SPIR-V", "spv", 0, 32 << 10, 256, plain,
-         true},
+         false},
         {"metal", ATTUNE_API_METAL, "arm-64-osx-metal", "Metal", "metal", 0, 32 << 10, 256, plain, false},
         {"d3d12", ATTUNE_API_D3D12, "x86-64-windows-d3d12compute", "HLSL", "hlsl", 0, 32 << 10, 256, plain, false},
         {"webgpu", ATTUNE_API_WEBGPU, "x86-64-linux-webgpu", "WGSL", "wgsl", 0, 16 << 10, 256, plain, false},

@@ -59,8 +59,8 @@ string TensorCoreWriter::fetch_query() const {
     return t.str();
 }
 
-/// Rows of the chunk whose turn it is, of which $1 are left, $2 elements from each other. %<name> walks from round to round, and so to the next chunk:
-/// a loop that adds addresses up anew for each chunk takes 8 registers more.
+/// Rows of the chunk whose turn it is, of which $1 are left, $2 elements from each other. %<name> walks from round to round, and so to
+/// the next chunk: a loop that adds addresses up anew for each chunk takes 8 registers more.
 string TensorCoreWriter::fetch(const string &name, const TensorCoreShape::Copy &copy, const string &to, int offset) const {
     PtxText t;
     t(".reg .pred %none, %part, %in;")(".reg .b64 %step;")(".reg .b32 %own, %bytes, %row, %at;");

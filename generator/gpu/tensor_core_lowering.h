@@ -7,8 +7,9 @@
 
 namespace attune {
 
-// A pipeline whose threads call the stages of tensor_core_text.h. Tokens (i32) are its values: Halide orders the calls by them, and takes none out, as
-// it knows nothing of what an external function does.
+// A pipeline whose threads call the stages of tensor_core_text.h. Tokens (i32) are its values: Halide orders the calls by them, and
+// takes none out, as it knows nothing of what an external function does. LLVM does not know that a warp must make them together: branches
+// around them must be taken by all threads of a block, as those of ChunkKind are.
 
 Halide::Expr tensor_core_call(const std::string &stage, const std::vector<Halide::Expr> &arguments);
 /// Score e after the call that gave `token`, and its change; e may be a loop's variable where the loop is unrolled.

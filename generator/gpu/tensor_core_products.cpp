@@ -78,8 +78,8 @@ void TensorCoreWriter::row_maxima(PtxText &t) const {
     }
 }
 
-/// The reference follows a row's maximum where that has grown by more than `lag`; accumulator and sum follow it. A warp takes the branch together, but
-/// rows that have not grown are multiplied by 1, so that no row's result depends on its neighbours.
+/// The reference follows a row's maximum where that has grown by more than `lag`; accumulator and sum follow it. A warp takes the
+/// branch together, but rows that have not grown are multiplied by 1, so that no row's result depends on its neighbours.
 void TensorCoreWriter::rescale(PtxText &t) const {
     const string lag = ptx_float(s.lag);
     for (int i = 0; i < s.thread_rows(); i++) {

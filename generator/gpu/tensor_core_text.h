@@ -39,8 +39,8 @@ struct TensorCoreShape {
     int shared_bytes() const;
 };
 
-/// The stages as calls, in the order in which a thread makes them. All take a token (i32) as $0 and give one: it keeps their order. Addresses are of
-/// the calling thread's own piece of its own row, thread / across; `left` and `used` count rows from that row on.
+/// The stages as calls, in the order in which a thread makes them. All take a token (i32) as $0 and give one: it keeps their order.
+/// Addresses are of the calling thread's own piece of its own row, thread / across; `left` of store and `used` count rows from that row on.
 ///   setup(thread, key address, value address)   of the first chunk
 ///   fetch_query(token, address of each round …)
 ///   fetch_key(token, left, stride), fetch_value(token, left, stride)   of the next chunk: rows past `left` become zeros, none where left <= 0; stride

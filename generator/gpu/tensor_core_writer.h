@@ -3,8 +3,8 @@
 
 #include <string>
 
-/// The text of each stage (tensor_core_text.h says what they do). Registers are named %a<n>: o accumulator, s scores, l sums, n minus the reference that
-/// weights are relative to, a what the sink scales a row by, q query; those that only one stage has are declared there.
+/// The text of each stage (tensor_core_text.h says what they do). Registers are named %x<n>: o accumulator, s scores, l sums, n minus the
+/// reference that weights are relative to, a what the sink scales a row by, q query; those that only one stage has are declared there.
 namespace attune {
 
 constexpr float tensor_core_first_maximum = -1e29f, tensor_core_hidden_logit = -1e30f;  // as first_maximum, hidden_score of attention.h

@@ -1,5 +1,5 @@
-/// Vulkan: what the runtime keeps for a queue. Each launch takes a slot: a command buffer, a descriptor set, a piece of a uniform buffer for its scalars
-/// and a fence, which tells when the slot is free again. Slots are made 16 at a time, as many as launches are pending at once.
+/// Vulkan: what the runtime keeps for a queue. Each launch takes a slot: a command buffer, a descriptor set, a piece of a uniform buffer for its
+/// scalars, and a fence, which tells when the slot is free again. Slots are made 16 at a time, as many as launches are pending at once.
 #ifndef ATTUNE_SRC_DEVICE_VULKAN_QUEUE_H
 #define ATTUNE_SRC_DEVICE_VULKAN_QUEUE_H
 
