@@ -2,6 +2,7 @@
 #include "generator/gpu/block_registers.h"
 #include "generator/gpu/markers.h"
 #include "generator/gpu/ptx_module.h"
+#include "generator/gpu/spirv_lowering.h"
 #include "generator/gpu/tensor_core_lowering.h"
 #include "generator/spec/error.h"
 #include "schedules/gpu_flash_tiles.h"
@@ -78,6 +79,8 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     Halide::Pipeline pipeline(stages.output);
     lower_markers(pipeline);
     keep_in_registers(pipeline, gpu_flash_replicated(stages, task.shape));
+    if (plan.target->api == ATTUNE_API_VULKAN)
+        lower_for_spirv(pipeline);
     const Halide::Module module =
         pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
     if (plan.target->api != ATTUNE_API_CUDA)

@@ -1,4 +1,5 @@
-/// Kernels of device targets, for tests that run on whatever device there is: OpenCL on a CPU (PoCL), CUDA on the simulator of ptxsim/, or real ones.
+/// Kernels of device targets, for tests that run on whatever device there is: OpenCL on a CPU (PoCL), CUDA on the simulator of ptxsim/, Vulkan on
+/// a CPU (lavapipe), or real ones.
 #pragma once
 #include "generator/backend/device_kernel.h"
 #include "tests/support/kernel_case.h"
@@ -8,7 +9,7 @@ namespace attune::test {
 /// Compiled at most once a process.
 const LoadedKernel &device_kernel_for(const AttentionSpec &spec, const DeviceTarget &target);
 /// The device targets that tests execute.
-inline const char *const executed_targets[] = {"opencl", "cuda"};
+inline const char *const executed_targets[] = {"opencl", "cuda", "vulkan"};
 /// Why nothing of this target can run here, or "".
 std::string missing_device(const DeviceTarget &target);
 
