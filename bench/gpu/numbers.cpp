@@ -1,5 +1,7 @@
 #include "bench/gpu/numbers.h"
 
+#include "generator/reference/half.h"
+
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -7,16 +9,6 @@
 
 namespace attune::gpu_bench {
 namespace {
-
-uint16_t half_bits(float x) {
-    const _Float16 half = static_cast<_Float16>(x);
-    return std::bit_cast<uint16_t>(half);
-}
-
-uint16_t bf16_bits(float x) {
-    const uint32_t bits = std::bit_cast<uint32_t>(x);
-    return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
 
 template <class T>
 T at(const std::vector<char> &array, int64_t index) {
@@ -40,7 +32,7 @@ std::vector<char> random_array(const std::string &dtype, int64_t elements, uint6
     std::vector<char> array(static_cast<size_t>(elements * bytes));
     for (int64_t i = 0; i < std::min(elements, period); i++) {
         const float x = normal(engine);
-        const uint32_t bits = dtype == "f32" ? std::bit_cast<uint32_t>(x) : dtype == "f16" ? half_bits(x) : bf16_bits(x);
+        const uint32_t bits = dtype == "f32" ? std::bit_cast<uint32_t>(x) : dtype == "f16" ? float_to_f16(x) : float_to_bf16(x);
         std::memcpy(array.data() + i * bytes, &bits, static_cast<size_t>(bytes));
     }
     for (int64_t i = period; i < elements; i += period)
@@ -52,7 +44,7 @@ double element(const std::string &dtype, const std::vector<char> &array, int64_t
     if (dtype == "f32")
         return at<float>(array, index);
     const uint16_t bits = at<uint16_t>(array, index);
-    return dtype == "f16" ? static_cast<double>(std::bit_cast<_Float16>(bits)) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+    return dtype == "f16" ? f16_to_float(bits) : bf16_to_float(bits);
 }
 
 double unit_roundoff(const std::string &dtype) {

@@ -1,21 +1,12 @@
 #include "generator/cli/explain_device.h"
 
 #include "generator/backend/device_kernel.h"
+#include "generator/cli/schedule_text.h"
 #include "generator/spec/error.h"
 
 #include <fmt/format.h>
 
 namespace attune::cli {
-namespace {
-
-std::string schedule_text(const DevicePlan &plan) {
-    std::string text = std::string(plan.schedule()) + "(";
-    for (const auto &[name, value] : plan.parameters)
-        text += fmt::format("{}{}={}", text.ends_with("(") ? "" : ", ", name, value);
-    return text + ")";
-}
-
-}  // namespace
 
 int explain_device(const AttentionSpec &spec, const DeviceTarget &target, const std::string &stage, Session &session) {
     if (!stage.empty() && stage != "plan" && stage != "device")
@@ -34,17 +25,14 @@ int explain_device(const AttentionSpec &spec, const DeviceTarget &target, const 
     Json variants = Json::array();
     std::string text = spec_to_toml(spec) + "\n";
     for (const DevicePlan &p : plans) {
-        Json parameters = Json::object();
-        for (const auto &[name, value] : p.parameters)
-            parameters[name] = value;
         variants.push_back({{"kernel", p.variant_name()},
-                            {"schedule", {{"family", p.schedule()}, {"parameters", parameters}}},
+                            {"schedule", {{"family", p.schedule()}, {"parameters", parameters_json(p.parameters)}}},
                             {"aligned", p.aligned},
                             {"fold", p.fold},
                             {"shared_bytes", p.shared_bytes},
                             {"reason", p.reason}});
-        text += fmt::format("{}\nschedule   {}\nbecause    {}\narrays     {}\n\n", session.bold(p.variant_name()), schedule_text(p),
-                            p.reason, p.aligned ? "rows begin on 16 bytes" : "any");
+        text += fmt::format("{}\nschedule   {}\nbecause    {}\narrays     {}\n\n", session.bold(p.variant_name()),
+                            schedule_text(p.schedule(), p.parameters), p.reason, p.aligned ? "rows begin on 16 bytes" : "any");
     }
     if (session.json)
         session.print_json({{"target", target.name}, {"code", target.code}, {"variants", variants}});

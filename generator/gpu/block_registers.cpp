@@ -1,4 +1,5 @@
 #include "generator/gpu/block_registers.h"
+#include "generator/gpu/enclosing_lets.h"
 #include "generator/gpu/integer_value.h"
 #include "generator/spec/error.h"
 
@@ -72,7 +73,7 @@ struct Owned {
     int64_t last_replica = 0;                         ///< of thread 0
 };
 
-/// A kernel's registers: collected by Collect, looked up by KeepInRegisters.
+/// A kernel's registers: Accesses collects them on its first walk and looks them up on its second.
 class Kernel {
 public:
     Kernel(const Stmt &body, const std::map<std::string, int> &replicated) : replicated_(replicated) {
@@ -200,44 +201,25 @@ private:
 };
 
 /// Walks a kernel's accesses of block-level registers, with what encloses them put in place of names.
-class Accesses : public IRMutator {
+class Accesses : public EnclosingLets {
 public:
     explicit Accesses(Kernel &kernel, bool collecting) : kernel_(kernel), collecting_(collecting) {}
 
 private:
-    using IRMutator::visit;
+    using EnclosingLets::visit;
 
-    Expr expanded(Expr e) const {
-        for (auto let = lets_.rbegin(); let != lets_.rend(); ++let)
-            if (expr_uses_var(e, let->first))
-                e = substitute(let->first, let->second, e);
-        return simplify(e);
-    }
-    Lanes access(const std::string &name, const Expr &index) const {
-        Lanes lanes = lanes_of(name, expanded(index));
-        return lanes;
-    }
-    template <typename Let>
-    auto visit_let(const Let *op) {
-        const Expr value = mutate(op->value);
-        lets_.emplace_back(op->name, op->value);
-        const auto body = mutate(op->body);
-        lets_.pop_back();
-        return Let::make(op->name, value, body);
-    }
-    Expr visit(const Let *op) override { return visit_let(op); }
-    Stmt visit(const LetStmt *op) override { return visit_let(op); }
+    Lanes access(const std::string &name, const Expr &index) const { return lanes_of(name, simplify(expanded(index))); }
 
     Stmt visit(const For *op) override {
         const bool threads = op->for_type == ForType::GPUThread || op->for_type == ForType::GPULane;
         thread_depth_ += threads;
-        const Stmt result = IRMutator::visit(op);
+        const Stmt result = EnclosingLets::visit(op);
         thread_depth_ -= threads;
         return result;
     }
     Stmt visit(const IfThenElse *op) override {
         const Expr condition = mutate(op->condition);
-        conditions_.push_back(expanded(op->condition));
+        conditions_.push_back(simplify(expanded(op->condition)));
         const Stmt then_case = mutate(op->then_case);
         conditions_.back() = !conditions_.back();
         const Stmt else_case = op->else_case.defined() ? mutate(op->else_case) : Stmt();
@@ -246,7 +228,7 @@ private:
     }
     Stmt visit(const Allocate *op) override {
         if (op->memory_type != MemoryType::Register || thread_depth_ > 0)
-            return IRMutator::visit(op);
+            return EnclosingLets::visit(op);
         candidates_.insert(op->name);
         const Stmt body = mutate(op->body);
         candidates_.erase(op->name);
@@ -255,7 +237,7 @@ private:
     }
     Expr visit(const Load *op) override {
         if (!candidates_.contains(op->name))
-            return IRMutator::visit(op);
+            return EnclosingLets::visit(op);
         const Lanes lanes = access(op->name, op->index);
         if (collecting_) {
             kernel_.collect(op->name, lanes, conditions_);
@@ -266,7 +248,7 @@ private:
     }
     Stmt visit(const Store *op) override {
         if (!candidates_.contains(op->name))
-            return IRMutator::visit(op);
+            return EnclosingLets::visit(op);
         const Lanes lanes = access(op->name, op->index);
         const Expr value = mutate(op->value);
         if (collecting_) {
@@ -280,7 +262,6 @@ private:
 
     Kernel &kernel_;
     const bool collecting_;
-    std::vector<std::pair<std::string, Expr>> lets_;
     std::vector<Expr> conditions_;
     std::set<std::string> candidates_;
     int thread_depth_ = 0;

@@ -1,4 +1,5 @@
 #include "generator/gpu/markers.h"
+#include "generator/gpu/enclosing_lets.h"
 #include "generator/spec/error.h"
 
 namespace attune {
@@ -20,36 +21,20 @@ Expr marker(const Type &type, const char *name, const std::vector<Expr> &argumen
 }
 
 /// Takes the turns out of a loop's body, not of loops inside it, with what the body defines put in their place.
-class TakeTurns : public IRMutator {
+class TakeTurns : public EnclosingLets {
 public:
     Expr first, end, condition;
 
 private:
-    using IRMutator::visit;
-    std::vector<std::pair<std::string, Expr>> defined_;
+    using EnclosingLets::visit;
 
-    Expr outside(Expr e) const {
-        for (auto let = defined_.rbegin(); let != defined_.rend(); ++let)
-            e = substitute(let->first, let->second, e);
-        return e;
-    }
     Stmt visit(const For *op) override { return op; }
-    template <typename Let>
-    auto visit_let(const Let *op) {
-        const Expr value = mutate(op->value);
-        defined_.emplace_back(op->name, op->value);
-        const auto body = mutate(op->body);
-        defined_.pop_back();
-        return Let::make(op->name, value, body);
-    }
-    Expr visit(const Let *op) override { return visit_let(op); }
-    Stmt visit(const LetStmt *op) override { return visit_let(op); }
     Expr visit(const Call *op) override {
         if (op->name != turns_name)
-            return IRMutator::visit(op);
-        first = outside(op->args[0]);
-        end = outside(op->args[1]);
-        condition = outside(op->args[2]);
+            return EnclosingLets::visit(op);
+        first = expanded(op->args[0]);
+        end = expanded(op->args[1]);
+        condition = expanded(op->args[2]);
         return const_true();
     }
 };

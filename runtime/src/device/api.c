@@ -32,5 +32,6 @@ attune_status attune_enter_device(const char *name, const attune_device *device,
 }
 
 void attune_leave_device(attune_session *session) {
-    session->api->leave(session);
+    if (session->api->leave)
+        session->api->leave(session);
 }

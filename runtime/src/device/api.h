@@ -25,9 +25,9 @@ struct attune_device_api {
     attune_status (*open)(int32_t index, attune_device *device);
     void (*close)(attune_session *session);  ///< of an opened device; leaves the session too
     attune_status (*enter)(const attune_device *device, attune_session *session);
-    void (*leave)(attune_session *session);
+    void (*leave)(attune_session *session);  ///< null: there is nothing to undo
     void (*describe)(const attune_session *session, char *text, size_t size);
-    attune_status (*capability)(const attune_session *session, int32_t *capability);  ///< in the units of attune_device_variant::needs
+    attune_status (*capability)(const attune_session *session, int32_t *capability);  ///< in the units of attune_device_variant::needs; null: 0
     attune_status (*allocate)(const attune_session *session, size_t bytes, void **memory);  ///< bytes > 0
     void (*free)(const attune_session *session, void *memory);
     attune_status (*write)(const attune_session *session, void *memory, const void *host, size_t bytes);

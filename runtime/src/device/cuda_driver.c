@@ -20,7 +20,7 @@ static attune_status start(void) {
 attune_status attune_load_cuda(void) {
     static attune_driver driver = {.api = "CUDA",
                                    .variable = "ATTUNE_CUDA_LIBRARY",
-                                   .library = {"libcuda.so.1", "libcuda.so"},
+                                   .names = {"libcuda.so.1", "libcuda.so"},
                                    .symbols = symbols,
                                    .num_symbols = sizeof symbols / sizeof *symbols,
                                    .start = start};

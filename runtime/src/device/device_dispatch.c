@@ -35,7 +35,7 @@ attune_status attune_choose_device_variant(const attune_kernel *kernel, const at
     const attune_device_variant *forced = find_forced(kernel, api), *too_new = NULL;
     int32_t capability = 0;
     *variant = NULL;
-    attune_status status = api->capability(session, &capability);
+    attune_status status = api->capability ? api->capability(session, &capability) : ATTUNE_OK;
     bool fits = false;
     for (uint32_t i = 0; i < kernel->num_device_variants && !status && !fits; i++) {
         const attune_device_variant *v = &kernel->device_variants[i];

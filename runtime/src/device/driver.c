@@ -11,14 +11,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static attune_status open_library(attune_driver *d) {
     const char *named = getenv(d->variable);
     const bool is_named = named && *named;
-    const char *const names[2] = {is_named ? named : d->library[0], is_named ? NULL : d->library[1]};
+    const char *const names[2] = {is_named ? named : d->names[0], is_named ? NULL : d->names[1]};
     for (int i = 0; i < 2 && names[i] && !d->handle; i++)
         d->handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (d->handle)
         return ATTUNE_OK;
     if (is_named)
         return attune_fail(ATTUNE_DEVICE, "%s is %s, which cannot be loaded: %s", d->variable, named, dlerror());
-    return attune_fail(ATTUNE_DEVICE, "there is no %s driver: %s is not found; install it, or set %s to where it is", d->api, d->library[0],
+    return attune_fail(ATTUNE_DEVICE, "there is no %s driver: %s is not found; install it, or set %s to where it is", d->api, d->names[0],
                        d->variable);
 }
 

@@ -17,7 +17,7 @@ typedef struct attune_driver_symbol {
 typedef struct attune_driver {
     const char *api;         ///< "CUDA"
     const char *variable;    ///< environment variable that names another library
-    const char *library[2];  ///< tried in this order; the second may be null
+    const char *names[2];    ///< tried in this order; the second may be null
     const attune_driver_symbol *symbols;
     size_t num_symbols;
     attune_status (*start)(void);  ///< after loading, before anything else; may be null

@@ -62,10 +62,6 @@ static attune_status enter(const attune_device *device, attune_session *s) {
     return status;
 }
 
-static void leave(attune_session *s) {
-    (void)s;
-}
-
 static attune_status open_device(int32_t index, attune_device *device) {
     attune_status status = attune_load_opencl();
     if (status)
@@ -99,12 +95,6 @@ static void describe(const attune_session *s, char *text, size_t size) {
     attune_opencl.clGetDeviceInfo(s->device, ATTUNE_CL_DEVICE_NAME, sizeof name - 1, name, NULL);
     strncpy(text, name, size - 1);
     text[size - 1] = 0;
-}
-
-static attune_status capability(const attune_session *s, int32_t *found) {
-    (void)s;
-    *found = 0;
-    return ATTUNE_OK;
 }
 
 static attune_status allocate(const attune_session *s, size_t bytes, void **memory) {
@@ -143,9 +133,7 @@ const attune_device_api attune_opencl_api = {.id = ATTUNE_API_OPENCL,
                                              .open = open_device,
                                              .close = close_device,
                                              .enter = enter,
-                                             .leave = leave,
                                              .describe = describe,
-                                             .capability = capability,
                                              .allocate = allocate,
                                              .free = free_memory,
                                              .write = write,

@@ -12,7 +12,7 @@ static const attune_driver_symbol symbols[] = {
 attune_status attune_load_opencl(void) {
     static attune_driver driver = {.api = "OpenCL",
                                    .variable = "ATTUNE_OPENCL_LIBRARY",
-                                   .library = {"libOpenCL.so.1", "libOpenCL.so"},
+                                   .names = {"libOpenCL.so.1", "libOpenCL.so"},
                                    .symbols = symbols,
                                    .num_symbols = sizeof symbols / sizeof *symbols};
     return attune_load_driver(&driver);

@@ -67,10 +67,6 @@ static attune_status enter(const attune_device *device, attune_session *s) {
     return status;
 }
 
-static void leave(attune_session *s) {
-    (void)s;
-}
-
 /// A family of queues that compute, or -1.
 static int32_t find_family(void *physical) {
     enum { most = 16 };
@@ -145,12 +141,6 @@ static void describe(const attune_session *s, char *text, size_t size) {
     text[size - 1] = 0;
 }
 
-static attune_status capability(const attune_session *s, int32_t *found) {
-    (void)s;
-    *found = 0;
-    return ATTUNE_OK;
-}
-
 static attune_status synchronize(const attune_session *s) {
     return attune_vulkan_finish(s->record, NULL);
 }
@@ -162,9 +152,7 @@ const attune_device_api attune_vulkan_api = {.id = ATTUNE_API_VULKAN,
                                              .open = open_device,
                                              .close = close_device,
                                              .enter = enter,
-                                             .leave = leave,
                                              .describe = describe,
-                                             .capability = capability,
                                              .allocate = attune_vulkan_allocate,
                                              .free = attune_vulkan_free,
                                              .write = attune_vulkan_write,

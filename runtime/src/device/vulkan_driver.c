@@ -12,7 +12,7 @@ static const attune_driver_symbol symbols[] = {
 attune_status attune_load_vulkan(void) {
     static attune_driver driver = {.api = "Vulkan",
                                    .variable = "ATTUNE_VULKAN_LIBRARY",
-                                   .library = {"libvulkan.so.1", "libvulkan.so"},
+                                   .names = {"libvulkan.so.1", "libvulkan.so"},
                                    .symbols = symbols,
                                    .num_symbols = sizeof symbols / sizeof *symbols};
     return attune_load_driver(&driver);

@@ -17,8 +17,8 @@
 namespace {
 
 struct Driver {
-    void *library = dlopen(PTXSIM_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    template <class F> F *get(const char *name) const { return reinterpret_cast<F *>(dlsym(library, name)); }
+    void *handle = dlopen(PTXSIM_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    template <class F> F *get(const char *name) const { return reinterpret_cast<F *>(dlsym(handle, name)); }
 #define FUNCTION(name, ...) int (*name)(__VA_ARGS__) = get<int(__VA_ARGS__)>(#name)
     FUNCTION(cuInit, unsigned);
     FUNCTION(cuDeviceGetAttribute, int *, int, int);
@@ -63,7 +63,7 @@ struct Ptx : testing::Test {
     std::vector<uint64_t> memory;
 
     void SetUp() override {
-        ASSERT_NE(cu().library, nullptr) << dlerror();
+        ASSERT_NE(cu().handle, nullptr) << dlerror();
         unsetenv("ATTUNE_PTXSIM_CAPABILITY");
         ASSERT_EQ(cu().cuInit(0), 0);
         ASSERT_EQ(cu().cuCtxCreate_v2(&context, 0, 0), 0);
