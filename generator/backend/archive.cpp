@@ -1,3 +1,4 @@
+#include "generator/backend/archive.h"
 #include "generator/backend/device_kernel.h"
 #include "generator/backend/files.h"
 #include "generator/spec/error.h"
@@ -10,8 +11,6 @@
 #include <fmt/format.h>
 
 namespace attune {
-
-namespace {
 
 std::vector<char> archive_bytes(const std::vector<ObjectFile> &objects) {
     std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
@@ -30,16 +29,23 @@ std::vector<char> archive_bytes(const std::vector<ObjectFile> &objects) {
     return {(*archive)->getBufferStart(), (*archive)->getBufferEnd()};
 }
 
-}  // namespace
-
-std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory,
-                                      const std::map<std::string, TunedSchedule> &tuned) {
+void make_output_folder(const std::string &directory) {
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
-    if (failure) {
+    if (failure)
         throw Error({ErrorCode::input, "output directory", directory, "a folder that can be created (" + failure.message() + ")",
                      "give another with -o", "", 0, 0});
-    }
+}
+
+std::vector<std::string> write_library(const std::string &base, const std::string &header, const std::string &metadata,
+                                       const std::vector<ObjectFile> &objects) {
+    write_file_if_changed(base + ".h", {header.begin(), header.end()});
+    write_file_if_changed(base + ".json", {metadata.begin(), metadata.end()});
+    write_file_if_changed(base + ".a", archive_bytes(objects));
+    return {base + ".a", base + ".h", base + ".json"};
+}
+
+std::vector<CompiledVariant> compile_cpu_variants(const AttentionSpec &spec, const std::map<std::string, TunedSchedule> &tuned) {
     std::vector<CompiledVariant> variants;
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
         if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types())) {
@@ -50,6 +56,13 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
             variants.push_back(compile_variant(plan));
         }
     }
+    return variants;
+}
+
+std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory,
+                                      const std::map<std::string, TunedSchedule> &tuned) {
+    make_output_folder(directory);
+    std::vector<CompiledVariant> variants = compile_cpu_variants(spec, tuned);
     const std::vector<CompiledDeviceVariant> device_variants = compile_device_variants(spec);
     const std::string metadata = kernel_metadata(spec, variants, device_variants), header = kernel_header(spec);
     std::vector<ObjectFile> objects = {kernel_descriptor(spec, variants, device_variants, metadata)};
@@ -66,10 +79,7 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
         sources.push_back(fmt::format("{}_{}.{}", base, variant.plan.target->name, variant.plan.target->file_ending));
         write_file_if_changed(sources.back(), {variant.device_code.begin(), variant.device_code.end()});
     }
-    write_file_if_changed(base + ".h", {header.begin(), header.end()});
-    write_file_if_changed(base + ".json", {metadata.begin(), metadata.end()});
-    write_file_if_changed(base + ".a", archive_bytes(objects));
-    std::vector<std::string> files = {base + ".a", base + ".h", base + ".json"};
+    std::vector<std::string> files = write_library(base, header, metadata, objects);
     files.insert(files.end(), sources.begin(), sources.end());
     return files;
 }

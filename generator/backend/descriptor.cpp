@@ -3,9 +3,9 @@
 #include "generator/backend/lowering.h"
 #include "generator/backend/object.h"
 #include "generator/backend/params_struct.h"
+#include "generator/backend/rope_constant.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <fmt/format.h>
 
@@ -46,24 +46,10 @@ std::string type_code(DType dtype) {
     return dtype == DType::bf16 ? "4" : "2";
 }  // halide_type_float, halide_type_bfloat
 
-/// As LLVM reads one exactly.
-std::string double_constant(double x) {
-    return fmt::format("0x{:016X}", std::bit_cast<uint64_t>(x));
-}
-
 std::string cache_constant(const AttentionSpec &spec) {
     const attune_cache_format f = cache_format(spec);
     return fmt::format("%cache {{ i8 {}, i8 {}, i8 {}, i8 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {} }}", f.layout, f.type_code,
                        f.type_bits, f.has_zero_points, f.page_size, f.key_elements, f.value_elements, f.key_scales, f.value_scales);
-}
-
-std::string frequency_table(const AttentionSpec &spec) {
-    std::string numbers;
-    for (const double frequency : spec.rope.frequencies())
-        numbers += fmt::format("{}double {}", numbers.empty() ? "" : ", ", double_constant(frequency));
-    if (numbers.empty())
-        return "";
-    return fmt::format("@{}_frequencies = internal constant [{} x double] [{}]\n", spec.name, spec.rope.dims / 2, numbers);
 }
 
 std::string append_function(const AttentionSpec &spec) {
@@ -178,14 +164,11 @@ define internal void @{name}_register() nounwind {{
 )",
         fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
         fmt::arg("count", variants.size()), fmt::arg("cache", cache_constant(spec)),
-        fmt::arg("rope", spec.rope.style == RopeSpec::Style::none
-                             ? "%rope zeroinitializer"
-                             : fmt::format("%rope {{ ptr @{}_frequencies, i32 {}, i32 {} }}", spec.name, spec.rope.dims / 2,
-                                           spec.rope.style == RopeSpec::Style::interleaved ? 1 : 0)),
-        fmt::arg("frequencies", frequency_table(spec)), fmt::arg("append", append_function(spec)), fmt::arg("rows", rows),
-        fmt::arg("device_rows", device_rows), fmt::arg("num_devices", num_device_variants), fmt::arg("abi", ATTUNE_KERNEL_ABI),
-        fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params), fmt::arg("num_params", layout.members.size()),
-        fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
+        fmt::arg("rope", rope_constant(spec.name + "_frequencies", spec.rope)),
+        fmt::arg("frequencies", frequency_table(spec.name + "_frequencies", spec.rope)), fmt::arg("append", append_function(spec)),
+        fmt::arg("rows", rows), fmt::arg("device_rows", device_rows), fmt::arg("num_devices", num_device_variants),
+        fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params),
+        fmt::arg("num_params", layout.members.size()), fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
         fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0), fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0),
         fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o");

@@ -69,18 +69,18 @@ std::string task_symbol(const KernelPlan &plan, TaskFunction function) {
     return plan.spec.name + "__" + plan.target->name + "_" + task_function_name(function);
 }
 
-Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &options) {
+Halide::Target halide_target(const CpuTarget &target, const CompileOptions &options) {
     using Halide::Target;
-    Target target(plan.target->halide);
-    target.set_features({Target::NoRuntime, Target::UserContext});
+    Target halide(target.halide);
+    halide.set_features({Target::NoRuntime, Target::UserContext});
     if (options.asserts) {
-        target.set_feature(Target::CheckUnsafePromises);
+        halide.set_feature(Target::CheckUnsafePromises);
     } else {
-        target.set_features({Target::NoAsserts, Target::NoBoundsQuery});
+        halide.set_features({Target::NoAsserts, Target::NoBoundsQuery});
     }
     if (options.asan)
-        target.set_feature(Target::ASAN);
-    return target;
+        halide.set_feature(Target::ASAN);
+    return halide;
 }
 
 namespace {

@@ -31,6 +31,6 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
 
 /// Halide's errors become ours; its warnings (that half types are emulated, for one) are no news to a user of Attune.
 void report_errors_as_ours();
-Halide::Target halide_target(const KernelPlan &plan, const CompileOptions &options);
+Halide::Target halide_target(const CpuTarget &target, const CompileOptions &options);
 
 }  // namespace attune

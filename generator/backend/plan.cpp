@@ -2,6 +2,7 @@
 #include "generator/backend/device_target.h"
 #include "generator/backend/kernel.h"
 #include "generator/backend/lowering.h"
+#include "generator/backend/overrides.h"
 #include "generator/spec/error.h"
 #include "schedules/cpu_query_lanes.h"
 
@@ -132,31 +133,11 @@ CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTar
     return p;
 }
 
-template <class Parameters>
-void apply_overrides(Parameters &p, const ScheduleParameters &overrides, const std::vector<ScheduleParameter<Parameters>> &known) {
-    for (const auto &[name, value] : overrides) {
-        const auto found = std::find_if(known.begin(), known.end(), [&](const auto &k) { return name == k.name; });
-        if (found == known.end()) {
-            std::string names;
-            for (const auto &k : known)
-                names += (names.empty() ? "" : ", ") + std::string(k.name);
-            throw Error(
-                {ErrorCode::usage, name, std::to_string(value), "a schedule parameter: one of " + names, "see attune list", "", 0, 0});
-        }
-        p.*found->member = value;
-    }
-}
-
-void refuse(const std::string &error) {
-    if (!error.empty())
-        throw Error({.argument = "schedule", .cure = "see attune list", .problem = error});
-}
-
 void apply_overrides(CpuScheduleParameters &p, const ScheduleParameters &overrides, const AttentionSpec &spec, const CpuTarget &target) {
     apply_overrides(p, overrides, cpu_parameters());
     choose_products(p, spec, target);
     fit_products(p, target);
-    refuse(cpu_parameters_error(p, target.vector, target.registers));
+    refuse_schedule(cpu_parameters_error(p, target.vector, target.registers));
 }
 
 std::string products_reason(const CpuScheduleParameters &p, const AttentionSpec &spec, bool rounds_weights) {
@@ -212,7 +193,7 @@ CpuSplitParameters split_schedule_parameters(const KernelPlan &plan) {
     if (plan.spec.cache.values_in_key)
         p.split_kv = 256;
     apply_overrides(p, plan.parameters, cpu_split_parameters());
-    refuse(cpu_split_parameters_error(p, plan.target->registers));
+    refuse_schedule(cpu_split_parameters_error(p, plan.target->registers));
     return p;
 }
 

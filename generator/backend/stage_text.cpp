@@ -24,7 +24,7 @@ std::string halide_text(const ScheduledFunction &scheduled, const std::string &s
 std::string code_text(const ScheduledFunction &scheduled, const std::string &symbol, const KernelPlan &plan, CodeForm form) {
     Halide::Pipeline pipeline = scheduled.pipeline;
     const Halide::Module module =
-        pipeline.compile_to_module(scheduled.arguments, symbol, halide_target(plan, {}), Halide::LinkageType::ExternalPlusArgv);
+        pipeline.compile_to_module(scheduled.arguments, symbol, halide_target(*plan.target, {}), Halide::LinkageType::ExternalPlusArgv);
     const std::vector<char> bytes = generate_code(module, *plan.target, form);
     return {bytes.begin(), bytes.end()};
 }
@@ -40,9 +40,9 @@ std::string kernel_stage_text(const KernelPlan &plan, const std::string &stage) 
         const std::string symbol = task_symbol(plan, function);
         text += fmt::format("# {}\n", symbol);
         if (stage == "algorithm")
-            text += halide_text(scheduled, symbol, halide_target(plan, {}), Halide::OutputFileType::conceptual_stmt);
+            text += halide_text(scheduled, symbol, halide_target(*plan.target, {}), Halide::OutputFileType::conceptual_stmt);
         else if (stage == "schedule")
-            text += halide_text(scheduled, symbol, halide_target(plan, {}), Halide::OutputFileType::stmt);
+            text += halide_text(scheduled, symbol, halide_target(*plan.target, {}), Halide::OutputFileType::stmt);
         else
             text += code_text(scheduled, symbol, plan, stage == "llvm" ? CodeForm::llvm_assembly : CodeForm::assembly);
         text += "\n";

@@ -1,5 +1,6 @@
 #include "generator/backend/device_target.h"
 #include "generator/backend/kernel.h"
+#include "generator/backend/projection_kernel.h"
 #include "generator/cli/command.h"
 #include "generator/cli/presets.h"
 #include "generator/cli/spec_flags.h"
@@ -96,12 +97,8 @@ AttentionSpec spec_of_targets(RawSpec raw, const std::vector<std::string> &named
     return spec;
 }
 
-int run(const Flags &flags, Session &session) {
-    const std::string directory = flags.required("--directory", "the folder for the generated files");
-    const AttentionSpec spec = spec_of_targets(raw_spec(flags), flags.all("--target"));
-    std::vector<std::string> targets = spec.targets;  // those whose code for its types is their own
-    std::erase_if(targets, [&](const std::string &target) { return !cpu_target(target).serves(spec.types()); });
-
+/// Made where it is missing.
+void check_folder(const std::string &directory) {
     std::error_code failure;
     std::filesystem::create_directories(directory, failure);
     if (failure || !std::filesystem::is_directory(directory))
@@ -110,41 +107,82 @@ int run(const Flags &flags, Session &session) {
                      .value = directory + " (" + (failure ? failure.message() : "not a folder") + ")",
                      .expected = "a folder that can be made and written",
                      .cure = "choose another place"});
+}
+
+/// What was made, and how its targets came to their schedules.
+struct Built {
+    std::string name, id;
+    std::vector<std::string> targets, tuned_targets, files;
+    std::set<std::string> inputs;  ///< files that it was made of
+};
+
+Built build_attention(const Flags &flags, const RawSpec &raw, const std::string &directory) {
+    const AttentionSpec spec = spec_of_targets(raw, flags.all("--target"));
+    check_folder(directory);
+    Built built{spec.name, spec.id(), spec.targets, {}, {}, sources(flags, spec)};
+    std::erase_if(built.targets,
+                  [&](const std::string &target) { return !cpu_target(target).serves(spec.types()); });  // without code of their own
+    const TunedChoice tuned = choose_tuned(flags, spec, built.targets);
+    built.inputs.insert(tuned.files.begin(), tuned.files.end());
+    for (const auto &[target, schedule] : tuned.schedules)
+        built.tuned_targets.push_back(target);
+    spdlog::info("generating {} for {}", spec.name, fmt::join(built.targets, ", "));
+    built.files = build_kernel(spec, directory, tuned.schedules);
+    return built;
+}
+
+/// A [projection] or a [layer], for CPUs.
+Built build_dense(const Flags &flags, RawSpec raw, const std::string &directory) {
+    for (const char *flag : {"--tuned", "--device"})
+        if (flags.has(flag))
+            throw Error({.argument = flag,
+                         .value = flags.text(flag),
+                         .expected = "it beside the specification of an attention kernel",
+                         .cure = "leave it out: layers and projections have their default schedules"});
+    if (!flags.all("--target").empty())
+        set_spec_flag(raw, "targets.cpu", fmt::format("{}", fmt::join(flags.all("--target"), ",")), "--target");
+    if (describes_projection(raw)) {
+        const ProjectionSpec spec = validate_projection(raw);
+        check_folder(directory);
+        spdlog::info("generating {}", spec.name);
+        return {spec.name, spec.id(), spec.targets, {}, build_projection(spec, directory), {spec_file(flags.text("SPEC"))}};
+    }
+    const LayerSpec spec = validate_layer(raw);
+    check_folder(directory);
+    spdlog::info("generating {} and its parts", spec.name);
+    return {spec.name, spec.attention.id(), spec.attention.targets, {}, build_layer(spec, directory), sources(flags, spec.attention)};
+}
+
+int run(const Flags &flags, Session &session) {
+    const std::string directory = flags.required("--directory", "the folder for the generated files");
+    const RawSpec raw = raw_spec(flags);
     if (flags.has("--depfile"))
         check_output_path("--depfile", flags.text("--depfile"));
-
-    const TunedChoice tuned = choose_tuned(flags, spec, targets);
     const auto begin = std::chrono::steady_clock::now();
-    spdlog::info("generating {} for {}", spec.name, fmt::join(targets, ", "));
-    const std::vector<std::string> files = build_kernel(spec, directory, tuned.schedules);
+    const bool is_dense = describes_projection(raw) || describes_layer(raw);
+    const Built built = is_dense ? build_dense(flags, raw, directory) : build_attention(flags, raw, directory);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (flags.has("--depfile")) {
-        std::set<std::string> inputs = sources(flags, spec);
-        inputs.insert(tuned.files.begin(), tuned.files.end());
-        write_text_file(flags.text("--depfile"), depfile_text(files, inputs));
-    }
+    if (flags.has("--depfile"))
+        write_text_file(flags.text("--depfile"), depfile_text(built.files, built.inputs));
 
     Json listed = Json::array();
     std::vector<std::vector<std::string>> rows;
-    for (const auto &file : files) {
+    for (const auto &file : built.files) {
         const auto bytes = std::filesystem::file_size(file);
         listed.push_back({{"path", file}, {"bytes", bytes}});
         rows.push_back({file, fmt::format("{} bytes", bytes)});
     }
-    std::vector<std::string> tuned_targets;
-    for (const auto &[target, schedule] : tuned.schedules)
-        tuned_targets.push_back(target);
     if (session.json)
-        session.print_json({{"name", spec.name},
-                            {"id", spec.id()},
-                            {"targets", targets},
-                            {"tuned", tuned_targets},
+        session.print_json({{"name", built.name},
+                            {"id", built.id},
+                            {"targets", built.targets},
+                            {"tuned", built.tuned_targets},
                             {"files", listed},
                             {"seconds", seconds}});
     else
         session.print(align_table(rows, {false, true}) +
-                      fmt::format("{} for {} in {:.2f} s{}\n", spec.name, fmt::join(targets, ", "), seconds,
-                                  tuned_targets.empty() ? "" : fmt::format("; tuned: {}", fmt::join(tuned_targets, ", "))));
+                      fmt::format("{} for {} in {:.2f} s{}\n", built.name, fmt::join(built.targets, ", "), seconds,
+                                  built.tuned_targets.empty() ? "" : fmt::format("; tuned: {}", fmt::join(built.tuned_targets, ", "))));
     return 0;
 }
 
@@ -152,6 +190,7 @@ int run(const Flags &flags, Session &session) {
 
 const Command build_command = {"build", "generate library, header and metadata of a kernel",
                                "  attune build kernel.toml -o generated --target avx2 --target sse41\n"
+                               "  attune build layer.toml -o generated          a [layer] or a [projection]\n"
                                "  attune build --dtype f16 --head-dim 128 --mask causal --name my_attention -o generated\n"
                                "  attune build kernel.toml --tuned tuned.jsonl -o generated",
                                declare, run};

@@ -75,7 +75,40 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "params", .name = "", .kind = declarations, .flag = true, .type = "NAME:TYPE", .otherwise = "none",
          .help = "run-time arguments of mask and score, such as \"ids: i32[b, kv] nondecreasing; w: i32\"",
          .cure = "write NAME = \"TYPE\" in a table [params], such as slopes = \"f32[h]\""},
-        {.table = "layer", .name = "", .kind = later},
+
+        {.table = "layer", .name = "name", .kind = identifier, .type = "NAME", .otherwise = "made from the other keys", .help = "name of the generated function",
+         .cure = "choose letters, digits and single underscores, starting with a letter"},
+        {.table = "layer", .name = "d_model", .kind = integer, .low = 1, .high = 65536, .type = "N", .help = "elements of a token, in and out",
+         .cure = "give the elements of a token, such as 384"},
+        {.table = "layer", .name = "d_context", .kind = integer, .low = 1, .high = 65536, .type = "N", .otherwise = "none: keys and values are of the tokens",
+         .help = "elements of a token of the context that a cross layer takes keys and values from",
+         .cure = "give the elements of a token of the context, or leave it out where keys and values are of the tokens themselves"},
+        {.table = "layer", .name = "heads", .kind = integer, .low = 1, .high = 4096, .type = "N", .help = "query heads", .cure = "give the number of query heads, such as 12"},
+        {.table = "layer", .name = "kv_heads", .kind = integer, .low = 1, .high = 4096, .type = "N", .otherwise = "heads", .help = "key/value heads",
+         .cure = "give the number of key/value heads, a divisor of heads, or leave it out where each query head has its own"},
+        {.table = "layer", .name = "bias", .kind = boolean, .type = "BOOL", .otherwise = "true", .help = "the projections to query, key and value add one",
+         .cure = "write true, or leave it out, where the projections to query, key and value add one"},
+        {.table = "layer", .name = "output_bias", .kind = boolean, .type = "BOOL", .otherwise = "true", .help = "the projection back adds one",
+         .cure = "write true, or leave it out, where the projection back adds one"},
+        {.table = "layer", .name = "qk_norm", .kind = settings, .allowed = {"eps"}, .type = "{eps = X}", .otherwise = "none",
+         .help = "heads of queries and keys are divided by their root mean square and multiplied by weights",
+         .cure = "write qk_norm = {eps = 1e-6}, or leave it out"},
+        {.table = "layer", .name = "rope", .kind = settings,
+         .allowed = {"style", "dims", "base", "scaling", "factor", "low_freq_factor", "high_freq_factor", "original_context"}, .type = "{style = WORD, …}",
+         .otherwise = "none", .help = "heads of queries and keys are turned by their token's position", .cure = "write rope = {style = \"half\", base = 10000}"},
+
+        {.table = "projection", .name = "name", .kind = identifier, .type = "NAME", .otherwise = "made from the other keys",
+         .help = "name of the generated function", .cure = "choose letters, digits and single underscores, starting with a letter"},
+        {.table = "projection", .name = "dtype", .kind = word, .allowed = {"f32", "f16", "bf16"}, .type = "TYPE", .otherwise = "f32",
+         .help = "element type of input, weights and output", .cure = "convert the arrays to one of these types"},
+        {.table = "projection", .name = "in_features", .kind = integer, .low = 1, .high = 65536, .type = "N", .help = "elements of an input row",
+         .cure = "give the elements of an input row, such as 384"},
+        {.table = "projection", .name = "out_features", .kind = integer, .low = 1, .high = 65536, .type = "N", .help = "elements of an output row",
+         .cure = "give the elements of an output row, such as 1536"},
+        {.table = "projection", .name = "bias", .kind = boolean, .type = "BOOL", .otherwise = "true", .help = "one is added",
+         .cure = "write true, or leave it out, where one is added"},
+        {.table = "projection", .name = "activation", .kind = word, .allowed = {"none", "relu", "gelu", "silu"}, .type = "NAME", .otherwise = "none",
+         .help = "of the sums, before they are stored", .cure = "leave it out for none"},
 
         {.table = "targets", .name = "cpu", .kind = words, .allowed = {"auto", "sse41", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx"},
          .later = {"neon"}, .type = "LIST", .otherwise = "auto",
@@ -121,6 +154,7 @@ std::string SpecKey::cmake_argument() const {
 std::string SpecKey::expected() const {
     switch (kind) {
     case KeyKind::identifier: return "a C identifier of at most 63 characters";
+    case KeyKind::boolean: return "true or false";
     case KeyKind::word: return fmt::format("one of {}", fmt::join(allowed, ", "));
     case KeyKind::words:
         if (allowed.empty()) return "an empty list";

@@ -8,6 +8,7 @@ namespace attune {
 /// What a key's value must be.
 enum class KeyKind {
     identifier,       ///< a C identifier
+    boolean,          ///< true or false
     word,             ///< a string, one of SpecKey::allowed
     words,            ///< a list of them, each once
     integer,          ///< from low to high

@@ -153,7 +153,9 @@ public:
     RawSpec read(const toml::table &root) {
         for (const auto &[key, node] : root) {
             const std::string table(key.str());
-            if (const auto *inner = node.as_table(); inner && (table == "params" || !spec_key_names(table).empty())) {
+            const auto *inner = node.as_table();
+            const bool is_empty_part = inner && inner->empty() && (table == "layer" || table == "projection");  // not the default kernel
+            if (inner && !is_empty_part && (table == "params" || !spec_key_names(table).empty())) {
                 for (const auto &[name, value] : *inner) add(table + "." + std::string(name.str()), name, value);
             } else {
                 // A quoted "kernel.head_dim" at the top is not the key head_dim of [kernel].

@@ -1,18 +1,13 @@
 #include "generator/spec/spec.h"
 
+#include "generator/spec/hash_text.h"
+
 #include <fmt/format.h>
 
 #include <unordered_set>
 
 namespace attune {
 namespace {
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): the same on every machine, which std::hash does not promise.
-uint64_t hash_text(const std::string &text) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    return hash;
-}
 
 /// Of the constant patterns, in the order of the expression: a file's name does not say what it holds.
 std::vector<uint64_t> pattern_hashes(const ExprPtr &root) {

@@ -1,7 +1,8 @@
+#include "generator/spec/check_keys.h"
+#include "generator/spec/check_value.h"
 #include "generator/spec/evaluate.h"
 #include "generator/spec/field.h"
-#include "generator/spec/nearest.h"
-#include "generator/spec/reserved.h"
+#include "generator/spec/layer_spec.h"
 #include "generator/spec/validate_cache.h"
 #include "generator/spec/validate_params.h"
 
@@ -20,77 +21,6 @@ namespace attune {
 namespace {
 
 using Type = RawValue::Type;
-
-/// What people write for our names of types.
-const char *type_alias(const std::string &word) {
-    static const std::tuple<const char *, const char *> aliases[] = {
-        {"float32", "f32"}, {"float", "f32"}, {"fp32", "f32"}, {"single", "f32"},     {"float16", "f16"},    {"fp16", "f16"},
-        {"half", "f16"},    {"_Float16", "f16"}, {"bfloat16", "bf16"}, {"bfloat", "bf16"}, {"bf", "bf16"},
-    };
-    for (const auto &[alias, name] : aliases)
-        if (word == alias) return name;
-    return nullptr;
-}
-
-bool contains(const std::vector<std::string> &words, const std::string &word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-// ---- one function a kind of key --------------------------------------------------------------------------------------------
-
-/// `found` if it is one of the key's words; else the error says why not.
-std::string check_word(const Field &field, const std::string &found, ErrorCode later_code = ErrorCode::usage) {
-    const SpecKey &key = field.key;
-    if (contains(key.allowed, found)) return found;
-    const std::string word = found.empty() ? "\"\"" : found;
-    if (contains(key.later, found))
-        field.fail(word, "", fmt::format("{} {} is known, but not in this version", field.argument(), found), "", later_code);
-
-    std::vector<std::string> candidates = key.allowed;
-    candidates.insert(candidates.end(), key.later.begin(), key.later.end());
-    const char *alias = type_alias(found);
-    const std::string guess = nearest(found, candidates);
-    const std::string cure = alias && contains(key.allowed, alias) ? fmt::format("write {}", alias)
-                             : guess.empty()                       ? ""
-                                                                   : fmt::format("did you mean {}", guess);
-    field.fail(word, cure, key.kind == KeyKind::words ? fmt::format("{} has {}", field.argument(), word) : "");
-}
-
-std::string check_identifier(const Field &field) {
-    const auto &[key, value] = field;
-    if (value.type != Type::string) field.fail(shown(value));
-    const std::string &name = value.text;
-    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (name.empty()) field.fail("\"\"", "choose a name, or leave the key out");
-    if (name.size() > 63) field.fail(name, "choose a shorter name");
-    if (!std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || digit(c) || c == '_'; }) || digit(name[0]))
-        field.fail(shown(value, true));
-    if (name[0] == '_' || name.find("__") != std::string::npos)
-        field.fail(name, "", "", "a C identifier without leading or double underscores, which are reserved");
-    if (is_reserved_in_c(name)) field.fail(name, "choose another name", "", "a C identifier that is no word of C or C++ or its library");
-    return name;
-}
-
-int64_t check_integer(const Field &field) {
-    const auto &[key, value] = field;
-    int64_t number = 0;
-    if (value.type == Type::string) {
-        const auto [end, status] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
-        const bool is_number = status == std::errc() && end == value.text.data() + value.text.size();
-        field.fail(shown(value, value.flag.empty()), is_number && value.flag.empty() ? "remove the quotes" : "");
-    }
-    if (value.type != Type::integer) field.fail(shown(value));
-    const auto [end, status] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
-    if (status != std::errc() || end != value.text.data() + value.text.size() || number < key.low || number > key.high) field.fail(value.text);
-    return number;
-}
-
-/// The integer, or nothing where the word stands.
-std::optional<int64_t> check_integer_or_word(const Field &field) {
-    if (field.value.type == Type::string && contains(field.key.allowed, field.value.text)) return std::nullopt;
-    return check_integer(field);
-}
 
 struct Scale {
     double value;
@@ -137,18 +67,6 @@ Expression check_expression(const Field &field, const std::vector<ParamDeclarati
     return expression.text == nothing ? Expression() : expression;
 }
 
-std::vector<std::string> check_words(const Field &field, ErrorCode later_code = ErrorCode::usage) {
-    const auto &[key, value] = field;
-    if (value.type != Type::array) field.fail(shown(value, true), value.type == Type::string ? fmt::format("write [\"{}\"]", value.text) : "");
-    std::set<std::string> seen;
-    for (const std::string &item : value.items) {
-        check_word(field, item, later_code);
-        if (!seen.insert(item).second)
-            field.fail(shown(value), fmt::format("write {} once", item), fmt::format("{} has {} twice", field.argument(), item));
-    }
-    return value.items;
-}
-
 /// [q, kv]
 std::pair<int, int> check_sizes(const Field &field) {
     const auto &[key, value] = field;
@@ -164,56 +82,17 @@ std::pair<int, int> check_sizes(const Field &field) {
     return {sizes[0], sizes[1]};
 }
 
-// ---- keys that are not in the table, or not in this version ----------------------------------------------------------------
-
-[[noreturn]] void fail_key(const std::string &key, const RawValue &value, const std::string &problem, const std::string &expected,
-                           const std::string &cure) {
-    throw Error({.code = ErrorCode::usage,
-                 .argument = !value.flag.empty() ? value.flag : key.empty() ? "\"\"" : key,
-                 .value = shown(value),
-                 .expected = expected,
-                 .cure = cure,
-                 .file = value.file,
-                 .line = value.line,
-                 .column = value.key_column > 0 ? value.key_column : value.column,
-                 .problem = problem});
-}
-
-void check_key(const std::string &key, const RawValue &value) {
-    const size_t dot = key.find('.');
-    const std::string table = dot == std::string::npos || key[0] == '"' ? "" : key.substr(0, dot);
-    const std::string name = table.empty() ? key : key.substr(dot + 1);
-    const std::vector<std::string> tables = {"kernel", "params", "targets"};
-    if (table == "params" || (key == "params" && !value.flag.empty())) return;
-    if (key == "kernel.params")
-        fail_key(name, value, "key params stands in [kernel]", "a table [params]", "write [params], and NAME = \"TYPE\" below it");
-
-    if (const SpecKey *known = find_spec_key(key); known && known->kind != KeyKind::declarations) {
-        if (known->kind != KeyKind::later) return;
-        const std::string what = value.flag.empty() ? (known->name[0] ? "key " + name : "table [" + name + "]") : "flag " + value.flag;
-        const std::string where = known->name[0] ? table : "kernel";
-        fail_key(name, value, fmt::format("{} is known, but not in this version", what),
-                 fmt::format("only {}", fmt::join(spec_key_names(where), ", ")), "remove it");
-    }
-    if (table.empty() && contains(tables, name))
-        fail_key(name, value, value.type == Type::array ? fmt::format("{} is a list", name) : "", fmt::format("a table [{}]", name),
-                 fmt::format("write [{}], once, and its keys below it", name));
-    if (table.empty()) {
-        for (const std::string &t : tables)
-            if (find_spec_key(t + "." + name))
-                fail_key(name, value, fmt::format("key {} stands outside a table", name), fmt::format("it in [{}]", t),
-                         fmt::format("put it under [{}]", t));
-        const std::string guess = nearest(name, tables);
-        fail_key(name, value, fmt::format("unknown {} {}", value.type == Type::table ? "table" : "key", name),
-                 "[kernel], [params] or [targets]", guess.empty() ? "remove it" : fmt::format("did you mean [{}]", guess));
-    }
-    std::vector<std::string> candidates;
-    for (const SpecKey &k : spec_keys())
-        if (k.table == table && k.name[0]) candidates.emplace_back(k.name);
-    const std::string guess = nearest(name, candidates);
-    fail_key(name, value, fmt::format("unknown key {} in [{}]", name.empty() ? "\"\"" : name, table),
-             fmt::format("one of {}", fmt::join(spec_key_names(table), ", ")),
-             guess.empty() ? "remove it" : fmt::format("did you mean {}", guess));
+/// A layer and a projection are no attention kernel.
+void refuse_tables(const RawSpec &raw) {
+    for (const auto &[key, value] : raw)
+        for (const std::string table : {"layer", "projection"})
+            if (key.starts_with(table + "."))
+                throw Error({.argument = "SPEC",
+                             .value = fmt::format("a [{}]", table),
+                             .expected = "the specification of an attention kernel, [kernel]",
+                             .cure = fmt::format("use attune build, which makes a {} of it", table),
+                             .file = value.file,
+                             .line = value.line});
 }
 
 // ---- keys that depend on others --------------------------------------------------------------------------------------------
@@ -253,23 +132,11 @@ void check_phases(const Field &field, AttentionSpec &spec) {
 }  // namespace
 
 AttentionSpec validate_spec(const RawSpec &raw) {
-    // Unknown keys first, as they stand in the file: a misspelt key explains what follows from it.
-    std::vector<std::pair<std::string, const RawValue *>> by_position;
-    for (const auto &[key, value] : raw) by_position.emplace_back(key, &value);
-    std::stable_sort(by_position.begin(), by_position.end(), [](const auto &a, const auto &b) {
-        return std::tie(a.second->line, a.second->column) < std::tie(b.second->line, b.second->column);
-    });
-    for (const auto &[key, value] : by_position) check_key(key, *value);
+    check_keys(raw);
+    refuse_tables(raw);
 
-    const auto find = [&](const char *key) -> std::optional<Field> {
-        const auto found = raw.find(key);
-        if (found == raw.end()) return std::nullopt;
-        return Field{*find_spec_key(key), found->second};
-    };
-    const auto word = [](const Field &field) {
-        if (field.value.type != Type::string) field.fail(shown(field.value));
-        return check_word(field, field.value.text);
-    };
+    const auto find = [&](const char *key) { return find_field(raw, key); };
+    const auto word = [](const Field &field) { return check_word(field); };
 
     AttentionSpec spec;
     if (const auto field = find("kernel.dtype")) {

@@ -1,31 +1,14 @@
 #include "dispatch.h"
 
-#include "cpu.h"
+#include "choose.h"
 #include "status.h"
 #include "visits.h"
 
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-/// Target names of those variants that are runnable (or of all) as "avx512, avx2, sse41", cut where they do not fit.
-static const char *list_targets(const attune_kernel *kernel, bool runnable_only, char *text, size_t size) {
-    size_t used = 0;
-    text[0] = 0;
-    for (uint32_t i = 0; i < kernel->num_variants && used < size; i++) {
-        const attune_kernel_variant *v = &kernel->variants[i];
-        if (runnable_only && (v->features & ~attune_cpu_features()))
-            continue;
-        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", v->target);
-    }
-    return used ? text : "none";
-}
-
-/// The first feature that `variant` needs and this CPU lacks, or 0.
-static uint32_t missing_feature(const attune_kernel_variant *variant) {
-    uint32_t missing = variant->features & ~attune_cpu_features();
-    return missing & (0u - missing);
+/// A kernel's variants as attune_choose_row takes them.
+static attune_variants variants_of(const attune_kernel *kernel) {
+    return (attune_variants){kernel->info.name, kernel->variants, kernel->num_variants, sizeof *kernel->variants};
 }
 
 bool attune_params_are_bounded(const attune_kernel *kernel) {
@@ -68,50 +51,6 @@ attune_status attune_check_kernel(const attune_kernel *kernel) {
     return ATTUNE_OK;
 }
 
-static attune_status find_forced(const attune_kernel *kernel, const char *target, const attune_kernel_variant **variant) {
-    char all[160], runnable[160];
-    list_targets(kernel, false, all, sizeof all);
-    for (uint32_t i = 0; i < kernel->num_variants; i++) {
-        const attune_kernel_variant *v = &kernel->variants[i];
-        if (strcmp(v->target, target) != 0)
-            continue;
-        uint32_t missing = missing_feature(v);
-        if (missing)
-            return attune_fail(ATTUNE_UNSUPPORTED_CPU, "ATTUNE_FORCE_TARGET is %s but this CPU lacks %s; unset it or use one of: %s",
-                               target, attune_cpu_feature_name(missing), list_targets(kernel, true, runnable, sizeof runnable));
-        *variant = v;
-        return ATTUNE_OK;
-    }
-    return attune_fail(ATTUNE_UNSUPPORTED_CPU,
-                       "ATTUNE_FORCE_TARGET is %s but kernel %s has only %s; unset it or generate the kernel with TARGETS %s", target,
-                       kernel->info.name, all, target);
-}
-
-static attune_status find_best(const attune_kernel *kernel, const attune_kernel_variant **variant) {
-    for (uint32_t i = 0; i < kernel->num_variants; i++) {
-        if (missing_feature(&kernel->variants[i]))
-            continue;
-        *variant = &kernel->variants[i];
-        return ATTUNE_OK;
-    }
-    char all[160];
-    return attune_fail(ATTUNE_UNSUPPORTED_CPU, "kernel %s has %s but this CPU lacks %s; generate the kernel with TARGETS sse41 too",
-                       kernel->info.name, list_targets(kernel, false, all, sizeof all),
-                       attune_cpu_feature_name(missing_feature(&kernel->variants[kernel->num_variants - 1])));
-}
-
-/// The only place where the runtime prints.
-static void tell(const attune_kernel *kernel, const attune_kernel_variant *variant) {
-    const char *verbose = getenv("ATTUNE_VERBOSE");
-    if (!verbose || !*verbose || strcmp(verbose, "0") == 0)
-        return;
-    char all[160];
-    const int refusal = attune_tile_refusal();
-    if (refusal)
-        fprintf(stderr, "attune: the system refused amx tiles to this process (%s)\n", strerror(refusal));
-    fprintf(stderr, "attune: %s runs %s (of %s)\n", kernel->info.name, variant->target, list_targets(kernel, false, all, sizeof all));
-}
-
 attune_status attune_choose_variant(const attune_kernel *kernel, const attune_kernel_variant **variant) {
     // `chosen` is the runtime's own word in a kernel that is otherwise constant.
     const attune_kernel_variant **chosen = (const attune_kernel_variant **)&kernel->chosen;
@@ -123,18 +62,19 @@ attune_status attune_choose_variant(const attune_kernel *kernel, const attune_ke
         return attune_fail(ATTUNE_UNSUPPORTED_CPU, "kernel %s has only device targets, %s first; give exec->device, or add auto to TARGETS",
                            kernel->info.name, kernel->device_variants[0].target);
 
-    const char *forced = getenv("ATTUNE_FORCE_TARGET");
-    bool is_forced = forced && *forced && strcmp(forced, "auto") != 0;
-    attune_status status = is_forced ? find_forced(kernel, forced, variant) : find_best(kernel, variant);
+    const attune_variants variants = variants_of(kernel);
+    const void *row;
+    const attune_status status = attune_choose_row(&variants, &row);
     if (status)
         return status;
+    *variant = row;
     if (!is_well_formed(kernel, *variant))
         return attune_fail(ATTUNE_INTERNAL, "kernel %s has a damaged table for %s; generate it again", kernel->info.name,
                            (*variant)->target);
 
     const attune_kernel_variant *expected = NULL;
     if (__atomic_compare_exchange_n(chosen, &expected, *variant, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        tell(kernel, *variant);
+        attune_tell_choice(&variants, (*variant)->target);
     else
         *variant = expected;  // another thread was first
     return ATTUNE_OK;

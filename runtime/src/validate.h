@@ -85,8 +85,9 @@ typedef struct attune_range {
     uintptr_t first, end;
 } attune_range;
 attune_range attune_operand_range(const attune_operand *tensor);
+/// What holds no address overlaps nothing, wherever it lies.
 static inline bool attune_overlap(attune_range a, attune_range b) {
-    return a.first < b.end && b.first < a.end;
+    return a.first < b.end && b.first < a.end && a.first < a.end && b.first < b.end;
 }
 
 #endif

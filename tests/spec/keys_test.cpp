@@ -1,4 +1,5 @@
 #include "generator/spec/keys.h"
+#include "generator/spec/layer_spec.h"
 #include "generator/spec/nearest.h"
 
 #include "tests/spec/spec_file.h"
@@ -36,6 +37,7 @@ TEST(Keys, SpellFlagsAndArgumentsAsTheDesignDoes) {
 TEST(Keys, EveryWordOfTheTableIsAccepted) {
     for (const SpecKey &key : spec_keys()) {
         if (key.kind == KeyKind::settings) continue;  // names, each with a value
+        const bool of_projection = key.key().starts_with("projection.");
         for (const std::string &word : key.allowed) {
             RawSpec raw;
             if (key.key() == "kernel.compute_dtype") set_spec_flag(raw, "kernel.dtype", "f16", "--dtype");  // the type that has all of them
@@ -43,6 +45,11 @@ TEST(Keys, EveryWordOfTheTableIsAccepted) {
             if (key.key() == "kernel.kv_quantization") set_spec_flag(raw, "kernel.kv_dtype", "i8", "--kv-dtype");
             const bool with_out = key.key() == "kernel.outputs" && word != "out";  // nothing stands there without it
             set_spec_flag(raw, key.key(), with_out ? "out," + word : word, "--flag");
+            if (of_projection) {
+                for (const char *size : {"projection.in_features", "projection.out_features"}) set_spec_flag(raw, size, "8", "--flag");
+                EXPECT_NO_THROW(validate_projection(raw)) << key.key() << " " << word;
+                continue;
+            }
             EXPECT_NO_THROW(validate_spec(raw)) << key.key() << " " << word;
         }
         for (const std::string &word : key.later) {

@@ -1,0 +1,62 @@
+#pragma once
+#include "Halide.h"
+#include "generator/spec/layer_spec.h"
+
+#include <vector>
+
+namespace attune {
+
+/// The block structure of a projection: extents are constants, so every intermediate has a constant size. A task computes block_rows rows
+/// of block_columns outputs, a register tile of tile_rows x panel at a time, from block_inputs inputs and then the next.
+struct ProjectionShape {
+    int vector;         ///< f32 lanes
+    int panel;          ///< outputs whose weights lie side by side: a multiple of vector
+    int tile_rows;      ///< rows of a register tile
+    int block_rows;     ///< a multiple of tile_rows
+    int block_columns;  ///< a multiple of panel
+    int block_inputs;   ///< of a chunk
+
+    int chunks(int in_features) const { return (in_features + block_inputs - 1) / block_inputs; }
+    /// Inputs of a panel, the last chunk whole: zeros after the last.
+    int padded_inputs(int in_features) const { return chunks(in_features) * block_inputs; }
+};
+
+/// The arguments of a projection's task function (attune/layer_kernel.h), in their order.
+struct ProjectionArguments {
+    ProjectionArguments(const ProjectionSpec &spec, const ProjectionShape &shape);
+
+    Halide::ImageParam input;    // (k, row)
+    Halide::ImageParam weights;  // (column of panel, k, panel)
+    Halide::ImageParam bias;     // (n), where there is one
+    std::vector<Halide::Argument> all() const;
+
+private:
+    bool has_bias_;
+};
+
+/// i: row of a tile, t: tile, j: column of a panel, p: panel, c: chunk of inputs.
+struct ProjectionStages {
+    Halide::Func rows;    ///< (k, i, t, c)     of the input, as f32
+    Halide::Func panel;   ///< (j, k, p, c)     weights as f32; undefined where they are
+    Halide::Func part;    ///< (j, i, p, t, c)  the sum over a chunk
+    Halide::Func sum;     ///< (j, i, p, t)     over all of them
+    Halide::Func output;  ///< (n, row)
+    Halide::RDom over_inputs, over_chunks;
+};
+
+/// A dense layer over blocks. Sums are two-level, a chunk of inputs and then the total, so that long rows keep their last bits.
+class ProjectionTask {
+public:
+    ProjectionTask(const ProjectionSpec &spec, const ProjectionShape &shape) : spec(spec), shape(shape), args(spec, shape) {}
+
+    const ProjectionSpec spec;
+    const ProjectionShape shape;
+    const ProjectionArguments args;
+
+    ProjectionStages define() const;
+};
+
+/// The activation of an f32. gelu: within 3e-7 |x| of the exact one.
+Halide::Expr activated(Activation activation, const Halide::Expr &x);
+
+}  // namespace attune

@@ -1,0 +1,174 @@
+#include "generator/backend/projection_kernel.h"
+#include "generator/backend/code_generator.h"
+#include "generator/backend/code_loader.h"
+#include "generator/backend/lowering.h"
+#include "generator/backend/overrides.h"
+#include "generator/backend/scratch_bytes.h"
+#include "schedules/cpu_projection.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace attune {
+
+namespace {
+
+CpuProjectionParameters parameters_of(const ProjectionPlan &plan) {
+    CpuProjectionParameters p = default_projection_parameters(plan.spec, plan.target->vector, plan.target->registers);
+    apply_overrides(p, plan.parameters, cpu_projection_parameters());
+    return p;
+}
+
+/// Targets that differ in units for smaller types alone have no code of their own here.
+bool has_own_code(const CpuTarget &target) {
+    return target.serves({DType::f32});
+}
+
+}  // namespace
+
+std::string ProjectionPlan::symbol() const {
+    return fmt::format("{}__{}_project", spec.name, target->name);
+}
+
+ProjectionPlan plan_projection(const ProjectionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides) {
+    ProjectionPlan plan{spec, &target, overrides};
+    const CpuProjectionParameters p = parameters_of(plan);
+    refuse_schedule(cpu_projection_parameters_error(p, target.vector, target.registers));
+    plan.parameters.clear();
+    for (const auto &parameter : cpu_projection_parameters())
+        plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    return plan;
+}
+
+CompiledProjection compile_projection(const ProjectionPlan &plan) {
+    report_errors_as_ours();
+    const CpuProjectionParameters parameters = parameters_of(plan);
+    const ProjectionTask task(plan.spec, cpu_projection_shape(plan.spec, parameters, plan.target->vector));
+    ProjectionStages stages = task.define();
+    schedule_cpu_projection(task, stages, parameters);
+    const Halide::Module module =
+        Halide::Pipeline(stages.output)
+            .compile_to_module(task.args.all(), plan.symbol(), halide_target(*plan.target, {}), Halide::LinkageType::ExternalPlusArgv);
+    ScratchBytes scratch;
+    for (const auto &lowered : module.functions())
+        lowered.body.accept(&scratch);
+    if (scratch.dynamic != 0)
+        throw internal_error(plan.symbol(), fmt::format("{} allocations of variable size", scratch.dynamic));
+    CompiledProjection compiled{plan, {plan.symbol() + ".o", generate_code(module, *plan.target, CodeForm::object)}, {}};
+    compiled.sizes.features = plan.target->features;
+    compiled.sizes.panel = task.shape.panel;
+    compiled.sizes.padded_inputs = task.shape.padded_inputs(plan.spec.in_features);
+    compiled.sizes.block_rows = task.shape.block_rows;
+    compiled.sizes.block_columns = task.shape.block_columns;
+    compiled.sizes.tile_rows = task.shape.tile_rows;
+    compiled.sizes.scratch_bytes = scratch.constant;
+    return compiled;
+}
+
+std::vector<CompiledProjection> compile_projection_variants(const ProjectionSpec &spec) {
+    std::vector<CompiledProjection> variants;
+    std::vector<std::string> names;
+    for (const CpuTarget &target : cpu_targets()) {
+        if (!has_own_code(target))
+            continue;
+        names.push_back(target.name);
+        if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end())
+            variants.push_back(compile_projection(plan_projection(spec, target)));
+    }
+    if (variants.empty())
+        throw Error({.code = ErrorCode::target,
+                     .argument = "targets.cpu",
+                     .value = fmt::format("{}", fmt::join(spec.targets, ", ")),
+                     .expected = fmt::format("one of {} among them for a projection", fmt::join(names, ", ")),
+                     .cure = "add one of these, or write auto"});
+    return variants;
+}
+
+namespace {
+
+class JitProjection : public LoadedProjection {
+public:
+    JitProjection(CompiledProjection compiled)
+        : spec_(compiled.plan.spec), id_(spec_.id()), code_({compiled.object}), row_(compiled.sizes) {
+        row_.target = compiled.plan.target->name;
+        row_.project = code_.find<int(void **)>(compiled.plan.symbol() + "_argv");
+        table_.abi = ATTUNE_LAYER_ABI;
+        table_.num_variants = 1;
+        table_.type_code = spec_.dtype == DType::bf16 ? 4 : 2;
+        table_.type_bits = static_cast<uint8_t>(8 * dtype_bytes(spec_.dtype));
+        table_.in_features = spec_.in_features;
+        table_.out_features = spec_.out_features;
+        table_.has_bias = spec_.bias ? 1 : 0;
+        table_.name = spec_.name.c_str();
+        table_.id = id_.c_str();
+        table_.dtype = dtype_name(spec_.dtype);
+        table_.activation = activation_name(spec_.activation);
+        table_.variants = &row_;
+        table_.chosen = &row_;  // loaded for one target, which the caller has checked
+    }
+    const attune_projection *projection() const override { return &table_; }
+
+private:
+    const ProjectionSpec spec_;
+    const std::string id_;
+    CodeLoader code_;
+    attune_projection_variant row_;
+    attune_projection table_{};
+};
+
+class JitLayer : public LoadedLayer {
+public:
+    JitLayer(const LayerSpec &spec, const CpuTarget &target, const CpuTarget &of_projections)
+        : name_(spec.name), frequencies_(spec.rope.frequencies()), tokens_(load_projection(spec.token_projection(), of_projections)),
+          output_(load_projection(spec.output_projection(), of_projections)), attention_(load_kernel(spec.attention, target)) {
+        if (spec.is_cross())
+            context_ = load_projection(spec.context_projection(), of_projections);
+        table_ = {.abi = ATTUNE_LAYER_ABI,
+                  .d_model = spec.d_model,
+                  .d_context = spec.d_context,
+                  .heads = spec.heads,
+                  .kv_heads = spec.kv_heads,
+                  .reserved = 0,
+                  .name = name_.c_str(),
+                  .token_projection = tokens_->projection(),
+                  .context_projection = context_ ? context_->projection() : nullptr,
+                  .attention = attention_->kernel(),
+                  .output_projection = output_->projection(),
+                  .rope = {},
+                  .norm_epsilon = spec.qk_norm_eps};
+        if (!frequencies_.empty())
+            table_.rope = {frequencies_.data(), spec.rope.dims / 2, spec.rope.style == RopeSpec::Style::interleaved};
+    }
+    const attune_layer *layer() const override { return &table_; }
+
+private:
+    const std::string name_;
+    const std::vector<double> frequencies_;
+    std::unique_ptr<LoadedProjection> tokens_, context_, output_;
+    std::unique_ptr<LoadedKernel> attention_;
+    attune_layer table_{};
+};
+
+/// The first target, from this one on, with projections of its own: avx512 for amx.
+const CpuTarget &projection_target(const CpuTarget &target) {
+    bool found = false;
+    for (const CpuTarget &candidate : cpu_targets()) {
+        found = found || candidate.name == target.name;
+        if (found && has_own_code(candidate))
+            return candidate;
+    }
+    return target;
+}
+
+}  // namespace
+
+std::unique_ptr<LoadedProjection> load_projection(const ProjectionSpec &spec, const CpuTarget &target,
+                                                  const ScheduleParameters &overrides) {
+    return std::make_unique<JitProjection>(compile_projection(plan_projection(spec, target, overrides)));
+}
+
+std::unique_ptr<LoadedLayer> load_layer(const LayerSpec &spec, const CpuTarget &target) {
+    return std::make_unique<JitLayer>(spec, target, projection_target(target));
+}
+
+}  // namespace attune

@@ -1,0 +1,26 @@
+/// Which row of a table of variants runs on this machine: of attention kernels and of projections.
+#ifndef ATTUNE_SRC_CHOOSE_H
+#define ATTUNE_SRC_CHOOSE_H
+
+#include "attune/attention.h"
+
+/// What each row starts with.
+typedef struct attune_variant_head {
+    const char *target;
+    uint32_t features;  ///< ATTUNE_CPU_… bits (attune/kernel.h); all of them are needed
+} attune_variant_head;
+
+/// Rows, best first; the last is the baseline.
+typedef struct attune_variants {
+    const char *name;  ///< of the kernel
+    const void *rows;
+    uint32_t count;
+    size_t row_bytes;
+} attune_variants;
+
+/// The first that this CPU runs, or the one that ATTUNE_FORCE_TARGET names.
+attune_status attune_choose_row(const attune_variants *variants, const void **row);
+/// Prints the choice where ATTUNE_VERBOSE=1: the only place where the runtime prints.
+void attune_tell_choice(const attune_variants *variants, const char *target);
+
+#endif

@@ -1,0 +1,110 @@
+#include "schedules/cpu_projection.h"
+
+#include <algorithm>
+
+namespace attune {
+
+using namespace Halide;
+
+const std::vector<ScheduleParameter<CpuProjectionParameters>> &cpu_projection_parameters() {
+    using P = CpuProjectionParameters;
+    static const std::vector<ScheduleParameter<P>> parameters = {
+        {"tile_rows",
+         &P::tile_rows,
+         1,
+         16,
+         {4, 6, 8, 12, 14},
+         "rows of a register tile. More reads weights less often; fewer wastes less of few rows"},
+        {"tile_columns", &P::tile_columns, 1, 4, {1, 2, 3, 4}, "vectors of outputs of a register tile: a panel of packed weights"},
+        {"block_rows",
+         &P::block_rows,
+         1,
+         1024,
+         {48, 96, 144, 192},
+         "rows of a task, a multiple of tile_rows. More reads weights less often; fewer feeds more threads"},
+        {"block_columns", &P::block_columns, 4, 4096, {96, 192, 384, 768}, "outputs of a task, a multiple of a panel"},
+        {"block_inputs",
+         &P::block_inputs,
+         16,
+         4096,
+         {128, 192, 256, 384, 512},
+         "inputs of a chunk: a panel's part of it stays in the first-level cache. Part of the result's bits"},
+        {"unroll", &P::unroll, 1, 8, {1, 2, 4, 8}, "inputs of one turn of the inner loop"},
+    };
+    return parameters;
+}
+
+std::string cpu_projection_parameters_error(const CpuProjectionParameters &p, int vector, int registers) {
+    if (const std::string error = parameter_range_error(p, cpu_projection_parameters()); !error.empty())
+        return error;
+    if (const int needed = p.tile_rows * p.tile_columns + p.tile_columns + 1; needed > registers)
+        return fmt::format("tile_rows {} x tile_columns {} takes {} vector registers, expected at most {}", p.tile_rows, p.tile_columns,
+                           needed, registers);
+    if (p.block_rows % p.tile_rows != 0)
+        return fmt::format("block_rows is {}, expected a multiple of tile_rows, {}", p.block_rows, p.tile_rows);
+    if (p.block_columns % (p.tile_columns * vector) != 0)
+        return fmt::format("block_columns is {}, expected a multiple of {}", p.block_columns, p.tile_columns * vector);
+    if (p.block_inputs % p.unroll != 0)
+        return fmt::format("block_inputs is {}, expected a multiple of unroll, {}", p.block_inputs, p.unroll);
+    return "";
+}
+
+CpuProjectionParameters default_projection_parameters(const ProjectionSpec &spec, int vector, int registers) {
+    CpuProjectionParameters p;
+    if (registers >= 32) {
+        p.tile_rows = 12;
+        p.block_rows = 96;
+    }
+    const int panel = p.tile_columns * vector;
+    p.block_columns = std::min(p.block_columns, (spec.out_features + panel - 1) / panel * panel);
+    // Chunks of like size rather than a short last one.
+    const int chunks = (spec.in_features + p.block_inputs - 1) / p.block_inputs, each = (spec.in_features + chunks - 1) / chunks;
+    p.block_inputs = std::max((each + p.unroll - 1) / p.unroll * p.unroll, 16);
+    return p;
+}
+
+ProjectionShape cpu_projection_shape(const ProjectionSpec &, const CpuProjectionParameters &p, int vector) {
+    return {.vector = vector,
+            .panel = p.tile_columns * vector,
+            .tile_rows = p.tile_rows,
+            .block_rows = p.block_rows,
+            .block_columns = p.block_columns,
+            .block_inputs = p.block_inputs};
+}
+
+void schedule_cpu_projection(const ProjectionTask &task, ProjectionStages &stages, const CpuProjectionParameters &parameters) {
+    const Var k("k"), i("i"), t("t"), j("j"), p("p"), n("n"), row("row");
+    const ProjectionShape &shape = task.shape;
+    const int vector = shape.vector, most_tiles = shape.block_rows / shape.tile_rows, most_panels = shape.block_columns / shape.panel;
+
+    stages.output.vectorize(n, vector, TailStrategy::GuardWithIf);
+    stages.output.output_buffer().dim(0).set_min(0);
+    stages.output.output_buffer().dim(1).set_min(0);
+
+    stages.sum.compute_root()
+        .bound_extent(j, shape.panel)
+        .bound_extent(i, shape.tile_rows)
+        .bound_storage(p, most_panels)
+        .bound_storage(t, most_tiles);
+    stages.sum.vectorize(j, vector);
+    stages.sum.update().reorder(j, i, t, p, stages.over_chunks.x).vectorize(j, vector).unroll(j).unroll(i);
+
+    stages.part.compute_at(stages.sum, t).bound_extent(j, shape.panel).bound_extent(i, shape.tile_rows).store_in(MemoryType::Register);
+    stages.part.vectorize(j, vector).unroll(j).unroll(i);
+    stages.part.update()
+        .reorder(j, i, stages.over_inputs.x)
+        .vectorize(j, vector)
+        .unroll(j)
+        .unroll(i)
+        .unroll(stages.over_inputs.x, parameters.unroll);
+
+    stages.rows.compute_at(stages.sum, stages.over_chunks.x)
+        .bound_extent(k, shape.block_inputs)
+        .bound_extent(i, shape.tile_rows)
+        .bound_storage(t, most_tiles)
+        .vectorize(k, vector, TailStrategy::GuardWithIf);
+    if (stages.panel.defined())
+        stages.panel.compute_at(stages.sum, p).bound_extent(j, shape.panel).bound_extent(k, shape.block_inputs).vectorize(j, vector);
+}
+
+}  // namespace attune
