@@ -1,14 +1,10 @@
 #pragma once
-#include "attention.h"
+#include "layers.h"
 #include "safetensors.h"
-
-#include <Eigen/Core>
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// What config.json says of a BERT model.
 struct EncoderConfig {
@@ -22,9 +18,10 @@ struct EncoderConfig {
 
 /// Sentence vectors, and the time they took.
 struct Encoded {
-    Matrix vectors;           ///< (sentences, hidden_size), each of length 1
-    double attention_ms = 0;  ///< in the attention calls
-    double total_ms = 0;      ///< the whole encoder
+    Matrix vectors;              ///< (sentences, hidden_size), each of length 1
+    double attention_ms = 0;     ///< in the attention halves of the layers: projections, attention, output
+    double feed_forward_ms = 0;  ///< in their feed-forward halves
+    double total_ms = 0;         ///< the whole encoder
 };
 
 /// A BERT encoder with a mean over tokens on top (sentence-transformers): for each layer, with x of (tokens, hidden_size),
@@ -38,37 +35,21 @@ public:
     explicit Encoder(const std::string &directory);
 
     const EncoderConfig &config() const { return config_; }
+    const std::vector<LayerWeights> &weights() const { return weights_; }
 
-    /// One vector a sentence, in order. Sentences go through the encoder 32 at a time, those of like length together, each batch
+    /// One vector a sentence, in order. Sentences go through the encoder batch_size at a time, those of like length together, each batch
     /// padded to its longest.
-    Encoded encode(const std::vector<std::vector<int32_t>> &sentences, const Attention &attention, int threads) const;
+    Encoded encode(const std::vector<std::vector<int32_t>> &sentences, Layers &layers, int threads, int batch_size = 32) const;
 
 private:
-    using Weights = Eigen::Map<const Matrix>;
-    using Vector = Eigen::Map<const Eigen::RowVectorXf>;
-    struct Linear {
-        Weights weight;  ///< (outputs, inputs)
-        Vector bias;
-    };
-    struct Norm {
-        Vector weight, bias;
-    };
-    struct Layer {
-        Matrix qkv_weight;  ///< (3 * hidden_size, hidden_size): one product gives query, key and value
-        Eigen::RowVectorXf qkv_bias;
-        Linear attention_output;
-        Norm attention_norm;
-        Linear intermediate, output;
-        Norm output_norm;
-    };
-
     Linear linear(const std::string &name, int64_t outputs, int64_t inputs) const;
     Norm norm(const std::string &name) const;
-    void normalize(Matrix &x, const Norm &norm) const;
+    void normalize(Eigen::Ref<Matrix> x, const Norm &norm) const;
     Matrix embed(const std::vector<const std::vector<int32_t> *> &batch, int64_t seq_len) const;
-    double run_layer(const Layer &layer, Matrix &x, AttentionCall call, const Attention &attention) const;
+    /// x = LayerNorm(x + y)
+    void add_and_normalize(Matrix &x, const Matrix &y, const Norm &norm, int threads) const;
 
     EncoderConfig config_;
     Safetensors file_;
-    std::vector<Layer> layers_;
+    std::vector<LayerWeights> weights_;
 };

@@ -1,8 +1,8 @@
-// Sentence similarity with MiniLM-L6 on Attune's attention kernel, timed beside naive loops and checked against attention in double.
-#include "attune_attention.h"
+// Sentence similarity with MiniLM-L6 on layers that Attune generated, timed beside plain ones and checked against plain ones in double.
+#include "attune_layers.h"
 #include "encoder.h"
 #include "input_error.h"
-#include "naive_attention.h"
+#include "plain_layers.h"
 #include "unicode.h"
 #include "wordpiece.h"
 
@@ -26,9 +26,8 @@ namespace fs = std::filesystem;
 
 enum ExitCode { success = 0, check_failed = 1, usage = 2, bad_input = 3 };
 
-// The self check's bound on an element of a sentence vector. With scores of at most S = 37 in magnitude (sum of |query * key| * scale,
-// these sentences), f32 attention is off by at most e = (4.1 S + 8) * 2^-24 = 1e-5 of sum(weight * |value|); such errors, with random
-// signs in every layer, move a vector by 0.15 e = 1.4e-6. 1e-5 leaves a factor of 7 for other sentences (README.md, "The self check").
+// The self check's bound on an element of a sentence vector: what f32 sums may lose, and a factor for other sentences (README.md, "The self
+// check").
 constexpr double max_difference = 1e-5;
 
 const std::vector<std::string> example_sentences = {
@@ -49,8 +48,8 @@ const std::vector<std::string> example_sentences = {
 struct Options {
     std::string model, file;
     std::vector<std::string> sentences;
-    int repeat = 9, threads = 1;
-    bool json = false;
+    int repeat = 9, threads = 1, batch = 32;
+    bool json = false, only_attune = false;
 };
 
 struct Report {
@@ -61,7 +60,8 @@ struct Report {
     Matrix vectors;
     Eigen::MatrixXf similarity;  // cosine
     std::vector<int> nearest;    // the most similar other sentence, or -1
-    double attune_ms = 0, naive_ms = 0, encoder_ms = 0;
+    Encoded fastest;             // with Attune's layers; its vectors are above
+    double plain_ms = 0;         // the whole encoder with plain layers
     double difference = 0, cosine = 1;
     bool ok = false;
 };
@@ -114,27 +114,32 @@ Report run(const Options &options) {
     const WordPiece tokenizer = WordPiece::from_file(r.model + "/vocab.txt");
     const Encoder encoder(r.model);
     r.config = encoder.config();
-    if (r.config.head_dim() != AttuneAttention::head_dim)
-        throw InputError(r.model + ": head_dim is " + std::to_string(r.config.head_dim()) + ", but minilm_attention was generated for " +
-                         std::to_string(AttuneAttention::head_dim) + "; change HEAD_DIM in examples/sentence_similarity/CMakeLists.txt");
+    if (r.config.hidden_size != AttuneLayers::hidden_size || r.config.num_heads != AttuneLayers::num_heads ||
+        r.config.intermediate_size != AttuneLayers::intermediate_size)
+        throw InputError(
+            r.model + ": " + std::to_string(r.config.num_heads) + " heads, hidden_size " + std::to_string(r.config.hidden_size) +
+            ", intermediate_size " + std::to_string(r.config.intermediate_size) +
+            ", but the layers were generated for 12, 384 and 1536; change examples/sentence_similarity/*.toml and attune_layers.h");
     const std::size_t max_tokens = std::min<int64_t>(256, r.config.max_positions);  // 256: max_seq_length of the model
     for (const std::string &sentence : r.sentences)
         r.tokens.push_back(tokenizer.encode(sentence, max_tokens));
 
-    AttuneAttention attune;
-    const Attention attune_attention = std::ref(attune);
-    r.vectors = encoder.encode(r.tokens, attune_attention, options.threads).vectors;  // also warms up
+    AttuneLayers attune(encoder.weights());
+    PlainLayers<float> plain(encoder.weights());
+    const auto encode = [&](Layers &layers) { return encoder.encode(r.tokens, layers, options.threads, options.batch); };
+    r.vectors = encode(attune).vectors;  // also warms up
     // The fastest of each: what else runs on the machine only adds time. Interleaved, so that both see the same machine.
-    r.attune_ms = r.naive_ms = r.encoder_ms = std::numeric_limits<double>::infinity();
+    r.fastest.total_ms = r.plain_ms = std::numeric_limits<double>::infinity();
     for (int i = 0; i < options.repeat; ++i) {
-        const Encoded with_attune = encoder.encode(r.tokens, attune_attention, options.threads);
-        const Encoded with_naive = encoder.encode(r.tokens, naive_attention, options.threads);
-        r.attune_ms = std::min(r.attune_ms, with_attune.attention_ms);
-        r.naive_ms = std::min(r.naive_ms, with_naive.attention_ms);
-        r.encoder_ms = std::min(r.encoder_ms, with_attune.total_ms);
+        const Encoded with_attune = encode(attune);
+        if (with_attune.total_ms < r.fastest.total_ms)
+            r.fastest = with_attune;
+        if (!options.only_attune)
+            r.plain_ms = std::min(r.plain_ms, encode(plain).total_ms);
     }
 
-    const Matrix reference = encoder.encode(r.tokens, reference_attention, options.threads).vectors;
+    PlainLayers<double> exact(encoder.weights());
+    const Matrix reference = encode(exact).vectors;
     r.ok = true;
     for (int i = 0; i < r.vectors.rows(); ++i) {
         const Eigen::RowVectorXd a = r.vectors.row(i).cast<double>(), b = reference.row(i).cast<double>();
@@ -175,8 +180,8 @@ void print_text(const Report &r, const Options &options) {
         total_tokens += tokens.size();
     std::printf("model      %s (%d layers, %d heads, head_dim %d)\n", r.model.c_str(), static_cast<int>(r.config.num_layers),
                 static_cast<int>(r.config.num_heads), static_cast<int>(r.config.head_dim()));
-    std::printf("attention  minilm_attention on %s, %d thread%s\n\n", AttuneAttention::target().c_str(), options.threads,
-                options.threads == 1 ? "" : "s");
+    std::printf("layers     minilm_layer, minilm_up and minilm_down on %s, %d thread%s\n\n", AttuneLayers::target().c_str(),
+                options.threads, options.threads == 1 ? "" : "s");
 
     std::printf("   #  tokens  nearest        sentence\n");
     for (int i = 0; i < count; ++i) {
@@ -200,11 +205,15 @@ void print_text(const Report &r, const Options &options) {
     }
 
     std::printf("\ntime for %d sentence%s, %zu tokens (fastest of %d)\n", count, count == 1 ? "" : "s", total_tokens, options.repeat);
-    std::printf("  attention with Attune's kernel  %9.3f ms  (%.1f %% of the encoder)\n", r.attune_ms, 100 * r.attune_ms / r.encoder_ms);
-    std::printf("  attention with naive loops      %9.3f ms  (%.1f times Attune's)\n", r.naive_ms, r.naive_ms / r.attune_ms);
-    std::printf("  whole encoder, Attune's kernel  %9.3f ms\n", r.encoder_ms);
+    const double total = r.fastest.total_ms;
+    std::printf("  attention layers  %9.3f ms  (%.1f %% of the encoder: projections, attention, output)\n", r.fastest.attention_ms,
+                100 * r.fastest.attention_ms / total);
+    std::printf("  feed-forward      %9.3f ms  (%.1f %%)\n", r.fastest.feed_forward_ms, 100 * r.fastest.feed_forward_ms / total);
+    std::printf("  whole encoder     %9.3f ms  (%.3f ms a sentence)\n", total, total / count);
+    if (!options.only_attune)
+        std::printf("  with plain layers %9.3f ms  (Eigen and loops: %.1f times Attune's)\n", r.plain_ms, r.plain_ms / total);
 
-    std::printf("\nself check: each sentence vector against the same encoder with attention in double\n");
+    std::printf("\nself check: each sentence vector against the same encoder with layers in double\n");
     std::printf("  largest difference %.1e (bound %.0e), 1 - smallest cosine %.1e: %s\n", r.difference, max_difference,
                 std::max(1 - r.cosine, 0.0), r.ok ? "ok" : "FAILED");
 }
@@ -212,7 +221,7 @@ void print_text(const Report &r, const Options &options) {
 void print_json(const Report &r, const Options &options) {
     nlohmann::ordered_json json;
     json["model"] = r.model;
-    json["target"] = AttuneAttention::target();
+    json["target"] = AttuneLayers::target();
     json["threads"] = options.threads;
     for (std::size_t i = 0; i < r.sentences.size(); ++i) {
         nlohmann::ordered_json sentence;
@@ -224,8 +233,12 @@ void print_json(const Report &r, const Options &options) {
         sentence["vector"] = std::vector<float>(r.vectors.row(i).begin(), r.vectors.row(i).end());
         json["sentences"].push_back(std::move(sentence));
     }
-    json["time"] = {
-        {"attention_attune_ms", r.attune_ms}, {"attention_naive_ms", r.naive_ms}, {"encoder_ms", r.encoder_ms}, {"repeat", options.repeat}};
+    json["time"] = {{"attention_ms", r.fastest.attention_ms},
+                    {"feed_forward_ms", r.fastest.feed_forward_ms},
+                    {"encoder_ms", r.fastest.total_ms},
+                    {"plain_ms", options.only_attune ? nlohmann::ordered_json() : nlohmann::ordered_json(r.plain_ms)},
+                    {"repeat", options.repeat},
+                    {"batch", options.batch}};
     json["check"] = {{"max_difference", r.difference}, {"bound", max_difference}, {"min_cosine", r.cosine}, {"ok", r.ok}};
     std::cout << json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
@@ -243,7 +256,7 @@ int report_error(int code, const std::string &message, bool json) {
 
 int main(int argc, char **argv) {
     Options options;
-    CLI::App app("Compares sentences by their MiniLM-L6 vectors; attention runs on a kernel that Attune generated.", "sentence_similarity");
+    CLI::App app("Compares sentences by their MiniLM-L6 vectors; its layers are kernels that Attune generated.", "sentence_similarity");
     app.footer("Example:\n  sentence_similarity \"a cat sleeps\" \"the kitten naps\" \"rates rise\"\n\n"
                "Exit codes: 0 success, 1 the self check failed, 2 usage, 3 model or input file");
     app.add_option("sentences", options.sentences, "Sentences to compare (default: a dozen built-in ones)");
@@ -253,9 +266,11 @@ int main(int argc, char **argv) {
     app.add_option("--repeat", options.repeat, "Timed runs, of which the fastest is shown")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
-    app.add_option("--threads", options.threads, "Threads of the attention and of the matrix products")
-        ->check(CLI::Range(1, 256))
+    app.add_option("--batch", options.batch, "Sentences that go through the encoder together")
+        ->check(CLI::Range(1, 1000))
         ->capture_default_str();
+    app.add_option("--threads", options.threads, "Threads of the layers")->check(CLI::Range(1, 256))->capture_default_str();
+    app.add_flag("--only-attune", options.only_attune, "Leave out the timing of plain layers");
     app.add_flag("--json", options.json, "Print JSON, with the vectors");
     try {
         app.parse(argc, argv);
