@@ -17,13 +17,19 @@ const std::vector<ScheduleParameter<GpuFlashParameters>> &gpu_flash_parameters()
          "Query rows of a work-group, a multiple of threads_y. Larger: keys are read less often, more registers and shared memory."},
         {"block_kv",
          &GpuFlashParameters::block_kv,
-         8,
+         4,
          128,
          {16, 32, 64},
          "Keys of a chunk, a multiple of threads_x. Larger: fewer barriers and rescalings, more shared memory."},
         {"threads_x", &GpuFlashParameters::threads_x, 4, 32, {8, 16}, "Threads that share a row's keys and head dims."},
         {"threads_y", &GpuFlashParameters::threads_y, 2, 64, {8, 16, 32}, "Threads over rows."},
         {"unroll", &GpuFlashParameters::unroll, 1, 8, {1, 2, 4}, "Steps of the sum over head_dim that are unrolled."},
+        {"unroll_keys",
+         &GpuFlashParameters::unroll_keys,
+         1,
+         8,
+         {1, 2, 4},
+         "Keys of the sum of weighted values that are unrolled, a divisor of block_kv. More: fewer counters and branches, more registers."},
     };
     return parameters;
 }
@@ -35,6 +41,8 @@ std::string gpu_flash_parameters_error(const GpuFlashParameters &p) {
         return fmt::format("block_q is {}, expected a multiple of threads_y ({})", p.block_q, p.threads_y);
     if (p.block_kv % p.threads_x != 0)
         return fmt::format("block_kv is {}, expected a multiple of threads_x ({})", p.block_kv, p.threads_x);
+    if (p.block_kv % p.unroll_keys != 0)
+        return fmt::format("block_kv is {}, expected a multiple of unroll_keys ({})", p.block_kv, p.unroll_keys);
     if (p.threads_x * p.threads_y > 1024)
         return fmt::format("threads_x * threads_y is {}, expected at most 1024", p.threads_x * p.threads_y);
     return "";
@@ -68,9 +76,9 @@ int vector_width(int count) {
 class FlashSchedule {
 public:
     FlashSchedule(DeviceTask &task, DeviceStages &stages, const GpuFlashParameters &parameters)
-        : task_(task), stages_(stages), unroll_(parameters.unroll), shape_(task.shape), rows_(shape_.rows_of_thread()),
-          keys_(shape_.keys_of_thread()), columns_(shape_.columns_of_thread(task.spec.head_dim_v)), row_vector_(vector_width(rows_)),
-          column_vector_(vector_width(columns_)) {}
+        : task_(task), stages_(stages), unroll_(parameters.unroll), unroll_keys_(parameters.unroll_keys), shape_(task.shape),
+          rows_(shape_.rows_of_thread()), keys_(shape_.keys_of_thread()), columns_(shape_.columns_of_thread(task.spec.head_dim_v)),
+          row_vector_(vector_width(rows_)), column_vector_(vector_width(columns_)) {}
 
     void apply() {
         place_output();
@@ -86,7 +94,7 @@ public:
             .bound(i_, 0, shape_.block_q)
             .bound(t_, 0, shape_.threads_x);
         stages_.tile_sums.split(i_, io_, ii_, rows_).reorder(ii_, t_, io_).gpu_threads(t_, io_);
-        unroll_rows(stages_.tile_sums, ii_);
+        vectorize_rows(stages_.tile_sums, ii_);
         per_row(stages_.row_sum, stages_.over_tile_sums, LoopLevel(stages_.output, qb_));
         Func lse = stages_.row_lse;
         if (task_.spec.lse)
@@ -101,8 +109,9 @@ public:
     }
 
 private:
-    /// A thread's rows: vectors, unrolled.
-    void unroll_rows(Stage stage, const VarOrRVar &rows) {
+    /// A thread's rows where shared memory is read or written: vectors, unrolled. What lives in registers alone is unrolled and no vector: LLVM keeps
+    /// the sums of a loop as pairs of registers then, and a turn of 32 multiply-adds has 11 moves between pairs.
+    void vectorize_rows(Stage stage, const VarOrRVar &rows) {
         if (row_vector_ > 1)
             stage.vectorize(rows, row_vector_);
         stage.unroll(rows);
@@ -132,8 +141,12 @@ private:
             .store_in(MemoryType::Register)
             .bound(i_, 0, shape_.block_q)
             .bound(d_, 0, columns_ * shape_.threads_x);
-        state.split(i_, io_, ii_, rows_).split(d_, dx_, dd_, columns_).reorder(ii_, dd_, dx_, io_).gpu_threads(dx_, io_).unroll(dd_);
-        unroll_rows(state, ii_);
+        state.split(i_, io_, ii_, rows_)
+            .split(d_, dx_, dd_, columns_)
+            .reorder(ii_, dd_, dx_, io_)
+            .gpu_threads(dx_, io_)
+            .unroll(dd_)
+            .unroll(ii_);
         for (int u = 0; u < 2; u++) {
             Stage update = state.update(u);
             const RVar loop = (u == 0 ? stages_.full : stages_.masked).loop;
@@ -141,8 +154,8 @@ private:
                 .split(d_, dx_, dd_, columns_)
                 .reorder({ii_, dd_, dx_, io_, loop})
                 .gpu_threads(dx_, io_)
-                .unroll(dd_);
-            unroll_rows(update, ii_);
+                .unroll(dd_)
+                .unroll(ii_);
         }
     }
 
@@ -188,25 +201,27 @@ private:
         auto in_tiles = [&](Func f, MemoryType memory) {  // a thread's rows x keys
             f.compute_at(in_loop).store_in(memory).bound(i_, 0, shape_.block_q).bound(k_, 0, shape_.block_kv);
             f.split(i_, io_, ii_, rows_).split(k_, kx_, kk_, keys_).reorder(ii_, kk_, kx_, io_).gpu_threads(kx_, io_).unroll(kk_);
-            unroll_rows(f, ii_);
+            if (memory == shared)
+                vectorize_rows(f, ii_);
+            else
+                f.unroll(ii_);
         };
         auto per_tile = [&](Func f, const RVar &over, MemoryType memory) {
             f.compute_at(in_loop).store_in(memory).bound(i_, 0, shape_.block_q).bound(t_, 0, shape_.threads_x);
             f.split(i_, io_, ii_, rows_).reorder(ii_, t_, io_).gpu_threads(t_, io_);
-            unroll_rows(f, ii_);
+            vectorize_rows(f, ii_);
             f.update().split(i_, io_, ii_, rows_).reorder({ii_, over, t_, io_}).gpu_threads(t_, io_).unroll(over);
-            unroll_rows(f.update(), ii_);
+            vectorize_rows(f.update(), ii_);
         };
         chunk.weighted.compute_at(state, dx_).store_in(registers).bound_extent(i_, rows_).bound_extent(d_, columns_);
-        chunk.weighted.unroll(d_);
-        unroll_rows(chunk.weighted, i_);
-        chunk.weighted.update().reorder(i_, d_, over_keys).unroll(d_);
-        unroll_rows(chunk.weighted.update(), i_);
+        chunk.weighted.unroll(d_).unroll(i_);
+        chunk.weighted.update().reorder(i_, d_, over_keys).unroll(d_).unroll(i_);
+        if (unroll_keys_ > 1)
+            chunk.weighted.update().unroll(over_keys, unroll_keys_);
 
         chunk.tile_sum.compute_at(state, dx_).store_in(registers).bound_extent(i_, rows_).bound_extent(t_, 1);
-        unroll_rows(chunk.tile_sum, i_);
-        chunk.tile_sum.update().reorder(i_, chunk.over_tile_sums).unroll(chunk.over_tile_sums);
-        unroll_rows(chunk.tile_sum.update(), i_);
+        chunk.tile_sum.unroll(i_);
+        chunk.tile_sum.update().reorder(i_, chunk.over_tile_sums).unroll(chunk.over_tile_sums).unroll(i_);
 
         // Each thread of a row takes the maximum of all tiles: loads from shared memory instead of a barrier more.
         per_tile(chunk.maximum, chunk.over_maxima, registers);
@@ -217,10 +232,8 @@ private:
         in_tiles(chunk.weights, registers);
         in_tiles(chunk.logits, registers);
         chunk.scores.compute_at(chunk.logits, kx_).store_in(registers).bound_extent(i_, rows_).bound_extent(k_, keys_);
-        chunk.scores.unroll(k_);
-        unroll_rows(chunk.scores, i_);
-        chunk.scores.update().reorder(i_, k_, over_d).unroll(k_);
-        unroll_rows(chunk.scores.update(), i_);
+        chunk.scores.unroll(k_).unroll(i_);
+        chunk.scores.update().reorder(i_, k_, over_d).unroll(k_).unroll(i_);
         if (unroll_ > 1)
             chunk.scores.update().unroll(over_d, unroll_);
 
@@ -233,7 +246,7 @@ private:
         for (Func f : {query, key})
             f.compute_at(chunk.scores, over_d).store_in(registers).unroll(d_);
         query.bound_extent(i_, rows_).reorder_storage(i_, d_);
-        unroll_rows(query, i_);
+        vectorize_rows(query, i_);
         key.bound_extent(k_, keys_).reorder_storage(k_, d_);
         if (const int width = vector_width(keys_); width > 1)
             key.vectorize(k_, width);
@@ -243,7 +256,7 @@ private:
             value.vectorize(d_, column_vector_);
         value.unroll(d_).unroll(k_);
         weights.compute_at(chunk.weighted, over_keys).store_in(registers).bound_extent(i_, rows_).unroll(k_);
-        unroll_rows(weights, i_);
+        vectorize_rows(weights, i_);
 
         for (Func f : {chunk.key, chunk.value, chunk.scores, chunk.logits, chunk.tile_maximum, chunk.maximum, chunk.weights, weights_shared,
                        chunk.tile_sum, chunk.weighted})
@@ -252,7 +265,7 @@ private:
 
     DeviceTask &task_;
     DeviceStages &stages_;
-    const int unroll_;
+    const int unroll_, unroll_keys_;
     const DeviceShape shape_;
     const int rows_, keys_, columns_;  // of a thread
     const int row_vector_, column_vector_;

@@ -1,10 +1,8 @@
 // Two attentions, one behind the other, on the application's own OpenCL queue: the second reads what the first wrote, where it lies.
-#include "cross_attention.h"
 #include "host_loops.h"
 #include "own_queue.h"
-#include "self_attention.h"
 
-#include <attune/device.h>
+#include <attune/device.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -15,31 +13,22 @@ namespace {
 constexpr Sizes self_sizes{.num_heads = 4, .num_kv_heads = 2, .seq_len_q = 100, .seq_len_kv = 100, .head_dim = 64};
 constexpr Sizes cross_sizes{.num_heads = 4, .num_kv_heads = 2, .seq_len_q = 100, .seq_len_kv = 77, .head_dim = 64};
 
-void check(attune_status status) {
-    if (status != ATTUNE_OK)
-        throw std::runtime_error(attune_last_error());
+void check(const attune::Status &status) {
+    if (!status)
+        throw std::runtime_error(std::string(status.message()));
 }
 
-void set_strides(int64_t (&strides)[3], int heads, int seq_len, int head_dim) {
-    strides[2] = head_dim;
-    strides[1] = int64_t(seq_len) * head_dim;
-    strides[0] = heads * strides[1];
-}
-
-attune_attention_args make_args(const Sizes &s, cl_mem query, cl_mem key, cl_mem value, cl_mem output, const attune_exec &exec) {
-    attune_attention_args args{};
-    args.size = sizeof args;
-    args.version = ATTUNE_ATTENTION_ARGS_VERSION;
-    args.query = query, args.key = key, args.value = value, args.output = output;  // handles stand where addresses do on CPUs
-    args.batch = 1;
-    args.num_heads = s.num_heads, args.num_kv_heads = s.num_kv_heads;
-    args.seq_len_q = s.seq_len_q, args.seq_len_kv = s.seq_len_kv;
-    set_strides(args.stride_query, s.num_heads, s.seq_len_q, s.head_dim);
-    set_strides(args.stride_key, s.num_kv_heads, s.seq_len_kv, s.head_dim);
-    set_strides(args.stride_value, s.num_kv_heads, s.seq_len_kv, s.head_dim);
-    set_strides(args.stride_output, s.num_heads, s.seq_len_q, s.head_dim);
-    args.exec = &exec;
-    return args;
+attune::Status run(const char *name, const Sizes &s, cl_mem query, cl_mem key, cl_mem value, cl_mem output, const attune::Device &device) {
+    const attune::Shape rows{.heads = s.num_heads, .seq_len = s.seq_len_q, .head_dim = s.head_dim},
+        keys{.heads = s.num_kv_heads, .seq_len = s.seq_len_kv, .head_dim = s.head_dim};
+    using attune::on_device;  // handles stand where addresses do on CPUs
+    attune::Workspace none;   // devices take none
+    return attune::find(name)({.query = attune::bhsd(on_device<float>(query), rows),
+                               .key = attune::bhsd(on_device<float>(key), keys),
+                               .value = attune::bhsd(on_device<float>(value), keys),
+                               .output = attune::bhsd(on_device<float>(output), rows),
+                               .device = device.get()},
+                              none);
 }
 
 std::vector<float> wave(size_t count, float frequency) {
@@ -61,22 +50,13 @@ int run() {
     cl_mem query_mem = queue.put(query), key_mem = queue.put(key), value_mem = queue.put(value), other_key_mem = queue.put(other_key),
            other_value_mem = queue.put(other_value), between = queue.make(rows), output_mem = queue.make(rows);
 
-    attune_device device{};  // the queue tells its context and its device
-    device.size = sizeof device;
-    device.api = ATTUNE_API_OPENCL;
-    device.queue = queue.get();
-    attune_exec exec{};
-    exec.size = sizeof exec;
-    exec.device = &device;
-
-    const attune_attention_args self = make_args(self_sizes, query_mem, key_mem, value_mem, between, exec);
-    const attune_attention_args cross = make_args(cross_sizes, between, other_key_mem, other_value_mem, output_mem, exec);
-    check(self_attention(&self));  // enqueues, and returns
-    check(cross_attention(&cross));
+    const attune::Device device = attune::Device::opencl(queue.get());                         // the queue tells its context and its device
+    check(run("self_attention", self_sizes, query_mem, key_mem, value_mem, between, device));  // enqueues, and returns
+    check(run("cross_attention", cross_sizes, between, other_key_mem, other_value_mem, output_mem, device));
     attune_device_counters counters;
     attune_device_read_counters(&counters);
     const std::vector<float> output = queue.get(output_mem, rows);
-    attune_device_unload(&device);
+    device.unload();
 
     const std::vector<double> expected = host_attention(
         cross_sizes, false, host_attention(self_sizes, true, wide(query), wide(key), wide(value)), wide(other_key), wide(other_value));
@@ -97,7 +77,7 @@ int run() {
 
 int main() {
     try {
-        if (attune_device_count(ATTUNE_API_OPENCL) == 0) {
+        if (attune::Device::count(ATTUNE_API_OPENCL) == 0) {
             std::fprintf(stderr,
                          "opencl_zero_copy: there is no OpenCL device on this machine (Debian: pocl-opencl-icd makes one of its CPU)\n");
             return 77;

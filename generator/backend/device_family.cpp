@@ -2,6 +2,7 @@
 #include "generator/gpu/block_registers.h"
 #include "generator/gpu/markers.h"
 #include "generator/gpu/ptx_module.h"
+#include "generator/gpu/shader_lowering.h"
 #include "generator/gpu/spirv_lowering.h"
 #include "generator/gpu/tensor_core_lowering.h"
 #include "generator/spec/error.h"
@@ -42,17 +43,21 @@ Parameters unnamed(const ScheduleParameters &named, const std::vector<SchedulePa
 
 /// Tiles by head dim, the best first: registers of a thread hold a part of the scores and of the sums, shared memory the rest. CUDA has
 /// more of both than the others promise. H100, f32, TFLOP/s at 4 x 4096 tokens: head_dim 64 with 128 rows 23.5, with 64 21.2; head_dim 128
-/// with 64 keys 22.2, with 32 19.9.
+/// with 64 keys 22.2, with 32 19.9. Eight head dims of each row a thread, not four, at 32 and 40: a
+/// question whether a weight is hidden serves eight multiply-adds. Four keys a turn leave one more turn's registers, which 64 and 128 have not.
 std::vector<GpuFlashParameters> tile_choices(const AttentionSpec &spec, const DeviceTarget &target) {
     const int head_dim = std::max(spec.head_dim, spec.head_dim_v);
     if (head_dim > 128)
-        return {{32, 32, 32, 8}, {16, 32, 32, 8}, {8, 32, 32, 8}, {8, 8, 8, 8}};
+        return {{32, 32, 32, 8}, {16, 32, 32, 8}, {8, 32, 32, 8}, {8, 8, 8, 8}, {8, 4, 4, 8}};
     std::vector<GpuFlashParameters> choices;
     if (target.api == ATTUNE_API_CUDA)
-        choices.push_back(head_dim <= 64 ? GpuFlashParameters{128, 32, 8, 16} : GpuFlashParameters{64, 64, 16, 16});
+        choices.push_back(head_dim <= 32   ? GpuFlashParameters{128, 32, 4, 32, 2, 4}
+                          : head_dim == 40 ? GpuFlashParameters{128, 40, 5, 32, 2, 4}
+                          : head_dim <= 64 ? GpuFlashParameters{128, 32, 8, 16}
+                                           : GpuFlashParameters{64, 64, 16, 16});
     const std::vector<GpuFlashParameters> small = {{64, 32, 8, 16}, {32, 32, 8, 16}, {32, 16, 8, 16}, {16, 16, 8, 8}},
-                                          large = {{64, 32, 16, 16}, {32, 32, 16, 16}, {32, 16, 16, 16},
-                                                   {16, 16, 16, 16}, {16, 16, 16, 8},  {8, 16, 16, 8}};
+                                          large = {{64, 32, 16, 16}, {32, 32, 16, 16}, {32, 16, 16, 16}, {16, 16, 16, 16},
+                                                   {16, 16, 16, 8},  {8, 16, 16, 8},   {8, 8, 8, 8}};
     const std::vector<GpuFlashParameters> &others = head_dim <= 64 ? small : large;
     choices.insert(choices.end(), others.begin(), others.end());
     return choices;
@@ -79,8 +84,13 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     Halide::Pipeline pipeline(stages.output);
     lower_markers(pipeline);
     keep_in_registers(pipeline, gpu_flash_replicated(stages, task.shape));
+    if (plan.target->operations.exp2 == shader_exp2)
+        lower_for_shaders(pipeline);
     if (plan.target->api == ATTUNE_API_VULKAN)
         lower_for_spirv(pipeline);
+    if (!plan.target->has_wide_integers())
+        narrow_integers(pipeline, plan.target->name, plan.spec.mask ? "mask" : "score",
+                        plan.spec.mask ? plan.spec.mask_text() : plan.spec.score_text());
     const Halide::Module module =
         pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
     if (plan.target->api != ATTUNE_API_CUDA)

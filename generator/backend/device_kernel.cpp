@@ -60,15 +60,13 @@ void check_device_can(const AttentionSpec &spec, const DeviceTarget &target) {
                    "write the pattern as an expression, or give it as a tensor of params");
 }
 
-/// The source that the driver gets.
-std::string code_of(const Halide::Module &module) {
+/// The source that the driver gets. Of a text without the zeros at its end; words of SPIR-V may end in zeros of their own.
+std::string code_of(const Halide::Module &module, const DeviceTarget &target) {
     for (const auto &buffer : module.buffers())
         if (buffer.name().find("gpu_source_kernels") != std::string::npos) {
             const char *first = reinterpret_cast<const char *>(buffer.data());
-            std::string code(first, first + buffer.size_in_bytes());
-            while (!code.empty() && code.back() == 0)
-                code.pop_back();
-            return code;
+            const std::string code(first, first + buffer.size_in_bytes());
+            return target.api == ATTUNE_API_VULKAN ? code : code.substr(0, code.find('\0'));
         }
     throw internal_error(module.name(), "a device kernel without device code");
 }
@@ -161,7 +159,7 @@ CompiledDeviceVariant compile_device_variant(const DevicePlan &plan) {
     CompiledDeviceVariant variant;
     variant.plan = plan;
     const Halide::Module module = lower(plan);
-    variant.device_code = code_of(module);
+    variant.device_code = code_of(module, *plan.target);
     LaunchSharedBytes shared;
     for (const Halide::Internal::LoweredFunc &function : module.functions())
         function.body.accept(&shared);

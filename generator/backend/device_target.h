@@ -20,6 +20,9 @@ struct DeviceTarget {
     DeviceOperations operations;
     bool has_runtime;           ///< Attune's runtime drives it; of the others the generated source is all there is
     bool tensor_cores = false;  ///< products of f16 and bf16 on tensor cores, for specifications that they can take
+
+    /// Of 64 bits, as Halide writes its language.
+    bool has_wide_integers() const { return api == ATTUNE_API_CUDA || api == ATTUNE_API_OPENCL || api == ATTUNE_API_VULKAN; }
 };
 
 const std::vector<DeviceTarget> &device_targets();

@@ -32,7 +32,9 @@ void declare(Flags &flags) {
     declare_tuned_flags(flags);
     flags.value("--shape", "SHAPE", "b=,h=,hkv=,sq=,skv= [b=1,h=1,hkv=h/group,sq=512,skv=512]");
     declare_target_flag(flags);
-    flags.value("--stage", "STAGE", "print one stage: plan, algorithm, schedule, llvm or asm; of a device target plan or device, its code");
+    flags.value("--stage", "STAGE",
+                "print one stage: plan, algorithm, schedule, llvm or asm; of a device target plan or device, its code, or of CUDA sass");
+    flags.value("--arch", "SM", "of --stage sass: the architecture of the card [sm_90]");
     flags.value("--picture", "F.svg", "write the picture of the mask as SVG");
     flags.value("--head", "H", "the head that picture and block counts are of [0]");
     flags.later("--scaling", "compare 'attune bench --threads N' for several N");
@@ -153,10 +155,10 @@ Json tuned_json(const KernelPlan &plan) {
 }
 
 int run(const Flags &flags, Session &session) {
-    const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm", "device"}, "");
+    const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm", "device", "sass"}, "");
     const AttentionSpec spec = validate_spec(raw_spec(flags));
     if (const DeviceTarget *device = find_device_target(flags.text("--target")))
-        return explain_device(spec, *device, stage, session);
+        return explain_device(spec, *device, stage, flags.text("--arch", "sm_90"), session);
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
     const CpuTarget &target = target_to_explain(flags, spec);
     const KernelPlan plan = tuned_plan(flags, spec, target);
@@ -265,7 +267,8 @@ const Command explain_command = {"explain", "what would be generated for a speci
                                  "  attune explain --mask causal --head-dim 128 --shape h=8,sq=2048,skv=2048\n"
                                  "  attune explain --mask 'causal && (window(255) || kv < 4)' --picture mask.svg\n"
                                  "  attune explain kernel.toml --stage asm --target avx2\n"
-                                 "  attune explain kernel.toml --stage device --target cuda",
+                                 "  attune explain kernel.toml --stage device --target cuda\n"
+                                 "  attune explain kernel.toml --stage sass --target cuda --arch sm_80",
                                  declare, run};
 
 }  // namespace attune::cli

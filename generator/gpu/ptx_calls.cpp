@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <string_view>
 #include <vector>
 
@@ -140,6 +141,12 @@ string inline_ptx_calls(const string &ptx, const PtxCalls &calls, const string &
         at = line_end;
     }
     return out;
+}
+
+int threads_of_ptx(const string &ptx) {
+    const size_t at = ptx.find(".maxntid");
+    int x = 0, y = 1, z = 1;
+    return at != string::npos && std::sscanf(ptx.c_str() + at, ".maxntid %d, %d, %d", &x, &y, &z) >= 1 ? x * y * z : 0;
 }
 
 }  // namespace attune

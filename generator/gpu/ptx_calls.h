@@ -19,4 +19,7 @@ struct PtxDeclarations {
 /// whose name starts with `prefix` has no text.
 std::string inline_ptx_calls(const std::string &ptx, const PtxCalls &calls, const std::string &prefix, const PtxDeclarations &declarations);
 
+/// Threads of a block: what the kernel's .maxntid says, 0 where it says nothing.
+int threads_of_ptx(const std::string &ptx);
+
 }  // namespace attune

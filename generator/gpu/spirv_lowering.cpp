@@ -49,8 +49,6 @@ class RewriteKernel : public IRMutator {
         return Load::make(byte, op->name, index, op->image, op->param, op->predicate, op->alignment) != make_zero(byte);
     }
     Expr visit(const Call *op) override {
-        if (op->name == spirv_exp2)
-            return Call::make(op->type, "exp_f32", {mutate(op->args[0]) * make_const(op->type, 0.693147180559945309)}, Call::PureExtern);
         if (op->is_intrinsic(Call::shift_right) && op->type.is_int() && op->args[1].type().is_uint()) {
             const Type bits = op->type.with_code(halide_type_uint);
             const Expr a = reinterpret(bits, mutate(op->args[0])), by = mutate(op->args[1]);

@@ -3,9 +3,6 @@
 
 namespace attune {
 
-/// 2^x as device kernels call it where this pass runs.
-inline const char *const spirv_exp2 = "attune_exp2";
-
 /// What Halide 21's writer of SPIR-V gets wrong is put into words that it gets right:
 ///   scalars of less than 32 bits, which a kernel takes as i32 instead. It hands booleans that it moved out of a kernel on as they are, which SPIR-V forbids
 ///     in a buffer: drivers read four bytes, the neighbours' too.
@@ -13,7 +10,6 @@ inline const char *const spirv_exp2 = "attune_exp2";
 ///   quotients and right shifts of negative numbers: it shifts zeros in.
 ///   booleans in arrays, which become bytes, and conditions that are constants, which it does not know.
 ///   interleaving two vectors, which becomes a shuffle of more (Halide issue 9075).
-///   strict_float, which it drops, so that drivers take (x + c) - c for x: 2^x is e^(x ln 2), which drivers have, in place of a polynomial.
 void lower_for_spirv(Halide::Pipeline &pipeline);
 
 }  // namespace attune

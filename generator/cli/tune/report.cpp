@@ -1,16 +1,14 @@
 #include "generator/cli/tune/report.h"
 
 #include "generator/backend/files.h"
+#include "generator/cli/run_program.h"
 
 #include <fmt/format.h>
 
-#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace attune::cli {
 
@@ -31,20 +29,14 @@ void write_report(const std::string &path, const Json &result) {
     const std::string input = folder.path + "/result.json", text = result.dump(-1, ' ', false, Json::error_handler_t::replace);
     write_file(input, {text.begin(), text.end()});
     const char *python = std::getenv("ATTUNE_PYTHON");
-    std::vector<std::string> words = {python && *python ? python : "python3", report_folder(), input, "-o", path};
-    std::vector<char *> arguments;
-    for (std::string &word : words)
-        arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    pid_t child = 0;
-    int status = 0;
-    int failed = posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
-    while (failed == 0 && waitpid(child, &status, 0) < 0)
-        failed = errno == EINTR ? 0 : errno;
-    if (failed != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    const std::vector<std::string> words = {python && *python ? python : "python3", report_folder(), input, "-o", path};
+    const ProgramResult run = run_program(words);
+    std::fputs(run.messages.c_str(), stderr);
+    if (!run.succeeded())
         throw Error({.code = ErrorCode::input,
                      .argument = "--report",
-                     .value = failed != 0 ? fmt::format("{}: {}", words[0], std::strerror(failed)) : fmt::format("{} failed", words[0]),
+                     .value = run.start_error != 0 ? fmt::format("{}: {}", words[0], std::strerror(run.start_error))
+                                                   : fmt::format("{} failed", words[0]),
                      .expected = "a Python with matplotlib that writes " + path,
                      .cure = "read its message; pip install matplotlib; name a Python that has it in $ATTUNE_PYTHON"});
 }

@@ -220,6 +220,7 @@ struct AttentionArgs {
     int32_t num_threads = 0;                     ///< 0: attune_num_threads()
     attune_parallel_for parallel_for = nullptr;  ///< null: Attune's threads
     void *parallel_context = nullptr;
+    const attune_device *device = nullptr;       ///< null: this machine's CPU; else views are of its memory (attune/device.hpp)
 };
 
 /// New keys and values for the cache of a decode kernel: row i of sequence b becomes key lengths_kv[b] + i (attune_kernel_append).
@@ -672,6 +673,7 @@ void Kernel::convert_cache(const From &from, To &to) const {
 inline void Kernel::convert(const AttentionArgs &from, CArgs<attune_attention_args> &to) const {
     using detail::array, detail::set_stride;
     to.exec = detail::exec_of(from);
+    to.exec.device = from.device;
     attune_attention_args &a = to.args;
     a.size = sizeof a;
     a.version = ATTUNE_ATTENTION_ARGS_VERSION;
