@@ -4,10 +4,15 @@
 #include "status.h"
 #include "visits.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static bool is_last_of_target(const attune_kernel *kernel, const attune_kernel_variant *v) {
+    return v + 1 == kernel->variants + kernel->num_variants || strcmp(v[1].target, v->target) != 0;
+}
 
 /// Target names of those variants that are runnable (or of all) as "avx512, avx2, sse41", cut where they do not fit.
 static const char *list_targets(const attune_kernel *kernel, bool runnable_only, char *text, size_t size) {
@@ -15,7 +20,7 @@ static const char *list_targets(const attune_kernel *kernel, bool runnable_only,
     text[0] = 0;
     for (uint32_t i = 0; i < kernel->num_variants && used < size; i++) {
         const attune_kernel_variant *v = &kernel->variants[i];
-        if (runnable_only && (v->features & ~attune_cpu_features()))
+        if (!is_last_of_target(kernel, v) || (runnable_only && (v->features & ~attune_cpu_features())))
             continue;
         used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", v->target);
     }
@@ -52,6 +57,18 @@ static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_vari
                                                 v->fold == 1 && kernel->params_size >= sizeof(attune_block_mask));
     return functions_are_there && tiles_are_whole && strips_are_whole && heads_are_whole && ranges_are_few && lists_fit &&
            attune_params_are_bounded(kernel) && v->scratch_bytes >= 0 && v->scratch_bytes_per_key >= 0;
+}
+
+/// All of a target's variants, of which the last serves every call.
+static bool target_is_well_formed(const attune_kernel *kernel, const attune_kernel_variant *first) {
+    for (const attune_kernel_variant *v = first;; v++) {
+        const bool is_last = is_last_of_target(kernel, v), is_bounded = v->most_seq_len_q || v->most_seq_len_kv;
+        if (!is_well_formed(kernel, v) || v->features != first->features || v->most_seq_len_q < 0 || v->most_seq_len_kv < 0 ||
+            is_bounded == is_last)
+            return false;
+        if (is_last)
+            return true;
+    }
 }
 
 attune_status attune_check_kernel(const attune_kernel *kernel) {
@@ -100,19 +117,45 @@ static attune_status find_best(const attune_kernel *kernel, const attune_kernel_
                        attune_cpu_feature_name(missing_feature(&kernel->variants[kernel->num_variants - 1])));
 }
 
-/// The only place where the runtime prints.
-static void tell(const attune_kernel *kernel, const attune_kernel_variant *variant) {
+/// ATTUNE_VERBOSE when a target was last chosen: 0, 1, 2.
+static atomic_int verbosity;
+
+static int read_verbosity(void) {
     const char *verbose = getenv("ATTUNE_VERBOSE");
-    if (!verbose || !*verbose || strcmp(verbose, "0") == 0)
+    const int level = !verbose || !*verbose || strcmp(verbose, "0") == 0 ? 0 : strcmp(verbose, "2") == 0 ? 2 : 1;
+    atomic_store_explicit(&verbosity, level, memory_order_relaxed);
+    return level;
+}
+
+/// "where seq_len_q <= 64 and seq_len_kv <= 512"; of the last of several "otherwise".
+static const char *rule_text(const attune_kernel_variant *v, char *text, size_t size) {
+    const char *both = v->most_seq_len_q && v->most_seq_len_kv ? " and " : "";
+    char q[40] = "", kv[40] = "";
+    if (v->most_seq_len_q)
+        snprintf(q, sizeof q, "seq_len_q <= %d", v->most_seq_len_q);
+    if (v->most_seq_len_kv)
+        snprintf(kv, sizeof kv, "seq_len_kv <= %d", v->most_seq_len_kv);
+    snprintf(text, size, *q || *kv ? "where %s%s%s" : "otherwise", q, both, kv);
+    return text;
+}
+
+/// Here and below is all that the runtime prints.
+static void tell(const attune_kernel *kernel, const attune_kernel_variant *variant) {
+    if (!read_verbosity())
         return;
-    char all[160];
+    char all[160], rule[100];
     const int refusal = attune_tile_refusal();
     if (refusal)
         fprintf(stderr, "attune: the system refused amx tiles to this process (%s)\n", strerror(refusal));
     fprintf(stderr, "attune: %s runs %s (of %s)\n", kernel->info.name, variant->target, list_targets(kernel, false, all, sizeof all));
+    for (const attune_kernel_variant *v = variant; !is_last_of_target(kernel, variant); v++) {
+        fprintf(stderr, "attune:   %s: %s\n", rule_text(v, rule, sizeof rule), v->schedule);
+        if (is_last_of_target(kernel, v))
+            break;
+    }
 }
 
-attune_status attune_choose_variant(const attune_kernel *kernel, const attune_kernel_variant **variant) {
+attune_status attune_choose_target(const attune_kernel *kernel, const attune_kernel_variant **variant) {
     // `chosen` is the runtime's own word in a kernel that is otherwise constant.
     const attune_kernel_variant **chosen = (const attune_kernel_variant **)&kernel->chosen;
     *variant = __atomic_load_n(chosen, __ATOMIC_ACQUIRE);
@@ -128,7 +171,7 @@ attune_status attune_choose_variant(const attune_kernel *kernel, const attune_ke
     attune_status status = is_forced ? find_forced(kernel, forced, variant) : find_best(kernel, variant);
     if (status)
         return status;
-    if (!is_well_formed(kernel, *variant))
+    if (!target_is_well_formed(kernel, *variant))
         return attune_fail(ATTUNE_INTERNAL, "kernel %s has a damaged table for %s; generate it again", kernel->info.name,
                            (*variant)->target);
 
@@ -140,9 +183,36 @@ attune_status attune_choose_variant(const attune_kernel *kernel, const attune_ke
     return ATTUNE_OK;
 }
 
+static const attune_kernel_variant *variant_for(const attune_kernel_variant *first, int64_t seq_len_q, int64_t seq_len_kv) {
+    const attune_kernel_variant *v = first;
+    while ((v->most_seq_len_q && seq_len_q > v->most_seq_len_q) || (v->most_seq_len_kv && seq_len_kv > v->most_seq_len_kv))
+        v++;  // to the target's last at most, which has no bounds
+    return v;
+}
+
+attune_status attune_choose_variant(const attune_kernel *kernel, int64_t seq_len_q, int64_t seq_len_kv,
+                                    const attune_kernel_variant **variant) {
+    const attune_kernel_variant *first;
+    attune_status status = attune_choose_target(kernel, &first);
+    if (status)
+        return status;
+    *variant = variant_for(first, seq_len_q, seq_len_kv);
+    if (atomic_load_explicit(&verbosity, memory_order_relaxed) > 1)
+        fprintf(stderr, "attune: %s with seq_len_q %lld, seq_len_kv %lld runs %s: %s\n", kernel->info.name, (long long)seq_len_q,
+                (long long)seq_len_kv, (*variant)->target, (*variant)->schedule);
+    return ATTUNE_OK;
+}
+
 const char *attune_kernel_target(const attune_kernel *kernel) {
-    const attune_kernel_variant *variant;
-    if (attune_check_kernel(kernel) || attune_choose_variant(kernel, &variant))
+    const attune_kernel_variant *first;
+    if (attune_check_kernel(kernel) || attune_choose_target(kernel, &first))
         return NULL;
-    return variant->target;
+    return first->target;
+}
+
+const char *attune_kernel_schedule(const attune_kernel *kernel, int64_t seq_len_q, int64_t seq_len_kv) {
+    const attune_kernel_variant *first;
+    if (attune_check_kernel(kernel) || attune_choose_target(kernel, &first))
+        return NULL;
+    return variant_for(first, seq_len_q, seq_len_kv)->schedule;
 }
