@@ -18,6 +18,9 @@ if(TARGET attune)
   install(FILES schedules/tuned_db/tuned.schema.json DESTINATION share/attune)
   install(DIRECTORY schedules/tuned DESTINATION share/attune FILES_MATCHING PATTERN "*.jsonl")
   install(FILES $<TARGET_FILE:attune_trial_main> DESTINATION lib/attune)  # attune tune --runner looks in bin/../lib/attune
+  if(TARGET attune_aarch64)  # and, for the target neon, in aarch64 there; applications for such machines link the runtime
+    install(FILES ${PROJECT_BINARY_DIR}/aarch64/libattune_trial_main.a ${PROJECT_BINARY_DIR}/aarch64/runtime/libattune_runtime.a DESTINATION lib/attune/aarch64)
+  endif()
 endif()
 
 configure_package_config_file(generator/cmake/AttuneConfig.cmake.in ${PROJECT_BINARY_DIR}/package/AttuneConfig.cmake

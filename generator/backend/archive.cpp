@@ -50,10 +50,13 @@ std::vector<CompiledVariant> compile_cpu_variants(const AttentionSpec &spec, con
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
         if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types())) {
             const auto row = tuned.find(target.name);
-            KernelPlan plan = plan_kernel(spec, target, row == tuned.end() ? ScheduleParameters() : row->second.parameters);
-            if (row != tuned.end())
-                plan.tuned = row->second.source;
-            variants.push_back(compile_variant(plan));
+            const bool is_tuned = row != tuned.end();
+            for (KernelPlan &plan : is_tuned ? plan_schedules(spec, target, row->second.parameters, row->second.rules)
+                                             : plan_schedules(spec, target, {}, {})) {
+                if (is_tuned)
+                    plan.tuned = row->second.source;
+                variants.push_back(compile_variant(plan));
+            }
         }
     }
     return variants;
@@ -64,7 +67,7 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
     make_output_folder(directory);
     std::vector<CompiledVariant> variants = compile_cpu_variants(spec, tuned);
     const std::vector<CompiledDeviceVariant> device_variants = compile_device_variants(spec);
-    const std::string metadata = kernel_metadata(spec, variants, device_variants), header = kernel_header(spec);
+    const std::string metadata = kernel_metadata(spec, variants, device_variants), header = kernel_header(spec, variants);
     std::vector<ObjectFile> objects = {kernel_descriptor(spec, variants, device_variants, metadata)};
     for (CompiledVariant &variant : variants) {
         for (ObjectFile &object : variant.objects)

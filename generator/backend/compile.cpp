@@ -12,6 +12,8 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     const int vector = plan.target->vector;
     attune_kernel_variant sizes{};
     sizes.features = plan.target->features;
+    sizes.most_seq_len_q = plan.calls.most_seq_len_q;
+    sizes.most_seq_len_kv = plan.calls.most_seq_len_kv;
     sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
     if (plan.spec.decode) {
         // The whole of a call's rows is one block; there are no strips.

@@ -14,8 +14,8 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 152 && offsetof(attune_kernel_variant, key_norms) == 56 &&
-              offsetof(attune_kernel_variant, scratch_bytes) == 136);
+static_assert(sizeof(attune_kernel_variant) == 168 && offsetof(attune_kernel_variant, features) == 16 &&
+              offsetof(attune_kernel_variant, key_norms) == 72 && offsetof(attune_kernel_variant, scratch_bytes) == 152);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
 static_assert(sizeof(attune_kernel) == 200 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
@@ -92,8 +92,9 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
         };
         const attune_kernel_variant &sizes = variant.sizes;
         rows +=
-            fmt::format("{}  %variant {{ {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name), sizes.features);
-        for (int32_t size : {sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
+            fmt::format("{}  %variant {{ {}, {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name),
+                        strings.add(parameters_text(variant.plan)), sizes.features);
+        for (int32_t size : {sizes.most_seq_len_q, sizes.most_seq_len_kv, sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
                              sizes.exact_splits, sizes.part_columns, sizes.split_asks})
             rows += fmt::format(", i32 {}", size);
         for (TaskFunction function : {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states,
@@ -122,9 +123,10 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
                     strings.add(spec.id()), strings.add(dtype_name(spec.dtype)), strings.add(spec.mask_text()), spec.head_dim,
                     spec.head_dim_v, spec.group, spec.lse ? 1 : 0, double_constant(spec.softmax_scale), strings.add(spec.score_text()),
                     strings.add(pairs_output_name(spec.pairs_output)), strings.add(metadata));
+    const char *triple = variants.empty() ? x86_64_triple : variants.front().plan.target->triple;
     const std::string text = fmt::format(
-        R"(target triple = "x86_64-unknown-linux-gnu"
-%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+        R"(target triple = "{triple}"
+%variant = type {{ ptr, ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
 %info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}
@@ -162,7 +164,7 @@ define internal void @{name}_register() nounwind {{
 }}
 @llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}] [{{ i32, ptr, ptr }} {{ i32 65535, ptr @{name}_register, ptr null }}]
 )",
-        fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
+        fmt::arg("triple", triple), fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
         fmt::arg("count", variants.size()), fmt::arg("cache", cache_constant(spec)),
         fmt::arg("rope", rope_constant(spec.name + "_frequencies", spec.rope)),
         fmt::arg("frequencies", frequency_table(spec.name + "_frequencies", spec.rope)), fmt::arg("append", append_function(spec)),
@@ -171,7 +173,7 @@ define internal void @{name}_register() nounwind {{
         fmt::arg("num_params", layout.members.size()), fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
         fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0), fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0),
         fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
-    return assemble_llvm(text, spec.name + ".o");
+    return assemble_llvm(text, spec.name + ".o", triple);
 }
 
 }  // namespace attune

@@ -170,7 +170,7 @@ CompiledDeviceVariant compile_device_variant(const DevicePlan &plan) {
                      .cure = "use smaller blocks"});
     variant.plan.shared_bytes = shared.most;  // the plan had an estimate
     if (plan.target->has_runtime)
-        variant.objects.push_back({device_symbol(plan) + ".o", generate_code(module, cpu_targets().back(), CodeForm::object)});
+        variant.objects.push_back({device_symbol(plan) + ".o", generate_code(module, cpu_target("sse41"), CodeForm::object)});
     variant.sizes = planned_sizes(plan);
     variant.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return variant;

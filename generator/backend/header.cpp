@@ -53,6 +53,22 @@ std::string append_declaration(const AttentionSpec &spec) {
                        spec.name);
 }
 
+/// Of targets with several schedules: which a call takes.
+std::string schedule_sentences(const std::vector<CompiledVariant> &variants) {
+    std::string text;
+    const CpuTarget *target = nullptr;  // that is being listed
+    for (const CompiledVariant &variant : variants) {
+        const KernelPlan &plan = variant.plan;
+        if (plan.calls.is_any() && plan.target != target)
+            continue;
+        if (plan.target != target)
+            text += fmt::format("/// Schedules on {}, by the call's seq_lens alone (attune_kernel_schedule tells):\n", plan.target->name);
+        target = plan.target;
+        text += fmt::format("///   {}: {}\n", plan.calls.text(), parameters_text(plan));
+    }
+    return text;
+}
+
 /// The struct of params, and how to fill it.
 std::string params_declaration(const AttentionSpec &spec) {
     const std::string members = params_struct_text(spec);
@@ -70,7 +86,7 @@ typedef struct {0}_params {{
 
 }  // namespace
 
-std::string kernel_header(const AttentionSpec &spec) {
+std::string kernel_header(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants) {
     std::string guard = "ATTUNE_GENERATED_" + spec.name + "_H";
     for (char &c : guard)
         c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -92,7 +108,7 @@ extern "C" {{
 ///   s(q, kv)      = {scale} * sum_d query(d, q) * key(d, kv)
 ///   logits(q, kv) = {score};  {mask}
 {normalizer}///   output(d, q)  = sum_kv weights(q, kv) * value(d, kv)
-{cache}/// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
+{cache}{schedules}/// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
 /// key ({head_dim}, seq_len_kv, num_kv_heads, batch), value (head_dim_v = {head_dim_v}, seq_len_kv, num_kv_heads, batch),
 /// output ({head_dim_v}, seq_len_q, num_heads, batch), lse (seq_len_q, num_heads, batch) f32. {group}.
 /// Batch, heads, lengths and strides are those of each call. A row that sees no key has output 0 and lse -inf.
@@ -118,7 +134,7 @@ extern attune_kernel {name}_kernel;
         fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", guard),
         fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec)),
         fmt::arg("score", spec.score_text()), fmt::arg("normalizer", normalizer_equations(spec)),
-        fmt::arg("params", params_declaration(spec)), fmt::arg("cache", cache_sentences(spec)),
+        fmt::arg("params", params_declaration(spec)), fmt::arg("cache", cache_sentences(spec)), fmt::arg("schedules", schedule_sentences(variants)),
         fmt::arg("append", append_declaration(spec)), fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim),
         fmt::arg("head_dim_v", spec.head_dim_v), fmt::arg("group", group), fmt::arg("name", spec.name));
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include "attune/kernel.h"
+#include "generator/backend/call_range.h"
 #include "generator/backend/target.h"
 #include "generator/spec/spec.h"
 
@@ -20,10 +21,16 @@ struct TunedSource {
     std::string date;    ///< "2026-11-26T21:48:25Z"
     std::string device;  ///< the class of CPUs that it was measured on: "zen4"
 };
+/// A schedule for some calls only.
+struct ScheduleRule {
+    CallRange calls;
+    ScheduleParameters parameters;
+};
 /// Parameters in place of the defaults, and where they come from.
 struct TunedSchedule {
     ScheduleParameters parameters;
     TunedSource source;
+    std::vector<ScheduleRule> rules = {};  ///< before `parameters`: the first whose calls hold a call is taken
 };
 
 struct DeviceTarget;  // device_target.h
@@ -36,6 +43,7 @@ struct KernelPlan {
     std::string algorithm;                 ///< "fixed_reference_softmax + online_softmax", "online_softmax", "full_row_softmax"
     std::string schedule;                  ///< the family: "cpu_query_lanes", "cpu_full_row"
     ScheduleParameters parameters;
+    CallRange calls;                   ///< where the kernel has several schedules: those that this one is for
     std::optional<TunedSource> tuned;  ///< of the parameters, where they are not the default; told in the metadata, no part of the code
     bool rounds_weights = false;       ///< before they meet values, to the kernel's type (Precision of reference.h)
     std::string reason;                ///< why this family and these parameters, one line
@@ -43,22 +51,32 @@ struct KernelPlan {
     std::string footprint_formula;     ///< as text, with the parameters' names
 
     const char *target_name() const;   ///< "avx512", "cuda"
-    std::string variant_name() const;  ///< "<id>__avx512"
+    std::string variant_name() const;  ///< "<id>__avx512", "<id>__avx512_q64"
 };
 
 /// How a build differs from the release form; tests use it.
 struct CompileOptions {
     ScheduleParameters overrides;           ///< instead of the default of these parameters. Throws Error(usage) where illegal or unknown
     std::optional<TunedSource> tuned = {};  ///< of the overrides: for the metadata
+    std::vector<ScheduleRule> rules = {};   ///< other overrides for some calls (TunedSchedule)
     bool twins = false;                     ///< plain Halide in place of the machine's own operations
     bool emulate = false;  ///< for a CPU with AVX2: functions of the test program in place of the target's own instructions
     bool asserts = false;  ///< keep Halide's checks, and turn promises into checks
     bool asan = false;     ///< Halide's address-sanitizer instrumentation
 };
 
+/// "block_q=192 block_kv=64"
+std::string parameters_text(const KernelPlan &plan);
+
 /// The softmax of a specification, what automatic stands for in its place.
 Algorithm softmax_algorithm(const AttentionSpec &spec);
 KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides = {});
+/// The same with rules: a plan for each of them, in their order, then the one of `overrides` for all other calls.
+std::vector<KernelPlan> plan_schedules(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides,
+                                       const std::vector<ScheduleRule> &rules);
+/// Why a row could come out with other bits under one plan than under the other, of one kernel and target ("block_kv is 64 and 128"); empty: it
+/// cannot, and which of them a call takes is no matter but of speed.
+std::string difference_in_bits(const KernelPlan &a, const KernelPlan &b);
 
 /// What the descriptor says of a plan before it is compiled: all but the scratch.
 attune_kernel_variant planned_sizes(const KernelPlan &plan);
@@ -85,7 +103,7 @@ std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::stri
                                       const std::map<std::string, TunedSchedule> &tuned = {});
 
 /// The three texts and bytes of a build.
-std::string kernel_header(const AttentionSpec &spec);
+std::string kernel_header(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants);
 struct CompiledDeviceVariant;  // device_kernel.h
 std::string kernel_metadata(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants,
                             const std::vector<CompiledDeviceVariant> &device_variants);  ///< JSON

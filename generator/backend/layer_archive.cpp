@@ -73,7 +73,9 @@ std::vector<std::string> build_layer(const LayerSpec &spec, const std::string &d
     std::vector<ProjectionSpec> projections = {spec.token_projection(), spec.output_projection()};
     if (spec.is_cross())
         projections.insert(projections.begin() + 1, spec.context_projection());
-    std::vector<ObjectFile> objects = {layer_descriptor(spec)};
+    std::vector<CompiledVariant> variants = compile_cpu_variants(spec.attention);
+    const char *triple = variants.empty() ? x86_64_triple : variants.front().plan.target->triple;
+    std::vector<ObjectFile> objects = {layer_descriptor(spec, triple)};
     std::vector<std::string> headers;
     auto write_header = [&](const std::string &name, const std::string &text) {
         headers.push_back(base_path(directory, name) + ".h");
@@ -98,14 +100,13 @@ std::vector<std::string> build_layer(const LayerSpec &spec, const std::string &d
         json["projections"].push_back(projection_json(projection, variants));
         write_header(projection.name, projection_header(projection));
     }
-    std::vector<CompiledVariant> variants = compile_cpu_variants(spec.attention);
     const std::string metadata = kernel_metadata(spec.attention, variants, {});
     json["attention"] = Json::parse(metadata);
     objects.push_back(kernel_descriptor(spec.attention, variants, {}, metadata));
     for (CompiledVariant &variant : variants)
         for (ObjectFile &object : variant.objects)
             objects.push_back(std::move(object));
-    write_header(spec.attention.name, kernel_header(spec.attention));
+    write_header(spec.attention.name, kernel_header(spec.attention, variants));
     std::vector<std::string> files = write_library(base_path(directory, spec.name), layer_header(spec), with_versions(json), objects);
     files.insert(files.end(), headers.begin(), headers.end());
     return files;

@@ -50,8 +50,7 @@ ObjectFile projection_descriptor(const ProjectionSpec &spec, const std::vector<C
     }
     const std::string table = spec.name + "_kernel";
     const std::string text =
-        fmt::format(R"(target triple = "x86_64-unknown-linux-gnu"
-%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, ptr, i64 }}
+        fmt::format(R"(%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, ptr, i64 }}
 %projection = type {{ i32, i32, i8, i8, i16, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }}
 {}{}declare i32 @attune_projection_run(ptr, ptr)
 declare i64 @attune_projection_workspace_size(ptr, ptr)
@@ -68,10 +67,10 @@ declare i32 @attune_projection_pack(ptr, ptr, i32, ptr, i64)
         forward(spec.name, "_workspace_size", "i64", "attune_projection_workspace_size", table, {"ptr"}) +
         forward(spec.name, "_packed_size", "i64", "attune_projection_packed_size", table, {}) +
         forward(spec.name, "_pack", "i32", "attune_projection_pack", table, {"ptr", "i32", "ptr", "i64"});
-    return assemble_llvm(text, spec.name + ".o");
+    return assemble_llvm(text, spec.name + ".o", variants.front().plan.target->triple);
 }
 
-ObjectFile layer_descriptor(const LayerSpec &spec) {
+ObjectFile layer_descriptor(const LayerSpec &spec, const char *triple) {
     const std::string table = spec.name + "_layer";
     const std::string attention = spec.attention.name + "_kernel", tokens = spec.token_projection().name + "_kernel",
                       output = spec.output_projection().name + "_kernel";
@@ -81,8 +80,7 @@ ObjectFile layer_descriptor(const LayerSpec &spec) {
         if (!symbol.empty())
             externals += fmt::format("@{} = external global i8\n", symbol);
     const std::string text =
-        fmt::format(R"(target triple = "x86_64-unknown-linux-gnu"
-%rope = type {{ ptr, i32, i32 }}
+        fmt::format(R"(%rope = type {{ ptr, i32, i32 }}
 %layer = type {{ i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, %rope, double }}
 {}{}{}declare i32 @attune_layer_run(ptr, ptr)
 declare i64 @attune_layer_workspace_size(ptr, ptr)
@@ -97,7 +95,7 @@ declare i32 @attune_layer_pack(ptr, ptr, ptr, i64)
         forward(spec.name, "_workspace_size", "i64", "attune_layer_workspace_size", table, {"ptr"}) +
         forward(spec.name, "_packed_size", "i64", "attune_layer_packed_size", table, {}) +
         forward(spec.name, "_pack", "i32", "attune_layer_pack", table, {"ptr", "ptr", "i64"});
-    return assemble_llvm(text, spec.name + ".o");
+    return assemble_llvm(text, spec.name + ".o", triple);
 }
 
 }  // namespace attune

@@ -7,7 +7,7 @@
 
 namespace attune {
 
-/// LLVM's target of this machine, made ready at the first call.
+/// LLVM's targets, this machine's and aarch64, made ready at the first call.
 void initialise_llvm();
 
 /// Position-independent code for the module's triple, whose data layout is set too. Throws internal_error.

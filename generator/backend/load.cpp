@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <deque>
 #include <fmt/format.h>
 
 namespace attune {
@@ -29,46 +30,61 @@ void print_halide_error(void *, const char *message) {
     std::fprintf(stderr, "%s\n", message);
 }
 
-/// The variant's objects in this process, and a table made here.
+std::vector<ObjectFile> objects_of(const std::vector<CompiledVariant> &variants) {
+    std::vector<ObjectFile> all;
+    for (const CompiledVariant &variant : variants)
+        all.insert(all.end(), variant.objects.begin(), variant.objects.end());
+    return all;
+}
+
+/// One target's variants in this process, and a table made here.
 class JitKernel : public LoadedKernel {
 public:
-    JitKernel(CompiledVariant variant, double seconds, bool asserts)
-        : variant_(std::move(variant)), seconds_(seconds), code_(variant_.objects),
-          table_(variant_.plan.spec, kernel_metadata(variant_.plan.spec, {variant_}, {})) {
+    JitKernel(std::vector<CompiledVariant> variants, double seconds, bool asserts)
+        : variants_(std::move(variants)), seconds_(seconds), objects_(objects_of(variants_)), code_(objects_), plan_(variants_.back().plan),
+          table_(plan_.spec, kernel_metadata(plan_.spec, variants_, {})) {
         if (asserts)
             code_.find<void(void (*)(void *, const char *))>("halide_set_error_handler")(print_halide_error);
-        row_ = variant_.sizes;
-        row_.target = variant_.plan.target->name;
-        const std::pair<TaskFunction, attune_task_fn *> functions[] = {{TaskFunction::key_norms, &row_.key_norms},
-                                                                       {TaskFunction::key_ranges, &row_.key_ranges},
-                                                                       {TaskFunction::block_states, &row_.block_states},
-                                                                       {TaskFunction::row_reference, &row_.row_reference},
-                                                                       {TaskFunction::fixed, &row_.fixed},
-                                                                       {TaskFunction::exact, &row_.exact},
-                                                                       {TaskFunction::pairs, &row_.pairs},
-                                                                       {TaskFunction::split, &row_.split},
-                                                                       {TaskFunction::combine, &row_.combine},
-                                                                       {TaskFunction::append, &row_.append}};
-        const std::vector<TaskFunction> present = task_functions(variant_.plan);
-        for (const auto &[function, pointer] : functions)
-            if (std::find(present.begin(), present.end(), function) != present.end())
-                *pointer = code_.find<int(void **)>(task_symbol(variant_.plan, function) + "_argv");
-        table_.kernel.num_variants = 1;
-        table_.kernel.variants = &row_;
-        table_.kernel.chosen = &row_;  // loaded for one target, which the caller has checked: the environment has no say
+        for (const CompiledVariant &variant : variants_) {
+            rows_.push_back(row_of(variant));
+            plan_.rounds_weights = plan_.rounds_weights || variant.plan.rounds_weights;
+        }
+        table_.kernel.num_variants = static_cast<uint32_t>(rows_.size());
+        table_.kernel.variants = rows_.data();
+        table_.kernel.chosen = rows_.data();  // loaded for one target, which the caller has checked: the environment has no say
     }
 
     const attune_kernel *kernel() const override { return &table_.kernel; }
-    const KernelPlan &plan() const override { return variant_.plan; }
+    const KernelPlan &plan() const override { return plan_; }
     double compile_seconds() const override { return seconds_; }
-    const std::vector<ObjectFile> &objects() const override { return variant_.objects; }
+    const std::vector<ObjectFile> &objects() const override { return objects_; }
 
 private:
-    CompiledVariant variant_;
+    attune_kernel_variant row_of(const CompiledVariant &variant) {
+        attune_kernel_variant row = variant.sizes;
+        row.target = variant.plan.target->name;
+        row.schedule = schedules_.emplace_back(parameters_text(variant.plan)).c_str();
+        const std::pair<TaskFunction, attune_task_fn *> functions[] = {
+            {TaskFunction::key_norms, &row.key_norms},       {TaskFunction::key_ranges, &row.key_ranges},
+            {TaskFunction::block_states, &row.block_states}, {TaskFunction::row_reference, &row.row_reference},
+            {TaskFunction::fixed, &row.fixed},               {TaskFunction::exact, &row.exact},
+            {TaskFunction::pairs, &row.pairs},               {TaskFunction::split, &row.split},
+            {TaskFunction::combine, &row.combine},           {TaskFunction::append, &row.append}};
+        const std::vector<TaskFunction> present = task_functions(variant.plan);
+        for (const auto &[function, pointer] : functions)
+            if (std::find(present.begin(), present.end(), function) != present.end())
+                *pointer = code_.find<int(void **)>(task_symbol(variant.plan, function) + "_argv");
+        return row;
+    }
+
+    std::vector<CompiledVariant> variants_;
     double seconds_;
+    std::vector<ObjectFile> objects_;
     CodeLoader code_;
+    KernelPlan plan_;  ///< of calls that no rule names
     KernelTable table_;
-    attune_kernel_variant row_{};
+    std::deque<std::string> schedules_;  ///< the rows point into it
+    std::vector<attune_kernel_variant> rows_;
 };
 
 /// The same of device variants.
@@ -119,19 +135,22 @@ private:
 }  // namespace
 
 std::unique_ptr<LoadedKernel> load_kernel(const AttentionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
-    CompiledVariant variant;
-    variant.plan = plan_kernel(spec, target, options.overrides);
-    variant.plan.tuned = options.tuned;
-    const std::string key = cache_key(variant.plan, options);
+    std::vector<CompiledVariant> variants;
     double seconds = 0;
-    if (!read_cached_variant(key, variant)) {
+    for (KernelPlan &plan : plan_schedules(spec, target, options.overrides, options.rules)) {
+        CompiledVariant &variant = variants.emplace_back();
+        variant.plan = std::move(plan);
+        variant.plan.tuned = options.tuned;
+        const std::string key = cache_key(variant.plan, options);
+        if (read_cached_variant(key, variant))
+            continue;
         variant = compile_variant(variant.plan, options);
-        seconds = variant.seconds;
-        if (options.asserts)
+        seconds += variant.seconds;
+        if (options.asserts && variants.size() == 1)
             variant.objects.push_back(halide_runtime(target));
         write_cached_variant(key, variant);
     }
-    return std::make_unique<JitKernel>(std::move(variant), seconds, options.asserts);
+    return std::make_unique<JitKernel>(std::move(variants), seconds, options.asserts);
 }
 
 std::unique_ptr<LoadedKernel> load_device_kernel(const AttentionSpec &spec, const DeviceTarget &target,

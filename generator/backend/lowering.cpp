@@ -66,7 +66,7 @@ std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
 }
 
 std::string task_symbol(const KernelPlan &plan, TaskFunction function) {
-    return plan.spec.name + "__" + plan.target->name + "_" + task_function_name(function);
+    return plan.spec.name + "__" + plan.target->name + plan.calls.name() + "_" + task_function_name(function);
 }
 
 Halide::Target halide_target(const CpuTarget &target, const CompileOptions &options) {

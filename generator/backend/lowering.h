@@ -13,7 +13,7 @@ const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const AttentionSpec &spec);
 /// The functions that a plan's kernel has.
 std::vector<TaskFunction> task_functions(const KernelPlan &plan);
-/// "minilm_attention__avx512_fixed"
+/// "minilm_attention__avx512_fixed", "minilm_attention__avx512_q64_fixed"
 std::string task_symbol(const KernelPlan &plan, TaskFunction function);
 
 /// The plan's parameters as the schedules take them: of prefill, and of decode.

@@ -46,6 +46,9 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
               {{"per_call_bytes", has_fixed_reference(plan.spec) ? "4 * batch * num_kv_heads * round_up(seq_len_kv, 16)" : "0"},
                {"per_thread_bytes", variant.sizes.scratch_bytes},
                {"per_thread_bytes_per_key", variant.sizes.scratch_bytes_per_key}}}});
+        if (!plan.calls.is_any())
+            json["variants"].back()["calls"] = {{"most_seq_len_q", plan.calls.most_seq_len_q},
+                                                {"most_seq_len_kv", plan.calls.most_seq_len_kv}};
         if (plan.tuned)
             json["variants"].back()["tuned"] = {{"file", plan.tuned->file}, {"date", plan.tuned->date}, {"device", plan.tuned->device}};
     }

@@ -45,14 +45,15 @@ ObjectFile rename_symbols(const ObjectFile &object, const std::string &from, con
     return {object.name, {output.begin(), output.end()}};
 }
 
-ObjectFile assemble_llvm(const std::string &text, const std::string &name) {
+ObjectFile assemble_llvm(const std::string &text, const std::string &name, const char *triple) {
     llvm::LLVMContext context;
     llvm::SMDiagnostic diagnostic;
     std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(text, diagnostic, context);
     if (!module)
         fail(diagnostic.getMessage().str());
-    module->setTargetTriple(llvm::Triple("x86_64-unknown-linux-gnu"));
-    const auto machine = target_machine(*module, "x86-64", "", llvm::CodeGenOptLevel::Default);
+    module->setTargetTriple(llvm::Triple(triple));
+    const char *baseline = module->getTargetTriple().isAArch64() ? "generic" : "x86-64";
+    const auto machine = target_machine(*module, baseline, "", llvm::CodeGenOptLevel::Default);
     return {name, emit_code(*module, *machine, llvm::CodeGenFileType::ObjectFile)};
 }
 

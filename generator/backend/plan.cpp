@@ -169,7 +169,7 @@ const char *KernelPlan::target_name() const {
 }
 
 std::string KernelPlan::variant_name() const {
-    return spec.id() + "__" + target_name();
+    return spec.id() + "__" + target_name() + calls.name();
 }
 
 Algorithm softmax_algorithm(const AttentionSpec &spec) {

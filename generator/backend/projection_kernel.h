@@ -36,7 +36,7 @@ std::string projection_header(const ProjectionSpec &spec);
 std::string projection_metadata(const ProjectionSpec &spec, const std::vector<CompiledProjection> &variants);  ///< JSON
 std::string layer_header(const LayerSpec &spec);
 ObjectFile projection_descriptor(const ProjectionSpec &spec, const std::vector<CompiledProjection> &variants);
-ObjectFile layer_descriptor(const LayerSpec &spec);
+ObjectFile layer_descriptor(const LayerSpec &spec, const char *triple);
 
 /// A projection loaded into this process; projection() can be run as long as this lives.
 class LoadedProjection {

@@ -63,6 +63,15 @@ autotune::Space schedule_space(const AttentionSpec &spec, const CpuTarget &targe
     return space;
 }
 
+autotune::MayStandTogether bits_are_kept(const AttentionSpec &spec, const CpuTarget &target) {
+    const std::vector<autotune::Parameter> parameters = schedule_space(spec, target).parameters;
+    return [parameters, spec, &target](const autotune::Point &a, const autotune::Point &b) {
+        return difference_in_bits(plan_kernel(spec, target, overrides_of(parameters, a)),
+                                  plan_kernel(spec, target, overrides_of(parameters, b)))
+            .empty();
+    };
+}
+
 double predicted_ms(const KernelPlan &plan, const MachineLimits &machine, const CallWork &work) {
     const int vector = plan.target->vector, registers = plan.target->registers;
     return plan.spec.decode ? predicted_ms(plan.spec, split_schedule_parameters(plan), vector, registers, machine, work)

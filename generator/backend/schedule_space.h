@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/backend/kernel.h"
+#include "schedules/autotune/shape_table.h"
 #include "schedules/autotune/space.h"
 #include "schedules/machine_limits.h"
 
@@ -15,6 +16,9 @@ autotune::Space schedule_space(const AttentionSpec &spec, const CpuTarget &targe
 
 /// A point as overrides of a plan.
 ScheduleParameters overrides_of(const std::vector<autotune::Parameter> &parameters, const autotune::Point &point);
+
+/// Whether two points of the kernel's space give every row the same bits (difference_in_bits). The target must outlive it.
+autotune::MayStandTogether bits_are_kept(const AttentionSpec &spec, const CpuTarget &target);
 
 /// The cost model's word on a call under a plan (schedules/cost_model.h), for ranking plans of one kernel.
 double predicted_ms(const KernelPlan &plan, const MachineLimits &machine, const CallWork &work);

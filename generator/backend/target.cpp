@@ -69,6 +69,7 @@ const std::vector<CpuTarget> &cpu_targets() {
         {"avx512", avx512, 16, 32, avx512_features, "AVX-512 F, BW, CD, DQ and VL", "", {.exp2 = true}},
         {"avx2", "x86-64-linux-sse41-avx-f16c-fma-avx2", 8, 16, avx2_features, "AVX2, FMA and F16C"},
         {"sse41", "x86-64-linux-sse41", 4, 16, ATTUNE_CPU_SSE41, "SSE4.1"},
+        {"neon", "arm-64-linux", 4, 32, ATTUNE_CPU_NEON, "NEON (aarch64)", "", {}, aarch64_triple},
     };
     return targets;
 }
@@ -78,12 +79,11 @@ const CpuTarget &cpu_target(const std::string &name) {
         if (name == target.name)
             return target;
     }
-    static const std::vector<std::string> elsewhere = {"neon",   "cuda",   "cuda_sm75", "cuda_sm86", "cuda_mma",
-                                                       "opencl", "vulkan", "metal",     "d3d12",     "webgpu"};
-    const bool known = std::find(elsewhere.begin(), elsewhere.end(), name) != elsewhere.end();
-    const char *cure = !known           ? "use auto for the best one"
-                       : name == "neon" ? "this version generates for x86-64 CPUs only; use auto for the best of them"
-                                        : "a device is a target of build, run and check; use auto for the best CPU target";
+    static const std::vector<std::string> devices = {"cuda",   "cuda_sm75", "cuda_sm86", "cuda_mma", "opencl",
+                                                     "vulkan", "metal",     "d3d12",     "webgpu"};
+    const bool known = std::find(devices.begin(), devices.end(), name) != devices.end();
+    const char *cure =
+        known ? "a device is a target of build, run and check; use auto for the best CPU target" : "use auto for the best one";
     throw Error({known ? ErrorCode::target : ErrorCode::usage, "target", name, "one of " + joined(target_names()), cure, "", 0, 0});
 }
 
@@ -106,8 +106,9 @@ const CpuTarget &machine_target(const std::string &name) {
         std::vector<std::string> names;
         for (const CpuTarget *t : machine_targets())
             names.push_back(t->name);
+        const std::string cure = "this CPU runs " + joined(names) + "; use one of them or auto";
         throw Error({ErrorCode::target, "target", name, std::string("a CPU with ") + target.needs,
-                     "this CPU runs " + joined(names) + "; use one of them or auto", "", 0, 0});
+                     target.is_x86() ? cure : cure + ", or build for it and tune with --runner", "", 0, 0});
     }
     return target;
 }

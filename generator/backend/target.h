@@ -8,6 +8,8 @@
 
 namespace attune {
 
+constexpr const char *x86_64_triple = "x86_64-unknown-linux-gnu", *aarch64_triple = "aarch64-unknown-linux-gnu";
+
 /// An instruction set that kernels are generated for: one row of the target table.
 struct CpuTarget {
     const char *name;                ///< "avx512"
@@ -18,15 +20,16 @@ struct CpuTarget {
     const char *needs;               ///< for messages: "AVX-512 F, BW, CD, DQ and VL"
     const char *llvm_features = "";  ///< of the LLVM back end, after Halide's: "+avx512bf16"
     MachineOperations machine = {};
+    const char *triple = x86_64_triple;  ///< of LLVM; targets of one triple can be in one kernel
 
+    bool is_x86() const { return triple == std::string(x86_64_triple); }
     /// Its code for these types differs from that of the targets after it: dot products of bf16, say, are of no use to others.
     bool serves(const KernelTypes &types) const;
 };
 
-/// All of them, best first; the last is the baseline.
+/// All of them, of each architecture the best first, then its baseline.
 const std::vector<CpuTarget> &cpu_targets();
-/// By name. Throws Error(usage) for an unknown one, Error(target) for a known one that this version cannot generate yet
-/// (neon), or a device's.
+/// By name. Throws Error(usage) for an unknown one, Error(target) for a device's.
 const CpuTarget &cpu_target(const std::string &name);
 /// The targets that this machine runs, best first.
 std::vector<const CpuTarget *> machine_targets();

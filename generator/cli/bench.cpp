@@ -77,6 +77,14 @@ Timing measure(KernelCall &call, const CpuTarget &target, int threads, int64_t r
     return {median(times), *std::min_element(times.begin(), times.end()), median(peaks)};
 }
 
+/// Of a kernel with several schedules the one that calls of this shape run.
+std::string schedule_of_call(const LoadedKernel &kernel, const Shape &shape) {
+    return kernel.kernel()->num_variants == 1
+               ? schedule_text(kernel.plan())
+               : fmt::format("{}({})", kernel.plan().schedule,
+                             attune_kernel_schedule(kernel.kernel(), shape.seq_len_q, shape.seq_len_kv));
+}
+
 int run(const Flags &flags, Session &session) {
     const std::string inputs = flags.one_of("--inputs", {"normal", "wide", "spike"}, "normal");
     const int threads = static_cast<int>(flags.integer("--threads", 1, 1024, 1));
@@ -114,7 +122,7 @@ int run(const Flags &flags, Session &session) {
         const double gflops = double(cost.flops) / timing.median_ms * 1e-6, gbs = double(cost.bytes) / timing.median_ms * 1e-6;
         result.push_back({{"kernel", kernel->plan().variant_name()},
                           {"target", target.name},
-                          {"schedule", schedule_text(kernel->plan())},
+                          {"schedule", schedule_of_call(*kernel, shape)},
                           {"shape", shape_text(shape)},
                           {"threads", threads},
                           {"median_ms", timing.median_ms},

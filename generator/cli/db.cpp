@@ -1,3 +1,4 @@
+#include "generator/backend/call_range.h"
 #include "generator/backend/target.h"
 #include "generator/cli/command.h"
 #include "generator/cli/text_file.h"
@@ -50,6 +51,14 @@ std::string assignments(const std::map<std::string, int> &parameters) {
     return fmt::format("{}", fmt::join(words, " "));
 }
 
+/// "cpu_query_lanes(block_q=192 tile_q=3)", after the schedules that rules give.
+std::string schedules_text(const TunedRecord &record) {
+    std::string text;
+    for (const TunedRule &rule : record.rules)
+        text += fmt::format("{}: ({}); ", CallRange{rule.most_seq_len_q, rule.most_seq_len_kv}.text(), assignments(rule.parameters));
+    return text + fmt::format("{}({})", record.family, assignments(record.parameters));
+}
+
 Json row_json(const TunedRow &row) {
     Json json = Json::parse(record_text(row.record));
     json["file"] = row.file;
@@ -74,7 +83,7 @@ int show(const Flags &flags, Session &session) {
             shapes.push_back(shape);
         table.push_back({r.spec.substr(0, 8), r.target, r.device, fmt::format("{:.3f}", r.relative_time()),
                          fmt::format("{:.0f} %", 100 * r.share_of_limit), r.determinism, r.provenance.date,
-                         fmt::format("{}({})", r.family, assignments(r.parameters)), fmt::format("{}", fmt::join(shapes, " "))});
+                         schedules_text(r), fmt::format("{}", fmt::join(shapes, " "))});
     }
     if (session.json)
         session.print_json(json);
@@ -102,8 +111,9 @@ int merge(const Flags &flags, Session &session) {
 }
 
 template <class Parameters>
-std::string range_error(const TunedRecord &record, Parameters &parameters, const std::vector<ScheduleParameter<Parameters>> &declared) {
-    for (const auto &[name, value] : record.parameters) {
+std::string range_error(const TunedRecord &record, const std::map<std::string, int> &values, Parameters &parameters,
+                        const std::vector<ScheduleParameter<Parameters>> &declared) {
+    for (const auto &[name, value] : values) {
         const auto known = std::find_if(declared.begin(), declared.end(), [&](const auto &p) { return name == p.name; });
         if (known == declared.end())
             return fmt::format("{} is no parameter of {}", name, record.family);
@@ -111,11 +121,11 @@ std::string range_error(const TunedRecord &record, Parameters &parameters, const
     }
     const std::string error = parameter_range_error(parameters, declared);
     // Rules between parameters need all of them: the others' defaults are the kernel's.
-    return !error.empty() || record.parameters.size() == declared.size() ? error : "incomplete";
+    return !error.empty() || values.size() == declared.size() ? error : "incomplete";
 }
 
-/// Why no kernel of this version would take the row's parameters; empty: one may. The kernel itself is not known here.
-std::string unusable(const TunedRecord &record) {
+/// Why no kernel of this version would take these parameters of a row; empty: one may. The kernel itself is not known here.
+std::string unusable(const TunedRecord &record, const std::map<std::string, int> &values) {
     const auto &targets = cpu_targets();
     const auto target = std::find_if(targets.begin(), targets.end(), [&](const CpuTarget &t) { return record.target == t.name; });
     if (target == targets.end())
@@ -123,18 +133,46 @@ std::string unusable(const TunedRecord &record) {
     std::string error;
     if (record.family == "cpu_query_lanes" || record.family == "cpu_full_row") {
         CpuScheduleParameters parameters;
-        error = range_error(record, parameters, cpu_parameters());
+        error = range_error(record, values, parameters, cpu_parameters());
         if (error.empty())
             error = cpu_parameters_error(parameters, target->vector, target->registers);
     } else if (record.family == "cpu_split_kv") {
         CpuSplitParameters parameters;
-        error = range_error(record, parameters, cpu_split_parameters());
+        error = range_error(record, values, parameters, cpu_split_parameters());
         if (error.empty())
             error = cpu_split_parameters_error(parameters, target->registers);
     } else {
         error = "family is " + record.family + ", expected one of 'attune list'";
     }
     return error == "incomplete" ? "" : error;
+}
+
+/// A parameter that rules may not change, and does: "block_kv is 64 and 128"; empty: none does, or the row says that bits may differ.
+std::string change_of_bits(const TunedRecord &record, const std::map<std::string, int> &values) {
+    const auto changed = [&](const auto &declared) -> std::string {
+        for (const auto &parameter : declared) {
+            const auto a = values.find(parameter.name), b = record.parameters.find(parameter.name);
+            if (parameter.row_bits == RowBits::changed && a != values.end() && b != record.parameters.end() && a->second != b->second)
+                return fmt::format("{} is {} and {}, expected one value, as a row's bits depend on it and determinism is {}",
+                                   parameter.name, a->second, b->second, record.determinism);
+        }
+        return "";
+    };
+    if (record.determinism == "D0")
+        return "";
+    return record.family == "cpu_split_kv" ? changed(cpu_split_parameters()) : changed(cpu_parameters());
+}
+
+std::string unusable(const TunedRecord &record) {
+    for (size_t i = 0; i < record.rules.size(); i++) {
+        const auto &values = record.rules[i].parameters;
+        std::string why = unusable(record, values);
+        if (why.empty())
+            why = change_of_bits(record, values);
+        if (!why.empty())
+            return fmt::format("rules[{}]: {}", i, why);
+    }
+    return unusable(record, record.parameters);
 }
 
 int verify(const Flags &flags, Session &session) {
@@ -224,10 +262,12 @@ Json changed_times(const TunedRecord &before, const TunedRecord &after) {
     return json;
 }
 
-std::string change_text(const TunedRecord &before, const Json &parameters, const Json &times) {
+std::string change_text(const TunedRecord &before, const TunedRecord &after, const Json &parameters, const Json &times) {
     std::string text = fmt::format("~ {} {} {}:", before.spec.substr(0, 8), before.target, before.device);
     for (const auto &[name, pair] : parameters.items())
         text += fmt::format(" {} {} -> {}", name, pair[0].dump(), pair[1].dump());
+    if (before.rules != after.rules)
+        text += fmt::format("; {} -> {}", schedules_text(before), schedules_text(after));
     for (const auto &[shape, pair] : times.items())
         text += fmt::format("; {}: {:.4g} -> {:.4g} ms", shape, pair[0].get<double>(), pair[1].get<double>());
     return text + "\n";
@@ -244,16 +284,19 @@ int diff(const Flags &flags, Session &session) {
         if (difference.before && difference.after) {
             const TunedRecord &a = difference.before->record, &b = difference.after->record;
             const Json parameters = changed_parameters(a, b), times = changed_times(a, b);
-            changed.push_back(
-                {{"spec", a.spec}, {"target", a.target}, {"device", a.device}, {"parameters", parameters}, {"median_ms", times}});
-            text += change_text(a, parameters, times);
+            changed.push_back({{"spec", a.spec},
+                               {"target", a.target},
+                               {"device", a.device},
+                               {"parameters", parameters},
+                               {"rules_changed", a.rules != b.rules},
+                               {"median_ms", times}});
+            text += change_text(a, b, parameters, times);
             continue;
         }
         const TunedRow &row = difference.after ? *difference.after : *difference.before;
         (difference.after ? added : removed).push_back(row_json(row));
-        text += fmt::format("{} {} {} {}: {}({}), {:.3f} x default\n", difference.after ? '+' : '-', row.record.spec.substr(0, 8),
-                            row.record.target, row.record.device, row.record.family, assignments(row.record.parameters),
-                            row.record.relative_time());
+        text += fmt::format("{} {} {} {}: {}, {:.3f} x default\n", difference.after ? '+' : '-', row.record.spec.substr(0, 8),
+                            row.record.target, row.record.device, schedules_text(row.record), row.record.relative_time());
     }
     if (session.json)
         session.print_json({{"added", added}, {"removed", removed}, {"changed", changed}});

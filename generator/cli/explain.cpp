@@ -154,6 +154,17 @@ Json tuned_json(const KernelPlan &plan) {
     return {{"file", plan.tuned->file}, {"date", plan.tuned->date}, {"device", plan.tuned->device}};
 }
 
+/// The rule that a call's schedule is chosen by, where there are several.
+Json schedules_json(const std::vector<KernelPlan> &plans) {
+    Json json = Json::array();
+    for (const KernelPlan &plan : plans)
+        json.push_back({{"calls", plan.calls.text()},
+                        {"most_seq_len_q", plan.calls.most_seq_len_q},
+                        {"most_seq_len_kv", plan.calls.most_seq_len_kv},
+                        {"parameters", parameters_json(plan)}});
+    return json;
+}
+
 int run(const Flags &flags, Session &session) {
     const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm", "device", "sass"}, "");
     const AttentionSpec spec = validate_spec(raw_spec(flags));
@@ -161,7 +172,10 @@ int run(const Flags &flags, Session &session) {
         return explain_device(spec, *device, stage, flags.text("--arch", "sm_90"), session);
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
     const CpuTarget &target = target_to_explain(flags, spec);
-    const KernelPlan plan = tuned_plan(flags, spec, target);
+    const std::vector<KernelPlan> plans = tuned_plans(flags, spec, target);
+    const KernelPlan &plan = *std::find_if(plans.begin(), plans.end(), [&](const KernelPlan &p) {
+        return p.calls.holds(shape.seq_len_q, shape.seq_len_kv);  // the last holds every call
+    });
     // Strips of rows and chunks of keys decide what is full, partial or skipped. Heads that share a strip leave it fewer queries.
     const attune_kernel_variant sizes = planned_sizes(plan);
     const int64_t head = flags.integer("--head", 0, std::max<int64_t>(shape.num_heads - 1, 0), 0);
@@ -199,6 +213,7 @@ int run(const Flags &flags, Session &session) {
                             {"schedule", {{"family", plan.schedule}, {"parameters", parameters_json(plan)}}},
                             {"spec_hash", spec_hash(spec.canonical())},
                             {"tuned", tuned_json(plan)},
+                            {"schedules", schedules_json(plans)},
                             {"reason", plan.reason},
                             {"shape", shape_text(shape)},
                             {"visible_pairs", cost.visible_pairs},
@@ -238,6 +253,8 @@ int run(const Flags &flags, Session &session) {
     row("target", fmt::format("{} ({} lanes of f32, {} registers)", target.name, target.vector, target.registers));
     row("algorithm", plan.algorithm);
     row("schedule", schedule_text(plan));
+    for (size_t i = 0; plans.size() > 1 && i < plans.size(); i++)
+        row(i == 0 ? "by seq_len" : "", fmt::format("{}: {}", plans[i].calls.text(), parameters_text(plans[i])));
     if (plan.tuned)
         row("tuned", fmt::format("{}, {}, on {}", plan.tuned->file, plan.tuned->date, plan.tuned->device));
     row("because", plan.reason);

@@ -11,7 +11,7 @@ namespace attune::cli {
 /// The first line of a file; empty where there is none.
 std::string first_line(const std::string &path);
 
-/// The brand string of cpuid; "unknown" where the CPU tells none.
+/// The brand string of cpuid, or on aarch64 the board's or core's name; "unknown" where the CPU tells none.
 std::string cpu_model();
 
 struct DataCache {

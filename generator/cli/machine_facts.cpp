@@ -2,15 +2,19 @@
 #include "generator/cli/machine.h"
 
 #include "generator/cli/peak.h"
+#include "schedules/tuned_db/device_class.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cpuid.h>
 #include <cstring>
 #include <fstream>
 #include <limits>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace attune::cli {
 
@@ -27,6 +31,7 @@ std::string first_line(const std::string &path) {
     return line;
 }
 
+#if defined(__x86_64__)
 std::string cpu_model() {
     unsigned words[12] = {};
     if (__get_cpuid_max(0x80000000, nullptr) < 0x80000004)
@@ -40,6 +45,14 @@ std::string cpu_model() {
     model.erase(model.find_last_not_of(' ') + 1);
     return model.empty() ? "unknown" : model;
 }
+#else
+/// No register tells a name: that of the board, else of the core.
+std::string cpu_model() {
+    std::string board;
+    std::getline(std::ifstream("/proc/device-tree/model"), board, '\0');
+    return board.empty() ? device_class() : board;
+}
+#endif
 
 std::vector<DataCache> data_caches() {
     std::vector<DataCache> found;

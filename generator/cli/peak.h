@@ -12,8 +12,7 @@ std::vector<int> usable_cpus();
 bool pin_to_cpus(int threads);
 
 /// GFLOP/s of the unit that `target` multiplies with, from registers only: fused multiply-adds of 512 (avx512) or 256 bits (avx2), dot products of bf16 pairs
-/// (avx512_bf16), multiplications
-/// and additions of 128 bits (sse41), on `threads` threads at once for about `seconds`. The machine must have the target.
+/// (avx512_bf16), multiplications and additions of 128 bits (sse41), fused ones of 128 bits (neon), on `threads` threads at once for about `seconds`. The machine must have the target.
 double measure_peak_gflops(const CpuTarget &target, int threads, double seconds);
 
 /// The best of several shorter measurements: what the unit can do, where neighbours share the machine.

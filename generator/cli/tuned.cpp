@@ -4,6 +4,7 @@
 #include "schedules/tuned_db/database.h"
 #include "schedules/tuned_db/device_class.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -26,19 +27,31 @@ std::string device_of(const Flags &flags) {
     return device;
 }
 
-/// The row's parameters, or why they are of no use for this kernel.
-std::optional<TunedSchedule> usable(const TunedRow &row, const AttentionSpec &spec, const CpuTarget &target, std::string &why) {
+/// Why a row could come out with other bits under one of the schedules than under another; empty: it cannot.
+std::string difference_in_bits(const std::vector<KernelPlan> &plans) {
+    for (const KernelPlan &plan : plans)
+        if (const std::string difference = difference_in_bits(plan, plans.back()); !difference.empty())
+            return fmt::format("the schedule {} gives other bits than that of other calls: {}", plan.calls.text(), difference);
+    return "";
+}
+
+/// The row's schedules, or why they are of no use for this kernel.
+std::optional<TunedSchedule> usable(const TunedRow &row, const AttentionSpec &spec, const CpuTarget &target, bool any_bits,
+                                    std::string &why) {
     const TunedRecord &record = row.record;
     TunedSchedule schedule{{record.parameters.begin(), record.parameters.end()},
                            {std::filesystem::path(row.file).filename().string(), record.provenance.date, record.device}};
+    for (const TunedRule &rule : record.rules)
+        schedule.rules.push_back({{rule.most_seq_len_q, rule.most_seq_len_kv}, {rule.parameters.begin(), rule.parameters.end()}});
     try {
         const std::string family = plan_kernel(spec, target).schedule;
         if (record.family != family)
             why = "family is " + record.family + ", expected " + family + " for this kernel";
-        else if (record.determinism == "D0")
-            why = "determinism is D0, expected D1 or D2: a row's bits would depend on the rows beside it";
-        else
-            plan_kernel(spec, target, schedule.parameters);  // throws where they are illegal
+        else if (record.determinism == "D0" && !any_bits)
+            why = "determinism is D0, expected D1 or D2, as a row's bits would depend on the rows beside it, or --determinism D0";
+        else if (const auto plans = plan_schedules(spec, target, schedule.parameters, schedule.rules);  // throws where one is illegal
+                 record.determinism != "D0")
+            why = difference_in_bits(plans);
     } catch (const Error &error) {
         why = error.what();
     }
@@ -52,15 +65,25 @@ std::optional<TunedSchedule> usable(const TunedRow &row, const AttentionSpec &sp
 void declare_tuned_flags(Flags &flags) {
     flags.list("--tuned", "F", "tuned rows, a file or a folder of *.jsonl: of each target the schedule that was measured to be best");
     flags.value("--device", "CLASS", "class of CPUs whose tuned rows to take, or any [this machine's]");
+    declare_determinism_flag(flags, "with --tuned: D0 also takes rows whose schedules give a row other bits at other seq_lens [D1]");
 }
 
 std::vector<std::string> tuned_words(const Flags &flags) {
     std::vector<std::string> words;
     for (const std::string &path : flags.all("--tuned"))
         words.insert(words.end(), {"--tuned", path});
-    if (flags.has("--device"))
-        words.insert(words.end(), {"--device", flags.text("--device")});
+    for (const char *flag : {"--device", "--determinism"})
+        if (flags.has(flag))
+            words.insert(words.end(), {flag, flags.text(flag)});
     return words;
+}
+
+void declare_determinism_flag(Flags &flags, const std::string &help) {
+    flags.value("--determinism", "LEVEL", help);
+}
+
+bool allows_any_bits(const Flags &flags) {
+    return flags.one_of("--determinism", {"D0", "D1"}, "D1") == "D0";
 }
 
 void warn_of_problems(const TunedReading &reading) {
@@ -74,6 +97,7 @@ void warn_of_problems(const TunedReading &reading) {
 TunedChoice choose_tuned(const Flags &flags, const AttentionSpec &spec, const std::vector<std::string> &targets) {
     TunedChoice out;
     const std::string device = device_of(flags);
+    const bool any_bits = allows_any_bits(flags);
     if (!flags.has("--tuned"))
         return out;
     const TunedReading reading = read_tuned(flags.all("--tuned"));
@@ -91,7 +115,7 @@ TunedChoice choose_tuned(const Flags &flags, const AttentionSpec &spec, const st
             continue;
         }
         std::string why;
-        if (auto schedule = usable(*row, spec, cpu_target(target), why)) {
+        if (auto schedule = usable(*row, spec, cpu_target(target), any_bits, why)) {
             spdlog::debug("{}:{}: the schedule of {} on {}", row->file, row->line, spec.name, target);
             out.schedules.emplace(target, std::move(*schedule));
         } else {
@@ -107,15 +131,17 @@ CompileOptions tuned_options(const Flags &flags, const AttentionSpec &spec, cons
     if (const auto found = choice.schedules.find(target.name); found != choice.schedules.end()) {
         options.overrides = std::move(found->second.parameters);
         options.tuned = std::move(found->second.source);
+        options.rules = std::move(found->second.rules);
     }
     return options;
 }
 
-KernelPlan tuned_plan(const Flags &flags, const AttentionSpec &spec, const CpuTarget &target) {
+std::vector<KernelPlan> tuned_plans(const Flags &flags, const AttentionSpec &spec, const CpuTarget &target) {
     const CompileOptions options = tuned_options(flags, spec, target);
-    KernelPlan plan = plan_kernel(spec, target, options.overrides);
-    plan.tuned = options.tuned;
-    return plan;
+    std::vector<KernelPlan> plans = plan_schedules(spec, target, options.overrides, options.rules);
+    for (KernelPlan &plan : plans)
+        plan.tuned = options.tuned;
+    return plans;
 }
 
 }  // namespace attune::cli

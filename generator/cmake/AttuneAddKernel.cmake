@@ -1,6 +1,6 @@
 # attune_add_kernel(<target> [SPEC file|preset] [NAME n] [DTYPE f32] [COMPUTE_DTYPE f32] [HEAD_DIM n] [HEAD_DIM_V n] [GROUP n|any]
 #                   [SCALE x] [MASK "…"] [SCORE "…"] [PARAMS "n: type" …] [NORMALIZER n] [SINK param] [OUTPUTS …] [BLOCK_MASK csr] [BLOCK_SIZE q kv] [PHASES …]
-#                   [KV_DTYPE i8|i4] [KV_QUANTIZATION q] [KV_LAYOUT l] [PAGE_SIZE n] [ROPE "style=…,…"] [ALGORITHM a] [TARGETS …] [TUNED db] [DEVICE class])
+#                   [KV_DTYPE i8|i4] [KV_QUANTIZATION q] [KV_LAYOUT l] [PAGE_SIZE n] [ROPE "style=…,…"] [ALGORITHM a] [TARGETS …] [TUNED db] [DEVICE class] [DETERMINISM D0])
 #
 # An attention kernel as a library: compiled when <target> is built, for every instruction set in TARGETS, and chosen by the CPU at run time.
 #   attune_add_kernel(causal_d64 DTYPE f32 HEAD_DIM 64 MASK causal)
@@ -8,7 +8,8 @@
 # SPEC is a TOML file, or a name of `attune list --presets`, such as llama3_8b; the other arguments are its keys in capitals, and win over
 # it. NAME, the function's name, is <target> where not given.
 # TUNED is a file or folder of rows that `attune tune --db` wrote; DEVICE the class of CPUs whose rows are taken, this machine's where not given,
-# "any" for the nearest.
+# "any" for the nearest. A row may hold several schedules, of which each call takes one by its seq_lens; DETERMINISM D0 allows rows whose schedules give
+# a row of the result other bits.
 # The arguments go to `attune build` as they are: its validator says what is wrong, at build time, with the cure.
 # <target> is global, links Attune::runtime, and puts the kernel into the program even where only attune::find() looks for it.
 # Its properties ATTUNE_ARCHIVE, ATTUNE_HEADER and ATTUNE_METADATA name the files, for install(FILES).
@@ -19,7 +20,7 @@ cmake_policy(VERSION 3.28)
 
 function(attune_add_kernel target)
   set(values SPEC NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK KV_DTYPE KV_QUANTIZATION
-      KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED DEVICE)
+      KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED DEVICE DETERMINISM)
   set(lists OUTPUTS BLOCK_SIZE PHASES PARAMS TARGETS)
   cmake_parse_arguments(PARSE_ARGV 1 kernel "" "${values}" "${lists}")
   set(where "attune_add_kernel(${target})")
@@ -69,7 +70,7 @@ function(attune_add_kernel target)
   list(JOIN kernel_BLOCK_SIZE "," kernel_BLOCK_SIZE)
   list(JOIN kernel_PHASES "," kernel_PHASES)
   foreach(key IN ITEMS NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK KV_DTYPE
-          KV_QUANTIZATION KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED DEVICE OUTPUTS BLOCK_SIZE PHASES)
+          KV_QUANTIZATION KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED DEVICE DETERMINISM OUTPUTS BLOCK_SIZE PHASES)
     if(NOT "${kernel_${key}}" STREQUAL "")
       string(TOLOWER ${key} flag)
       string(REPLACE "_" "-" flag ${flag})

@@ -110,9 +110,9 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "projection", .name = "activation", .kind = word, .allowed = {"none", "relu", "gelu", "silu"}, .type = "NAME", .otherwise = "none",
          .help = "of the sums, before they are stored", .cure = "leave it out for none"},
 
-        {.table = "targets", .name = "cpu", .kind = words, .allowed = {"auto", "sse41", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx"},
-         .later = {"neon"}, .type = "LIST", .otherwise = "auto",
-         .help = "instruction sets to generate for; auto: all of them", .cure = "use [\"auto\"], or some of the others"},
+        {.table = "targets", .name = "cpu", .kind = words, .allowed = {"auto", "sse41", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx", "neon"},
+         .type = "LIST", .otherwise = "auto",
+         .help = "instruction sets to generate for; auto: all of x86-64; neon, of aarch64, stands alone", .cure = "use [\"auto\"], or some of the others"},
         {.table = "targets", .name = "gpu", .kind = words,
          .allowed = {"cuda", "cuda_mma", "cuda_sm75", "cuda_sm86", "opencl", "vulkan", "metal", "d3d12", "webgpu"}, .type = "LIST",
          .otherwise = "none", .help = "GPU interfaces to generate for", .cure = "use [\"cuda\"], or some of the others, or leave it out"},

@@ -204,7 +204,13 @@ AttentionSpec validate_spec(const RawSpec &raw) {
         const auto names = check_words(*field, ErrorCode::target);
         if (names.empty()) field->fail(shown(field->value));
         if (contains(names, "auto") && names.size() > 1) field->fail(shown(field->value), "auto is all of them, so it stands alone");
-        if (!contains(names, "auto")) std::erase_if(spec.targets, [&](const std::string &target) { return !contains(names, target); });
+        if (contains(names, "neon")) {
+            if (names.size() > 1)
+                field->fail(shown(field->value), "make a kernel for each architecture", "", "targets of one architecture, as neon is of aarch64 and the others of x86-64");
+            if (const auto devices = find("targets.gpu"))
+                devices->fail(shown(devices->value), "leave out neon or the devices", "", "no devices beside the CPU target neon, as their host code is x86-64's");
+            spec.targets = names;
+        } else if (!contains(names, "auto")) std::erase_if(spec.targets, [&](const std::string &target) { return !contains(names, target); });
     }
     if (const auto field = find("targets.gpu")) {
         spec.device_targets = check_words(*field, ErrorCode::target);

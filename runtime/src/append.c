@@ -92,7 +92,7 @@ static int append_block(const append *p, int64_t batch, int64_t begin) {
 
 static void run_worker(void *data, int32_t index) {
     append *p = data;
-    unsigned callers_mode = attune_enter_float_mode();
+    attune_float_mode callers_mode = attune_enter_float_mode();
     for (int64_t task = index; index >= 0 && task < p->tasks; task += p->workers) {
         const int code = append_block(p, task / p->row_blocks, task % p->row_blocks * rows_of_task);
         if (code)
@@ -108,7 +108,7 @@ attune_status attune_kernel_append(const attune_kernel *kernel, const attune_app
     if (!status)
         status = attune_check_append(kernel, args);
     if (!status)
-        status = attune_choose_variant(kernel, &p.variant);
+        status = attune_choose_target(kernel, &p.variant);  // all its schedules write a cache alike
     if (status)
         return status;
     p.view = attune_view_append_cache(kernel, args);

@@ -153,7 +153,7 @@ static bool plan_workspace(attune_call *call) {
 
 attune_status attune_plan_call(const attune_kernel *kernel, const attune_attention_args *args, attune_call *call) {
     *call = (attune_call){.kernel = kernel, .args = args};
-    attune_status status = attune_choose_variant(kernel, &call->variant);
+    attune_status status = attune_choose_variant(kernel, args->seq_len_q, args->seq_len_kv, &call->variant);
     if (status)
         return status;
     call->is_packed = args->cu_seqlens_q != NULL;

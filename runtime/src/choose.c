@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "status.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +13,18 @@ static const attune_variant_head *row_at(const attune_variants *variants, uint32
     return (const void *)((const uint8_t *)variants->rows + i * variants->row_bytes);
 }
 
+/// A target's rows stand together.
+static bool is_last_of_target(const attune_variants *variants, uint32_t i) {
+    return i + 1 == variants->count || strcmp(row_at(variants, i + 1)->target, row_at(variants, i)->target) != 0;
+}
+
 /// Target names of those rows that are runnable (or of all) as "avx512, avx2, sse41", cut where they do not fit.
 static const char *list_targets(const attune_variants *variants, bool runnable_only, char *text, size_t size) {
     size_t used = 0;
     text[0] = 0;
     for (uint32_t i = 0; i < variants->count && used < size; i++) {
         const attune_variant_head *row = row_at(variants, i);
-        if (runnable_only && (row->features & ~attune_cpu_features()))
+        if (!is_last_of_target(variants, i) || (runnable_only && (row->features & ~attune_cpu_features())))
             continue;
         used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", row->target);
     }
@@ -69,13 +75,23 @@ attune_status attune_choose_row(const attune_variants *variants, const void **ro
     return is_forced ? find_forced(variants, forced, row) : find_best(variants, row);
 }
 
-void attune_tell_choice(const attune_variants *variants, const char *target) {
+/// ATTUNE_VERBOSE when a target was last chosen.
+static atomic_int verbosity;
+
+int attune_verbosity(void) {
+    return atomic_load_explicit(&verbosity, memory_order_relaxed);
+}
+
+bool attune_tell_choice(const attune_variants *variants, const char *target) {
     const char *verbose = getenv("ATTUNE_VERBOSE");
-    if (!verbose || !*verbose || strcmp(verbose, "0") == 0)
-        return;
+    const int level = !verbose || !*verbose || strcmp(verbose, "0") == 0 ? 0 : strcmp(verbose, "2") == 0 ? 2 : 1;
+    atomic_store_explicit(&verbosity, level, memory_order_relaxed);
+    if (!level)
+        return false;
     char all[160];
     const int refusal = attune_tile_refusal();
     if (refusal)
         fprintf(stderr, "attune: the system refused amx tiles to this process (%s)\n", strerror(refusal));
     fprintf(stderr, "attune: %s runs %s (of %s)\n", variants->name, target, list_targets(variants, false, all, sizeof all));
+    return true;
 }

@@ -4,13 +4,15 @@
 
 #include "attune/attention.h"
 
+#include <stdbool.h>
+
 /// What each row starts with.
 typedef struct attune_variant_head {
     const char *target;
     uint32_t features;  ///< ATTUNE_CPU_… bits (attune/kernel.h); all of them are needed
 } attune_variant_head;
 
-/// Rows, best first; the last is the baseline.
+/// Rows, best first, those of one target together; the last is the baseline.
 typedef struct attune_variants {
     const char *name;  ///< of the kernel
     const void *rows;
@@ -20,7 +22,9 @@ typedef struct attune_variants {
 
 /// The first that this CPU runs, or the one that ATTUNE_FORCE_TARGET names.
 attune_status attune_choose_row(const attune_variants *variants, const void **row);
-/// Prints the choice where ATTUNE_VERBOSE=1: the only place where the runtime prints.
-void attune_tell_choice(const attune_variants *variants, const char *target);
+/// Prints the choice where ATTUNE_VERBOSE asks for it, and tells whether it does. Here and in dispatch.c is all that the runtime prints.
+bool attune_tell_choice(const attune_variants *variants, const char *target);
+/// ATTUNE_VERBOSE when a target was last chosen: 0, 1, 2.
+int attune_verbosity(void);
 
 #endif

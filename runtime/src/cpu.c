@@ -68,9 +68,9 @@ static uint32_t detect(void) {
         features |= ATTUNE_CPU_AVX512_BF16;
     return features;
 }
-#else
+#elif defined(__aarch64__)
 static uint32_t detect(void) {
-    return 0;
+    return ATTUNE_CPU_NEON;  // the compiler uses it in this very file
 }
 #endif
 
@@ -104,6 +104,8 @@ const char *attune_cpu_feature_name(uint32_t bit) {
         return "avx512_vnni";
     case ATTUNE_CPU_AVX512_FP16:
         return "avx512_fp16";
+    case ATTUNE_CPU_NEON:
+        return "neon";
     case ATTUNE_CPU_AMX:
         return atomic_load_explicit(&tile_refusal, memory_order_relaxed) ? "amx tiles, which the system refused to this process"
                                                                          : "amx_tile, amx_bf16 and amx_int8";

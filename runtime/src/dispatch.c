@@ -5,6 +5,13 @@
 #include "visits.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_last_of_target(const attune_kernel *kernel, const attune_kernel_variant *v) {
+    return v + 1 == kernel->variants + kernel->num_variants || strcmp(v[1].target, v->target) != 0;
+}
 
 /// A kernel's variants as attune_choose_row takes them.
 static attune_variants variants_of(const attune_kernel *kernel) {
@@ -37,6 +44,18 @@ static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_vari
            attune_params_are_bounded(kernel) && v->scratch_bytes >= 0 && v->scratch_bytes_per_key >= 0;
 }
 
+/// All of a target's variants, of which the last serves every call.
+static bool target_is_well_formed(const attune_kernel *kernel, const attune_kernel_variant *first) {
+    for (const attune_kernel_variant *v = first;; v++) {
+        const bool is_last = is_last_of_target(kernel, v), is_bounded = v->most_seq_len_q || v->most_seq_len_kv;
+        if (!is_well_formed(kernel, v) || v->features != first->features || v->most_seq_len_q < 0 || v->most_seq_len_kv < 0 ||
+            is_bounded == is_last)
+            return false;
+        if (is_last)
+            return true;
+    }
+}
+
 attune_status attune_check_kernel(const attune_kernel *kernel) {
     if (!kernel)
         return attune_fail(ATTUNE_NULL_POINTER, "kernel is null; attune_kernel_find returns null for a name that is not linked");
@@ -51,7 +70,31 @@ attune_status attune_check_kernel(const attune_kernel *kernel) {
     return ATTUNE_OK;
 }
 
-attune_status attune_choose_variant(const attune_kernel *kernel, const attune_kernel_variant **variant) {
+/// "where seq_len_q <= 64 and seq_len_kv <= 512"; of the last of several "otherwise".
+static const char *rule_text(const attune_kernel_variant *v, char *text, size_t size) {
+    const char *both = v->most_seq_len_q && v->most_seq_len_kv ? " and " : "";
+    char q[40] = "", kv[40] = "";
+    if (v->most_seq_len_q)
+        snprintf(q, sizeof q, "seq_len_q <= %d", v->most_seq_len_q);
+    if (v->most_seq_len_kv)
+        snprintf(kv, sizeof kv, "seq_len_kv <= %d", v->most_seq_len_kv);
+    snprintf(text, size, *q || *kv ? "where %s%s%s" : "otherwise", q, both, kv);
+    return text;
+}
+
+static void tell(const attune_kernel *kernel, const attune_kernel_variant *variant) {
+    const attune_variants variants = variants_of(kernel);
+    if (!attune_tell_choice(&variants, variant->target))
+        return;
+    char rule[100];
+    for (const attune_kernel_variant *v = variant; !is_last_of_target(kernel, variant); v++) {
+        fprintf(stderr, "attune:   %s: %s\n", rule_text(v, rule, sizeof rule), v->schedule);
+        if (is_last_of_target(kernel, v))
+            break;
+    }
+}
+
+attune_status attune_choose_target(const attune_kernel *kernel, const attune_kernel_variant **variant) {
     // `chosen` is the runtime's own word in a kernel that is otherwise constant.
     const attune_kernel_variant **chosen = (const attune_kernel_variant **)&kernel->chosen;
     *variant = __atomic_load_n(chosen, __ATOMIC_ACQUIRE);
@@ -68,21 +111,48 @@ attune_status attune_choose_variant(const attune_kernel *kernel, const attune_ke
     if (status)
         return status;
     *variant = row;
-    if (!is_well_formed(kernel, *variant))
+    if (!target_is_well_formed(kernel, *variant))
         return attune_fail(ATTUNE_INTERNAL, "kernel %s has a damaged table for %s; generate it again", kernel->info.name,
                            (*variant)->target);
 
     const attune_kernel_variant *expected = NULL;
     if (__atomic_compare_exchange_n(chosen, &expected, *variant, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        attune_tell_choice(&variants, (*variant)->target);
+        tell(kernel, *variant);
     else
         *variant = expected;  // another thread was first
     return ATTUNE_OK;
 }
 
+static const attune_kernel_variant *variant_for(const attune_kernel_variant *first, int64_t seq_len_q, int64_t seq_len_kv) {
+    const attune_kernel_variant *v = first;
+    while ((v->most_seq_len_q && seq_len_q > v->most_seq_len_q) || (v->most_seq_len_kv && seq_len_kv > v->most_seq_len_kv))
+        v++;  // to the target's last at most, which has no bounds
+    return v;
+}
+
+attune_status attune_choose_variant(const attune_kernel *kernel, int64_t seq_len_q, int64_t seq_len_kv,
+                                    const attune_kernel_variant **variant) {
+    const attune_kernel_variant *first;
+    attune_status status = attune_choose_target(kernel, &first);
+    if (status)
+        return status;
+    *variant = variant_for(first, seq_len_q, seq_len_kv);
+    if (attune_verbosity() > 1)
+        fprintf(stderr, "attune: %s with seq_len_q %lld, seq_len_kv %lld runs %s: %s\n", kernel->info.name, (long long)seq_len_q,
+                (long long)seq_len_kv, (*variant)->target, (*variant)->schedule);
+    return ATTUNE_OK;
+}
+
 const char *attune_kernel_target(const attune_kernel *kernel) {
-    const attune_kernel_variant *variant;
-    if (attune_check_kernel(kernel) || attune_choose_variant(kernel, &variant))
+    const attune_kernel_variant *first;
+    if (attune_check_kernel(kernel) || attune_choose_target(kernel, &first))
         return NULL;
-    return variant->target;
+    return first->target;
+}
+
+const char *attune_kernel_schedule(const attune_kernel *kernel, int64_t seq_len_q, int64_t seq_len_kv) {
+    const attune_kernel_variant *first;
+    if (attune_check_kernel(kernel) || attune_choose_target(kernel, &first))
+        return NULL;
+    return variant_for(first, seq_len_q, seq_len_kv)->schedule;
 }

@@ -74,7 +74,7 @@ attune_status attune_merge(const attune_merge_args *args) {
     attune_status status = attune_check_merge(args);
     if (status)
         return status;
-    unsigned callers_mode = attune_enter_float_mode();
+    attune_float_mode callers_mode = attune_enter_float_mode();
     merge_rows(args, attune_find_element(args->dtype));
     attune_leave_float_mode(callers_mode);
     return ATTUNE_OK;

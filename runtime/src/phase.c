@@ -23,7 +23,7 @@ static void run_worker(void *data, int32_t index) {
     if (index < 0 || index >= p->num_workers)
         return;  // a foreign parallel_for miscounts; `done` tells whether work is missing
     attune_slot slot = attune_find_slot(p->call, index);
-    unsigned callers_mode = attune_enter_float_mode();
+    attune_float_mode callers_mode = attune_enter_float_mode();
     int64_t task;
     while (!atomic_load_explicit(&p->stopped, memory_order_relaxed) && (task = atomic_fetch_add(&p->next, 1)) < p->num_tasks) {
         const char *stage = "";

@@ -15,6 +15,13 @@ std::vector<double> medians(const Leader &leader) {
     return out;
 }
 
+std::vector<double> relative_medians(const Leader &leader, const Leader &reference) {
+    std::vector<double> times = medians(leader);
+    for (size_t shape = 0; shape < times.size(); shape++)
+        times[shape] /= reference.median_ms(shape);
+    return times;
+}
+
 /// Indices of the `most` least, trials that are not ok left out. Equal ones in the order of trials.
 template <class Value>
 std::vector<size_t> least(const std::vector<Trial> &trials, int most, const Value &value) {
@@ -24,6 +31,26 @@ std::vector<size_t> least(const std::vector<Trial> &trials, int most, const Valu
             out.push_back(i);
     std::stable_sort(out.begin(), out.end(), [&](size_t a, size_t b) { return value(trials[a]) < value(trials[b]); });
     out.resize(std::min(out.size(), static_cast<size_t>(std::max(most, 0))));
+    return out;
+}
+
+/// Trials that could make a table together: two for each shape.
+std::vector<size_t> companions(const std::vector<Trial> &trials, const TuneOptions &options) {
+    const std::vector<double> reference = medians_of(trials[0].evaluation);
+    std::vector<RatedPoint> points;
+    std::vector<size_t> place;
+    for (size_t i = 0; i < trials.size(); i++) {
+        if (!std::isfinite(trials[i].score))
+            continue;
+        std::vector<double> times = medians_of(trials[i].evaluation);
+        for (size_t shape = 0; shape < times.size(); shape++)
+            times[shape] /= reference[shape];
+        points.push_back({trials[i].point, times});
+        place.push_back(i);
+    }
+    std::vector<size_t> out;
+    for (const size_t i : best_companions(reference.size(), points, options.together, 2))
+        out.push_back(place[i]);
     return out;
 }
 
@@ -37,6 +64,10 @@ std::vector<Leader> leaders_of(const std::vector<Trial> &trials, const TuneOptio
                  least(trials, std::min(options.leaders, 2), [&](const Trial &t) { return t.evaluation.median_ms(shape); }))
                 if (std::find(chosen.begin(), chosen.end(), i) == chosen.end())
                     chosen.push_back(i);
+    if (options.by_shape && !options.seq_lens.empty())
+        for (const size_t i : companions(trials, options))
+            if (i != 0 && std::find(chosen.begin(), chosen.end(), i) == chosen.end())
+                chosen.push_back(i);
     chosen.insert(chosen.begin(), 0);
     std::vector<Leader> out;
     for (const size_t i : chosen)
@@ -89,7 +120,7 @@ void choose(TuneResult &result, Evaluator &evaluator, const TuneOptions &options
     std::vector<Leader> leaders = leaders_of(result.trials, options);
     const size_t shapes = leaders[0].times_ms.size();
     const Point standard = leaders[0].point;
-    result.chosen = standard;
+    result.chosen = result.table.otherwise = standard;
     if (options.by_shape) {
         result.chosen_by_shape.assign(shapes, standard);
         result.speed_up_by_shape.assign(shapes, 1);
@@ -108,6 +139,19 @@ void choose(TuneResult &result, Evaluator &evaluator, const TuneOptions &options
             if (speed_up > result.speed_up_by_shape[shape])  // not of equal ones: the default is first
                 result.speed_up_by_shape[shape] = speed_up, result.chosen_by_shape[shape] = leader.point;
         }
+    if (options.by_shape && options.seq_lens.size() == shapes) {
+        std::vector<RatedPoint> points;
+        for (const Leader &leader : leaders)
+            if (std::isfinite(leader.score))
+                points.push_back({leader.point, relative_medians(leader, leaders[0])});
+        result.table = make_shape_table(options.seq_lens, points, {.together = options.together});
+        double sum = 0;
+        for (size_t shape = 0; shape < shapes; shape++)
+            for (const RatedPoint &rated : points)
+                if (rated.point == result.table.point_for(options.seq_lens[shape]))
+                    sum -= std::log(rated.times[shape]);
+        result.table_speed_up = std::exp(sum / static_cast<double>(shapes));
+    }
     // Stable, and the default first: of equal ones it wins.
     std::stable_sort(leaders.begin(), leaders.end(), [](const Leader &a, const Leader &b) { return a.score < b.score; });
     result.chosen = leaders[0].point;

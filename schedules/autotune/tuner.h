@@ -1,5 +1,6 @@
 #pragma once
 #include "schedules/autotune/search.h"
+#include "schedules/autotune/shape_table.h"
 #include "schedules/autotune/trial.h"
 
 #include <atomic>
@@ -24,7 +25,9 @@ struct TuneOptions {
     double seconds = 0;        ///< of searching, earlier runs included; 0: no limit. A batch that has begun is finished
     int64_t batch = 8;         ///< points that the evaluator is given at once
     int leaders = 5;           ///< best points that are measured again beside the default
-    bool by_shape = false;     ///< also the best point for each shape: its leaders are measured again too
+    bool by_shape = false;     ///< also the best point for each shape, and a table: their leaders are measured again too
+    std::vector<SeqLens> seq_lens = {};   ///< of each shape; none: no table
+    MayStandTogether together = {};       ///< which points may be in one table; empty: any
     int rounds = 3;            ///< of re-measuring, as many at a time as this …
     int most_rounds = 15;      ///< … until every median is known to `precision`, or to this many
     double precision = 0.005;  ///< spread / sqrt(rounds): about the error of a median, relative
@@ -58,6 +61,8 @@ struct TuneResult {
     double speed_up = 1;                    ///< default / chosen, geometric mean over shapes, of re-measured medians; >= 1
     std::vector<Point> chosen_by_shape;     ///< with by_shape: for each shape the point of the least median there
     std::vector<double> speed_up_by_shape;  ///< >= 1
+    ShapeTable table;                       ///< with by_shape and seq_lens; without rules where one point is as good: it is `otherwise`
+    double table_speed_up = 1;              ///< default / the table's points, as speed_up
     int64_t resumed = 0;                    ///< trials that were taken from the journal
     double elapsed_s = 0;                   ///< of searching, earlier runs included
     StoppedBy stopped_by = StoppedBy::trials;

@@ -220,6 +220,7 @@ std::vector<TunedDifference> diff_tuned(const TunedDatabase &before, const Tuned
     for (const auto &[key, pair] : pairs) {
         const bool equal = pair.before && pair.after && pair.before->record.family == pair.after->record.family &&
                            pair.before->record.parameters == pair.after->record.parameters &&
+                           pair.before->record.rules == pair.after->record.rules &&
                            pair.before->record.shapes == pair.after->record.shapes;
         if (!equal)
             out.push_back(pair);

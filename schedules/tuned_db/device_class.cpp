@@ -4,6 +4,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace attune {
@@ -38,6 +41,20 @@ constexpr Row rows[] = {
     {intel, 6, 0xaf, 0xaf, "sierra_forest"},
 };
 
+/// Of aarch64: parts of an implementer. Linux' arch/arm64/include/asm/cputype.h.
+struct ArmRow {
+    unsigned implementer, part;
+    const char *name;
+};
+constexpr unsigned by_arm = 0x41;
+constexpr ArmRow arm_rows[] = {
+    {by_arm, 0xd03, "cortex_a53"},  {by_arm, 0xd05, "cortex_a55"},  {by_arm, 0xd07, "cortex_a57"},  {by_arm, 0xd08, "cortex_a72"},
+    {by_arm, 0xd09, "cortex_a73"},  {by_arm, 0xd0a, "cortex_a75"},  {by_arm, 0xd0b, "cortex_a76"},  {by_arm, 0xd0d, "cortex_a77"},
+    {by_arm, 0xd41, "cortex_a78"},  {by_arm, 0xd44, "cortex_x1"},   {by_arm, 0xd46, "cortex_a510"}, {by_arm, 0xd47, "cortex_a710"},
+    {by_arm, 0xd48, "cortex_x2"},   {by_arm, 0xd4d, "cortex_a715"}, {by_arm, 0xd4e, "cortex_x3"},   {by_arm, 0xd0c, "neoverse_n1"},
+    {by_arm, 0xd40, "neoverse_v1"}, {by_arm, 0xd49, "neoverse_n2"}, {by_arm, 0xd4f, "neoverse_v2"},
+};
+
 }  // namespace
 
 std::string device_class(const CpuIdentity &cpu) {
@@ -48,8 +65,22 @@ std::string device_class(const CpuIdentity &cpu) {
     return fmt::format("{}_fam{}_mod{}", vendor, cpu.family, cpu.model);
 }
 
+std::string arm_device_class(uint64_t midr) {
+    const unsigned implementer = midr >> 24 & 0xff, part = midr >> 4 & 0xfff;
+    for (const ArmRow &row : arm_rows)
+        if (row.implementer == implementer && row.part == part)
+            return row.name;
+    return fmt::format("arm_{:02x}_{:03x}", implementer, part);
+}
+
 std::string device_class() {
-#if defined(__x86_64__)
+#if defined(__aarch64__)
+    if (!(getauxval(AT_HWCAP) & HWCAP_CPUID))  // else the system lets programs read the register
+        return "generic";
+    uint64_t midr;
+    __asm__("mrs %0, midr_el1" : "=r"(midr));
+    return arm_device_class(midr);
+#elif defined(__x86_64__)
     unsigned a = 0, b = 0, c = 0, d = 0;
     if (!__get_cpuid(0, &a, &b, &c, &d))
         return "generic";

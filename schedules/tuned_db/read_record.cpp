@@ -13,6 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr int64_t longest_sequence = 1 << 28;  // of attune_attention_args
 constexpr int deepest = 16;          // levels of a line: dump() recurses
 constexpr size_t most_entries = 64;  // parameters; shapes
 constexpr double largest_ms = 1e9;   // eleven days
@@ -168,18 +169,44 @@ bool read_integer(const Json &value, int64_t low, int64_t high, int64_t &out) {
     return true;
 }
 
-std::map<std::string, int> read_parameters(const Json &object) {
+std::map<std::string, int> read_parameters(const Json &object, const std::string &key) {
     const std::string expected = fmt::format("an object of 1 to {} parameters", most_entries);
     if (!object.is_object() || object.empty() || object.size() > most_entries)
-        refuse("parameters", shown(object), expected);
+        refuse(key, shown(object), expected);
     std::map<std::string, int> out;
     for (const auto &[name, value] : object.items()) {
         int64_t number = 0;
         if (!is_word(name, 64))
-            refuse("parameters", shown(Json(name)), "names of lower-case letters, digits and _");
+            refuse(key, shown(Json(name)), "names of lower-case letters, digits and _");
         if (!read_integer(value, 0, largest_parameter, number))
-            refuse("parameters." + name, shown(value), fmt::format("an integer from 0 to {}", largest_parameter));
+            refuse(key + "." + name, shown(value), fmt::format("an integer from 0 to {}", largest_parameter));
         out[name] = static_cast<int>(number);
+    }
+    return out;
+}
+
+/// A key that is unknown here might narrow the rule: it cannot be left out.
+std::vector<TunedRule> read_rules(const Json &list) {
+    if (!list.is_array() || list.empty() || list.size() > most_tuned_rules)
+        refuse("rules", shown(list), fmt::format("a list of 1 to {} rules", most_tuned_rules));
+    std::vector<TunedRule> out;
+    for (const Json &object : list) {
+        const std::string name = fmt::format("rules[{}]", out.size());
+        ObjectReader reader(object, name);
+        TunedRule &rule = out.emplace_back();
+        for (const auto &[key, most] : {std::pair("most_seq_len_q", &rule.most_seq_len_q), {"most_seq_len_kv", &rule.most_seq_len_kv}}) {
+            if (!object.contains(key))
+                continue;
+            const std::string expected = fmt::format("an integer from 1 to {}", longest_sequence);
+            int64_t number = 0;
+            const Json &value = reader.value(key, expected);
+            if (!read_integer(value, 1, longest_sequence, number))
+                refuse(reader.full(key), shown(value), expected);
+            *most = static_cast<int>(number);
+        }
+        rule.parameters = read_parameters(reader.value("parameters", "an object of parameters"), name + ".parameters");
+        if (const UnknownKeys more = reader.unknown(); !more.empty() || (!rule.most_seq_len_q && !rule.most_seq_len_kv))
+            refuse(name, shown(object), "most_seq_len_q, most_seq_len_kv or both, parameters, and nothing else");
     }
     return out;
 }
@@ -218,7 +245,7 @@ TunedProvenance read_provenance(const Json &object) {
     return out;
 }
 
-TunedRecord read_record(const Json &json) {
+TunedRecord read_record(const Json &json, int64_t schema) {
     ObjectReader line(json, "");
     line.value("schema", "1");  // looked at already
     TunedRecord out;
@@ -226,7 +253,9 @@ TunedRecord read_record(const Json &json) {
     out.target = line.text("target", "a target such as \"avx2\"", [](const std::string &t) { return is_word(t, 32); });
     out.device = line.text("device", "a class of CPUs such as \"zen4\", \"generic\" or \"*\"", is_device);
     out.family = line.text("family", "a schedule family such as \"cpu_query_lanes\"", [](const std::string &t) { return is_word(t, 64); });
-    out.parameters = read_parameters(line.value("parameters", "an object of parameters"));
+    out.parameters = read_parameters(line.value("parameters", "an object of parameters"), "parameters");
+    if (schema > 1)
+        out.rules = read_rules(line.value("rules", "a list of rules, which are what schema 2 is for"));
     out.shapes = read_shapes(line.value("shapes", "an object of shapes and their times"));
     out.share_of_limit = line.number("share_of_limit", 0, false, 1);
     out.determinism = line.text("determinism", "D0, D1 or D2", [](const std::string &t) { return t == "D0" || t == "D1" || t == "D2"; });
@@ -244,10 +273,11 @@ TunedLine parse_tuned_line(std::string_view line) {
             refuse("the line", fmt::format("of {} bytes", line.size()), fmt::format("at most {}", longest_tuned_line));
         const Json json = parse_json(line);
         ObjectReader reader(json, "");
-        const Json &schema = reader.value("schema", "1, the number of this format");
+        const char *numbers = "1 or 2, the numbers of this format";
+        const Json &schema = reader.value("schema", numbers);
         int64_t number = 0;
         if (!read_integer(schema, 1, INT32_MAX, number))
-            refuse("schema", shown(schema), "1, the number of this format");
+            refuse("schema", shown(schema), numbers);
         if (number > tuned_schema) {
             out.kind = TunedLine::Kind::foreign;
             out.problem = {.code = ErrorCode::input,
@@ -257,7 +287,7 @@ TunedLine parse_tuned_line(std::string_view line) {
                            .cure = "a newer attune wrote the line: update this one to use it"};
             return out;
         }
-        out.record = read_record(json);
+        out.record = read_record(json, number);
         out.kind = TunedLine::Kind::record;
     } catch (const Error &error) {
         out.problem = error.details();

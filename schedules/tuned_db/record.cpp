@@ -29,9 +29,15 @@ double TunedRecord::relative_time() const {
 }
 
 std::string record_text(const TunedRecord &record) {
-    Json parameters = Json::object(), shapes = Json::object();
-    for (const auto &[name, value] : record.parameters)
-        parameters[name] = value;
+    Json parameters = Json(record.parameters), shapes = Json::object(), rules = Json::array();
+    for (const TunedRule &rule : record.rules) {
+        Json &row = rules.emplace_back(Json::object());
+        if (rule.most_seq_len_q)
+            row["most_seq_len_q"] = rule.most_seq_len_q;
+        if (rule.most_seq_len_kv)
+            row["most_seq_len_kv"] = rule.most_seq_len_kv;
+        row["parameters"] = rule.parameters;
+    }
     for (const auto &[shape, times] : record.shapes) {
         Json &row = shapes[shape] = {{"median_ms", times.median_ms}, {"default_ms", times.default_ms}, {"spread", times.spread}};
         add_unknown(row, times.more);
@@ -40,7 +46,7 @@ std::string record_text(const TunedRecord &record) {
     Json provenance = {{"date", from.date},     {"cpu", from.cpu},   {"attune", from.attune},
                        {"halide", from.halide}, {"llvm", from.llvm}, {"command", from.command}};
     add_unknown(provenance, from.more);
-    Json json = {{"schema", tuned_schema},
+    Json json = {{"schema", record.rules.empty() ? 1 : 2},
                  {"spec", record.spec},
                  {"target", record.target},
                  {"device", record.device},
@@ -50,6 +56,8 @@ std::string record_text(const TunedRecord &record) {
                  {"share_of_limit", record.share_of_limit},
                  {"determinism", record.determinism},
                  {"provenance", provenance}};
+    if (!record.rules.empty())
+        json["rules"] = rules;
     add_unknown(json, record.more);
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -8,8 +8,8 @@
 
 namespace attune {
 
-/// What a reader of this version understands, and what it writes.
-constexpr int tuned_schema = 1;
+/// The newest that a reader of this version understands. A record without rules is written as 1, which older versions read too.
+constexpr int tuned_schema = 2;
 /// Bytes of a line. Longer ones are refused unread, so that a foreign file costs no memory.
 constexpr size_t longest_tuned_line = 64 << 10;
 constexpr size_t longest_tuned_command = 4096;  ///< characters of TunedProvenance::command
@@ -26,6 +26,14 @@ struct TunedTimes {
     UnknownKeys more;
     bool operator==(const TunedTimes &) const = default;
 };
+
+/// Parameters for some calls only: those with seq_lens of at most these; 0: any.
+struct TunedRule {
+    int most_seq_len_q = 0, most_seq_len_kv = 0;
+    std::map<std::string, int> parameters;
+    bool operator==(const TunedRule &) const = default;
+};
+constexpr size_t most_tuned_rules = 16;  ///< of a record
 
 /// Where a record comes from.
 struct TunedProvenance {
@@ -47,6 +55,7 @@ struct TunedRecord {
     std::string device;                        ///< "zen4" as device_class() says; "generic" or "*": any CPU
     std::string family;                        ///< of schedules: "cpu_query_lanes"
     std::map<std::string, int> parameters;     ///< "block_q" -> 192; what is not named keeps its default
+    std::vector<TunedRule> rules;              ///< before `parameters`: the first that holds a call's seq_lens is for it
     std::map<std::string, TunedTimes> shapes;  ///< that it was tuned for: "b=1,h=8,hkv=8,sq=1024,skv=1024"; at least one
     double share_of_limit = 0;                 ///< of what the machine could do at best, 0 … 1
     std::string determinism =

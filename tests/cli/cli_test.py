@@ -219,8 +219,9 @@ def usage():
     expect_error(["import", "onnx", "no_such_model.onnx", "-o", "specs"], 3, "no such file or directory", "an ONNX model")
     # Unknown targets are usage, known ones that cannot be had are not.
     for command in (["explain"], ["check"], ["bench"]):
-        expect_error([*command, "--target", "sse9"], 2, "--target is sse9", "amx, avx512_fp16, avx512_bf16, avx512_vnni, avx512, avx2, sse41")
-        expect_error([*command, "--target", "neon"], 4, "--target is neon")
+        expect_error([*command, "--target", "sse9"], 2, "--target is sse9", "amx, avx512_fp16, avx512_bf16, avx512_vnni, avx512, avx2, sse41, neon")
+    for command in (["check"], ["bench"]):
+        expect_error([*command, "--target", "neon"], 4, "--target is neon", "a CPU with NEON (aarch64)", "--runner")
     expect_error(["check"], 2, "ATTUNE_FORCE_TARGET is sse9", env={"ATTUNE_FORCE_TARGET": "sse9"})
     # A result that cannot be written is no success.
     with open("/dev/full", "w") as full:
@@ -735,7 +736,7 @@ def commands():
 
     # list, doctor
     j = expect_json(["list"])
-    expect([t["name"] for t in j["targets"]] == ["amx", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512", "avx2", "sse41"] and j["dtypes"] == ["f32", "f16", "bf16"], ["list"], str(j))
+    expect([t["name"] for t in j["targets"]] == ["amx", "avx512_fp16", "avx512_bf16", "avx512_vnni", "avx512", "avx2", "sse41", "neon"] and j["dtypes"] == ["f32", "f16", "bf16"], ["list"], str(j))
     expect_success(["list"])
     j = expect_json(["doctor"])
     expect(j["threads"] >= 1 and "sse41" in j["targets"]["available"] and j["halide"].startswith("21."), ["doctor"], str(j))
@@ -780,15 +781,22 @@ def db():
     expect_json(["db", "prune", "all.jsonl"])
     expect([r["provenance"]["date"] for r in expect_json(["db", "show", "all.jsonl", "--target", "sse41"])] == [new["provenance"]["date"]], ["db", "prune"], "not the newest")
     expect(expect_json(["db", "verify", a, b])["ok"], ["db", "verify"], "not ok")
-    later = dict(old, schema=2)
+    later = dict(old, schema=3)
     bad = write_rows("bad.jsonl", old, "{", later, dict(old, target="avx9"), tuned_row(key, block_kv=5000), tuned_row(key, tile_x=1))
     j = expect_json(["db", "verify", bad], 1)
     expect([p["line"] for p in j["problems"]] == [2, 3, 4, 5, 6] and not j["ok"], ["db", "verify"], str(j))
     text = expect_success(["db", "verify", bad], 1)
-    for part in ("bad.jsonl:2: the line is no JSON", "bad.jsonl:3: schema is 2, expected 1; ", "bad.jsonl:4: target is avx9", "bad.jsonl:6: tile_x is no parameter"):
+    for part in ("bad.jsonl:2: the line is no JSON", "bad.jsonl:3: schema is 3, expected 2; ", "bad.jsonl:4: target is avx9", "bad.jsonl:6: tile_x is no parameter"):
         expect(part in text, ["db", "verify"], text)
     r = attune(["db", "merge", bad, "-o", "kept.jsonl"])
     expect(r.returncode == 0 and "bad.jsonl:2: " in r.stderr and {"{", json.dumps(later)} < set(open(path("kept.jsonl")).read().split("\n")), ["db", "merge"], r.stderr)
+    ruled = dict(tuned_row(key, block_q=64, block_kv=64), schema=2, rules=[{"most_seq_len_q": 64, "parameters": {"block_q": 16, "block_kv": 64}}])
+    expect(expect_json(["db", "verify", write_rows("ruled.jsonl", ruled)])["ok"], ["db", "verify"], "not ok")
+    expect("where seq_len_q <= 64: (block_kv=64 block_q=16); cpu_query_lanes(block_kv=64 block_q=64)" in expect_success(["db", "show", "ruled.jsonl"]), ["db", "show"], "no rule")
+    ruled["rules"][0]["parameters"]["block_kv"] = 128
+    text = expect_success(["db", "verify", write_rows("ruled.jsonl", ruled)], 1)
+    expect("ruled.jsonl:1: rules[0]: block_kv is 128 and 64, expected one value, as a row's bits depend on it and determinism is D1" in text, ["db", "verify"], text)
+    expect(expect_json(["db", "verify", write_rows("ruled.jsonl", dict(ruled, determinism="D0"))])["ok"], ["db", "verify"], "D0 not ok")
     expect_error(["db"], 2, "ACTION is missing", has_value=False)
     expect_error(["db", "shwo", a], 2, 'ACTION is "shwo"', "did you mean show")
     expect_error(["db", "show"], 2, "FILE is missing", has_value=False)
@@ -824,18 +832,44 @@ def db():
     words = ["build", *kernel, "--name", "k", "--tuned", "rows", "-o", "tuned", "--depfile", "k.d"]
     expect_json(words)
     expect(open(path("k.d")).read() == "tuned/k.a: rows rows/tuned.jsonl\n", words, open(path("k.d")).read())
+    # Several schedules, of which each call takes one by its seq_lens.
+    ruled = dict(tuned_row(key, block_q=64), schema=2, rules=[{"most_seq_len_q": 48, "parameters": {"block_q": 16}}, {"most_seq_len_kv": 512, "parameters": {"block_q": 32, "unroll": 1}}])
+    rows = write_rows("ruled.jsonl", ruled)
+    words = ["explain", *kernel, "--tuned", rows, "--shape", "sq=48,skv=900"]
+    j = expect_json(words)
+    expect(j["schedule"]["parameters"]["block_q"] == 16 and [s["calls"] for s in j["schedules"]] == ["where seq_len_q <= 48", "where seq_len_kv <= 512", "otherwise"], words, str(j["schedules"]))
+    text = expect_success([*words[:-1], "sq=49,skv=900"])
+    expect("by seq_len where seq_len_q <= 48: block_q=16 " in text and "cpu_query_lanes(block_q=64" in text, words, text)
+    words = ["bench", *kernel, "--tuned", rows, "--repeat", "1", "--shape", "sq=48,skv=70", "--shape", "sq=49,skv=70", "--shape", "sq=49,skv=513"]
+    expect([j["schedule"].split()[0] for j in expect_json(words)] == [f"cpu_query_lanes(block_q={n}" for n in (16, 32, 64)], words, "another schedule")
+    expect_json(["check", *kernel, "--tuned", rows, "--shape", "sq=40,skv=70", "--shape", "sq=49,skv=600"])
+    j = expect_json(["build", *kernel, "--name", "k", "--tuned", rows, "-o", "ruled"])
+    built = json.load(open(path("ruled/k.json")))["variants"]
+    expect([(v.get("calls") or {}).get("most_seq_len_q") for v in built] == [48, 0, None] and j["tuned"] == ["sse41"], ["build", rows], str(built))
+    expect("///   where seq_len_kv <= 512: block_q=32 " in open(path("ruled/k.h")).read(), ["build", rows], "no rule in the header")
+    # Schedules that give a row other bits: with permission only.
+    loose = dict(ruled, determinism="D0", rules=[{"most_seq_len_q": 48, "parameters": {"block_q": 64, "block_kv": 128}}])
+    write_rows("loose.jsonl", loose)
+    r = attune(["explain", *kernel, "--tuned", "loose.jsonl"])
+    expect(r.returncode == 0 and "determinism is D0" in r.stderr and "--determinism D0" in r.stderr and r.stderr.endswith("; using the default schedule\n"), ["explain"], r.stderr)
+    expect(len(expect_json(["explain", *kernel, "--tuned", "loose.jsonl", "--determinism", "D0"])["schedules"]) == 2, ["explain", "--determinism"], "no table")
+    expect_error(["explain", *kernel, "--tuned", "loose.jsonl", "--determinism", "D7"], 2, "--determinism")
     # Rows that cannot be used: told, and the default instead.
     untuned = expect_json(["build", *kernel, "--name", "k", "-o", "untuned"])
     for row, *parts in ((tuned_row(key, block_q=63), "tuned.jsonl:1: ", "block_q is 63"), (tuned_row(key, family="cpu_split_kv", split_kv=256), "family is cpu_split_kv"),
-                        (dict(tuned_row(key), determinism="D0"), "determinism is D0"), (tuned_row(key, tile_x=1), "tile_x is 1")):
+                        (dict(tuned_row(key), determinism="D0"), "determinism is D0"), (tuned_row(key, tile_x=1), "tile_x is 1"),
+                        (dict(loose, determinism="D1"), "the schedule where seq_len_q <= 48 gives other bits than that of other calls: block_kv is 128 and 64"),
+                        (dict(ruled, rules=[{"most_seq_len_q": 48, "parameters": {"block_q": 63}}]), "block_q is 63"),
+                        (dict(ruled, rules=[{"most_seq_len_q": 48}]), "rules[0].parameters is missing"),
+                        (dict(ruled, rules=ruled["rules"][:1] * 2), "is never taken after")):
         write_rows("tuned.jsonl", row)
         r = attune(["build", *kernel, "--name", "k", "--tuned", "tuned.jsonl", "-o", "refused"])
         expect(r.returncode == 0 and r.stderr.count("\n") == 1 and r.stderr.endswith("; using the default schedule\n") and all(p in r.stderr for p in parts), ["build", "--tuned"], r.stderr)
         for ending in ("a", "h", "json"):
             expect(open(path(f"refused/k.{ending}"), "rb").read() == open(path(f"untuned/k.{ending}"), "rb").read(), ["build", "--tuned"], f"another k.{ending}")
-    write_rows("tuned.jsonl", "{", dict(tuned_row(key), schema=2))
+    write_rows("tuned.jsonl", "{", dict(tuned_row(key), schema=3))
     r = attune(["explain", *kernel, "--tuned", "tuned.jsonl"])
-    expect(r.returncode == 0 and "tuned.jsonl:1: the line is no JSON" in r.stderr and "tuned.jsonl:2: schema is 2" in r.stderr, ["explain", "--tuned"], r.stderr)
+    expect(r.returncode == 0 and "tuned.jsonl:1: the line is no JSON" in r.stderr and "tuned.jsonl:2: schema is 3" in r.stderr, ["explain", "--tuned"], r.stderr)
     expect_error(["explain", "--tuned", "no.jsonl"], 3, "no.jsonl")
     expect_error(["explain", "--device", "Zen 4"], 2, "--device is Zen 4")
 
@@ -895,6 +929,27 @@ def tune():
     # Two shapes: a compromise, and the best for each.
     j = expect_json([*job, "--shape", "h=2,sq=20,skv=90", "--by-shape", "--trials", "3", "--quiet", "--journal", "two.jsonl"])
     expect([b["shape"] for b in j["by_shape"]] == j["shapes"] and all(len(t["median_ms"]) == 2 for t in j["trials"]), job, str(j["by_shape"]))
+
+    # A table, from recorded times: a schedule for short calls, one for long ones. Of those that keep a row's bits, or of all with permission.
+    names = ["block_q", "block_kv", "tile_q", "tile_kv", "tile_d", "unroll"]
+    fallback = [default[name] for name in names]
+    changed = lambda block_q, block_kv: [block_q, block_kv, *fallback[2:]]
+    points = [[*fallback, 1.0, 4.0], [*changed(16, fallback[1]), 0.5, 5.0], [*changed(96, fallback[1]), 0.9, 3.0], [*changed(16, 128), 0.4, 6.0]]
+    shapes = ["b=1,h=1,hkv=1,sq=60,skv=70", "b=1,h=1,hkv=1,sq=1000,skv=1000"]
+    write("by_shape.json", json.dumps({"attune_sweep": 1, "key": "by hand", "machine": "none", "family": "cpu_query_lanes", "fallback": fallback, "shapes": shapes, "points": points,
+                                       "parameters": [{"name": n, "values": sorted({p[i] for p in points})} for i, n in enumerate(names)]}))
+    words = [*job, "--shape", "sq=1000,skv=1000", "--replay", "by_shape.json", "--by-shape", "--search", "exhaustive", "--quiet"]
+    for more, short, speed_up in (([], (16, fallback[1]), (1 / 0.5 * 4 / 3) ** 0.5), (["--determinism", "D0"], (16, 128), (1 / 0.4 * 4 / 3) ** 0.5)):
+        j = expect_json([*words, *more, "--db", "by_shape.jsonl"])["table"]
+        rule = j["rules"][0]
+        expect(len(j["rules"]) == 1 and rule["calls"] == "where seq_len_q <= 128" and (rule["parameters"]["block_q"], rule["parameters"]["block_kv"]) == short, [*words, *more], str(j))
+        expect(j["otherwise"]["block_q"] == 96 and abs(j["speed_up"] - speed_up) < 1e-6, [*words, *more], str(j))
+        row = json.loads(open(path("by_shape.jsonl")).read())
+        expect(row["determinism"] == ("D0" if more else "D1") and row["schema"] == 2 and row["shapes"][shapes[0]]["median_ms"] == (0.4 if more else 0.5), [*words, *more], str(row))
+        expect(expect_json(["explain", *kernel, "--tuned", "by_shape.jsonl", *more, "--shape", "sq=128,skv=128"])["schedule"]["parameters"]["block_kv"] == short[1], [*words, *more], "explain")
+        os.remove(path("by_shape.jsonl"))
+    expect("  where seq_len_q <= 128: block_q=16 " in expect_success(words), words, "no table in the text")
+    expect_error([*job, "--determinism", "D0"], 2, "--determinism is D0", "--by-shape")
 
     # Interrupted: what is known is kept and told.
     child = start_tune([*job, "--trials", "90", "--json", "--quiet", "--journal", "i.jsonl"], "i.jsonl", 4)

@@ -65,7 +65,7 @@ inline std::vector<std::tuple<std::string, KernelChoice>> kernel_table() {
     std::vector<std::tuple<std::string, KernelChoice>> table;
     for (const CpuTarget &target : cpu_targets())
         for (const KernelChoice &choice : kernel_choices)
-            if (target.serves({choice.dtype, choice.compute}) && (choice.compute == ComputeDType::f32 || !target.serves(DType::f32)))
+            if (target.is_x86() && target.serves({choice.dtype, choice.compute}) && (choice.compute == ComputeDType::f32 || !target.serves(DType::f32)))
                 table.emplace_back(target.name, choice);
     return table;
 }

@@ -50,6 +50,11 @@ tuned_row() {
     printf '{"schema":1,"spec":"%s","target":"sse41","device":"generic","family":"cpu_query_lanes","parameters":{"block_q":%s},"shapes":{"b=1":{"median_ms":1,"default_ms":2,"spread":0}},"share_of_limit":0.5,"determinism":"D1","provenance":{"date":"2026-01-01T00:00:00Z","cpu":"any","attune":"0","halide":"0","llvm":"0","command":"by hand"}}\n' \
         "$key" "$1" >"$WORK/source/tuned.jsonl"
 }
+# ruled_row: the same with another schedule for short calls
+ruled_row() {
+    tuned_row 64
+    sed -i 's/"schema":1/"schema":2/; s/"parameters"/"rules":[{"most_seq_len_q":32,"parameters":{"block_q":16}}],&/' "$WORK/source/tuned.jsonl"
+}
 untuned=$(cksum <"$build/kernels/first.attune/first.a")
 
 echo "# a tuned row"
@@ -66,6 +71,15 @@ grep -qF '"file": "tuned.jsonl"' "$build/kernels/first.attune/first.json" || fai
 ! grep -qF '"tuned"' "$build/kernels/second.attune/second.json" || fail "second has the row of another kernel"
 run "$build/app"
 expect_no_work "a tuned row"
+
+echo "# a row with two schedules"
+ruled_row
+output=$("$CMAKE" --build "$build" 2>&1)
+grep -qF 'where seq_len_q <= 32: block_q=16 ' "$build/kernels/first.attune/first.h" || fail "first's header tells no rule: $output"
+run "$build/app"
+told=$(ATTUNE_VERBOSE=2 "$build/app" 2>&1)
+grep -qF 'otherwise: block_q=64 ' <<<"$told" && grep -qE 'first with seq_len_q [0-9]+, seq_len_kv [0-9]+ runs sse41: block_q=' <<<"$told" || fail "the rule is not told: $told"
+expect_no_work "a row with two schedules"
 
 echo "# an illegal row: told by line, and the default"
 tuned_row 63

@@ -69,8 +69,10 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
                 "spec.toml:2:10: phases is decode beside a matrix of pairs in outputs, expected decode without it; leave it out, or write phases = [\"prefill\"]"},
     MessageCase{"decode_of_sigmoid", "[kernel]\nphases = [\"decode\"]\nnormalizer = \"sigmoid\"",
                 "spec.toml:2:10: phases is decode beside normalizer sigmoid, expected decode without it; leave it out, or write phases = [\"prefill\"]"},
-    MessageCase{"later_cpu", "[targets]\ncpu = [\"neon\"]",
-                "spec.toml:2:7: targets.cpu neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others", ErrorCode::target},
+    MessageCase{"two_architectures", "[targets]\ncpu = [\"avx2\", \"neon\"]",
+                "spec.toml:2:7: targets.cpu is [\"avx2\", \"neon\"], expected targets of one architecture, as neon is of aarch64 and the others of x86-64; make a kernel for each architecture"},
+    MessageCase{"neon_with_gpu", "[targets]\ncpu = [\"neon\"]\ngpu = [\"cuda\"]",
+                "spec.toml:3:7: targets.gpu is [\"cuda\"], expected no devices beside the CPU target neon, as their host code is x86-64's; leave out neon or the devices"},
     MessageCase{"gpu_unknown", "[targets]\ngpu = [\"voodoo\"]",
                 "spec.toml:2:7: targets.gpu has voodoo, expected a list of some of " GPU_TARGETS "; use [\"cuda\"], or some of the others, or leave it out"},
     MessageCase{"gpu_twice", "[targets]\ngpu = [\"cuda\", \"cuda\"]",
@@ -225,15 +227,15 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"phases_empty", "[kernel]\nphases = []",
                 "spec.toml:2:10: phases is [], expected a list of some of prefill, decode; use [\"prefill\"] or [\"decode\"]"},
     MessageCase{"targets_empty", "[targets]\ncpu = []",
-                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others"},
+                "spec.toml:2:7: targets.cpu is [], expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx, neon; use [\"auto\"], or some of the others"},
     MessageCase{"targets_unknown", "[targets]\ncpu = [\"avx3\"]",
-                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; did you mean avx2"},
+                "spec.toml:2:7: targets.cpu has avx3, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx, neon; did you mean avx2"},
     MessageCase{"targets_string", "[targets]\ncpu = \"avx2\"",
-                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; write [\"avx2\"]"},
+                "spec.toml:2:7: targets.cpu is \"avx2\", expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx, neon; write [\"avx2\"]"},
     MessageCase{"targets_twice", "[targets]\ncpu = [\"avx2\", \"avx2\"]",
-                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; write avx2 once"},
+                "spec.toml:2:7: targets.cpu has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx, neon; write avx2 once"},
     MessageCase{"targets_auto_and_more", "[targets]\ncpu = [\"auto\", \"avx2\"]",
-                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; auto is all of them, so it stands alone"},
+                "spec.toml:2:7: targets.cpu is [\"auto\", \"avx2\"], expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx, neon; auto is all of them, so it stands alone"},
     MessageCase{"name_empty", "[kernel]\nname = \"\"",
                 "spec.toml:2:8: name is \"\", expected a C identifier of at most 63 characters; choose a name, or leave the key out"},
     MessageCase{"name_digit", "[kernel]\nname = \"2fast\"",
@@ -330,9 +332,7 @@ TEST(SpecMessages, FlagsAreNamedAsTyped) {
     EXPECT_EQ(what("kernel.outputs", "", "--outputs"),
               "--outputs is \"\", expected a list with \"out\", and \"lse\" where it is wanted; use [\"out\"] or [\"out\", \"lse\"]");
     EXPECT_EQ(what("targets.cpu", "avx2,avx2", "--target"),
-              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; write avx2 once");
-    EXPECT_EQ(what("targets.cpu", "neon", "--target"),
-              "--target neon is known, but not in this version, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx; use [\"auto\"], or some of the others");
+              "--target has avx2 twice, expected a list of some of auto, sse41, avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx, neon; write avx2 once");
     EXPECT_EQ(what("kernel.mask", "\xff\x1b", "--mask"),
               "--mask:1: unexpected \\xff, expected names, numbers, && || ! < <= > >= == != + - * / % ( ) [ ] and ,; remove it");
 }

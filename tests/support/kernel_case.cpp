@@ -513,7 +513,7 @@ void expect_same_bits(const ReferenceProblem &p, const KernelResult &got, const 
     }
 }
 
-bool must_emulate(const std::string &name) { return !available_target(name) && available_target("avx2") && has_llvm_backend(); }
+bool must_emulate(const std::string &name) { return !available_target(name) && cpu_target(name).is_x86() && available_target("avx2") && has_llvm_backend(); }
 
 const CpuTarget *available_target(const std::string &name) {
     for (const CpuTarget *target : machine_targets()) {
@@ -525,7 +525,7 @@ const CpuTarget *available_target(const std::string &name) {
 std::vector<std::string> target_names() {
     std::vector<std::string> names;
     for (const CpuTarget &target : cpu_targets())
-        if (target.serves(DType::f32)) names.push_back(target.name);
+        if (target.serves(DType::f32) && target.is_x86()) names.push_back(target.name);
     return names;
 }
 

@@ -148,7 +148,7 @@ TEST_F(RunnerTest, ReturnsEarlyWhenStopped) {
 TEST_F(RunnerTest, SaysWhatTheLinkerSays) {
     TrialLinker other(folder.path, "-lno_such_library_for_attune");
     try {
-        other.link(trial_job_json(job, {}), {});
+        other.link(*job.target, trial_job_json(job, {}), {});
         FAIL() << "no error";
     } catch (const Error &error) {
         EXPECT_EQ(error.details().code, ErrorCode::target);

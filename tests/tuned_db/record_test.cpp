@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadFields,
     testing::Values(
         //       name              pointer               value                          says
-        BadField{"newer_schema", "/schema", "2", "schema is 2"}, BadField{"no_schema", "/schema", "", "schema is missing"},
+        BadField{"newer_schema", "/schema", "3", "schema is 3"}, BadField{"schema_without_rules", "/schema", "2", "rules is missing"}, BadField{"no_schema", "/schema", "", "schema is missing"},
         BadField{"schema_text", "/schema", "\"1\"", "schema is \"1\""}, BadField{"schema_zero", "/schema", "0", "schema is 0"},
         BadField{"short_hash", "/spec", "\"abc\"", "32 hex digits"},
         BadField{"upper_hash", "/spec", "\"BA7816BF8F01CFEA414140DE5DAE2223\"", "32 hex digits"},
@@ -91,6 +91,57 @@ INSTANTIATE_TEST_SUITE_P(
         BadField{"control", "/provenance/cpu", "\"\\u001b[31m\"", "provenance.cpu is"},
         BadField{"provenance_list", "/provenance", "[]", "provenance is []"}),
     [](const auto &info) { return info.param.name; });
+
+/// Two schedules for short calls.
+TunedRecord record_with_rules() {
+    TunedRecord record = sample_record();
+    record.rules = {{64, 0, record.parameters}, {1024, 4096, {{"block_q", 96}}}};
+    return record;
+}
+
+TEST(TunedRecord, WithRulesReadsBackEqual) {
+    const TunedRecord record = record_with_rules();
+    const std::string text = record_text(record);
+    EXPECT_NE(text.find("\"schema\":2"), std::string::npos) << text;
+    const TunedLine line = parse_tuned_line(text);
+    ASSERT_EQ(line.kind, TunedLine::Kind::record) << Error(line.problem).what();
+    EXPECT_EQ(line.record, record);
+    EXPECT_EQ(record_text(line.record), text);
+}
+
+TEST(TunedRecord, WithoutRulesIsOneThatOlderVersionsRead) {
+    EXPECT_NE(record_text(sample_record()).find("\"schema\":1"), std::string::npos);
+    // What schema 1 does not know it keeps.
+    nlohmann::json json = nlohmann::json::parse(record_text(sample_record()));
+    json["rules"] = "mine";
+    const TunedLine line = parse_tuned_line(json.dump());
+    ASSERT_EQ(line.kind, TunedLine::Kind::record) << Error(line.problem).what();
+    EXPECT_TRUE(line.record.rules.empty());
+    EXPECT_EQ(nlohmann::json::parse(record_text(line.record)), json);
+}
+
+TEST(TunedRecord, NamesWhatIsWrongWithARule) {
+    const struct {
+        const char *pointer, *value, *says;
+    } rows[] = {
+        {"/rules", "[]", "rules is [], expected a list of 1 to 16 rules"},
+        {"/rules", "{}", "rules is {}"},
+        {"/rules/0", "3", "rules[0] is 3, expected a JSON object"},
+        {"/rules/1/most_seq_len_q", "0", "rules[1].most_seq_len_q is 0, expected an integer from 1 to 268435456"},
+        {"/rules/1/most_seq_len_kv", "1.5", "rules[1].most_seq_len_kv is 1.5"},
+        {"/rules/0/most_batch", "4", "expected most_seq_len_q, most_seq_len_kv or both, parameters, and nothing else"},
+        {"/rules/0", "{\"parameters\": {\"block_q\": 96}}", "expected most_seq_len_q, most_seq_len_kv or both"},
+        {"/rules/0", "{\"most_seq_len_q\": 96}", "rules[0].parameters is missing"},
+        {"/rules/0/parameters/block_q", "-1", "rules[0].parameters.block_q is -1"},
+    };
+    for (const auto &row : rows) {
+        nlohmann::json json = nlohmann::json::parse(record_text(record_with_rules()));
+        json[nlohmann::json::json_pointer(row.pointer)] = nlohmann::json::parse(row.value);
+        const TunedLine line = parse_tuned_line(json.dump());
+        ASSERT_EQ(line.kind, TunedLine::Kind::broken) << row.pointer << " " << row.value;
+        EXPECT_NE(std::string(Error(line.problem).what()).find(row.says), std::string::npos) << Error(line.problem).what();
+    }
+}
 
 TEST(TunedRecord, RefusesLinesThatAreNoObjects) {
     const std::string good = record_text(sample_record());
@@ -126,6 +177,11 @@ TEST(DeviceClass, NamesCores) {
     EXPECT_EQ(device_class({"AuthenticAMD", 99, 3}), "amd_fam99_mod3");
     EXPECT_EQ(device_class({"GenuineIntel", 6, 250}), "intel_fam6_mod250");
     EXPECT_EQ(device_class({"Nobody\"s CPU", 25, 97}), "x86_64_fam25_mod97");
+}
+TEST(DeviceClass, NamesCoresOfArm) {
+    EXPECT_EQ(arm_device_class(0x413fd0c1), "neoverse_n1");
+    EXPECT_EQ(arm_device_class(0x410fd083), "cortex_a72");
+    EXPECT_EQ(arm_device_class(0x611f0221), "arm_61_022");  // an Apple core, which has no name here
 }
 TEST(DeviceClass, OfThisMachineIsLegal) {
     TunedRecord record = sample_record();

@@ -41,7 +41,7 @@ Error runner_error(const Runner &runner, const std::string &how) {
 }
 
 RunnerMachine probe_runner(const Runner &runner, TrialLinker &linker, const TuneJob &job) {
-    const auto process = runner.start(linker.link(trial_job_json(job, {}), {}), "probe");
+    const auto process = runner.start(linker.link(*job.target, trial_job_json(job, {}), {}), "probe");
     const std::optional<Json> answer = process->receive(probe_timeout_s);
     if (!answer)
         throw runner_error(runner,

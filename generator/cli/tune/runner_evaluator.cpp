@@ -96,7 +96,7 @@ std::string RunnerEvaluator::program(const std::vector<Point> &points) {
         kernels.push_back(kernel_of(point, names_.at(point)));
         archives.push_back(fmt::format("{}/{}.a", options_.folder, names_.at(point)));
     }
-    linked_program_ = linker_.link(trial_job_json(job_, kernels), archives);
+    linked_program_ = linker_.link(*job_.target, trial_job_json(job_, kernels), archives);
     linked_points_ = points;
     return linked_program_;
 }

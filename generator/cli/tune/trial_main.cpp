@@ -11,6 +11,7 @@
 #include "attune/kernel.h"
 #include "generator/cli/machine.h"
 #include "generator/cli/peak.h"
+#include "generator/cli/tune/linked_kernel.h"
 #include "generator/cli/tune/messages.h"
 #include "generator/cli/tune/trial_job.h"
 #include "schedules/tuned_db/device_class.h"
@@ -26,27 +27,14 @@ extern "C" uint32_t attune_cpu_features(void);
 namespace attune::cli {
 namespace {
 
-/// A kernel that is part of this program.
-class LinkedKernel : public LoadedKernel {
-public:
-    LinkedKernel(const TuneJob &job, const TrialKernel &trial) : kernel_(attune_kernel_find(trial.name.c_str())) {
-        if (!kernel_)
-            throw internal_error("finding a kernel of the trials", "there is none named " + trial.name);
-        plan_.spec = job.spec;
-        plan_.target = job.target;
-        plan_.parameters = trial.parameters;
-        plan_.rounds_weights = trial.rounds_weights;
-    }
-    const attune_kernel *kernel() const override { return kernel_; }
-    const KernelPlan &plan() const override { return plan_; }
-    double compile_seconds() const override { return 0; }
-    const std::vector<ObjectFile> &objects() const override { return objects_; }
-
-private:
-    const attune_kernel *kernel_;
-    KernelPlan plan_;
-    std::vector<ObjectFile> objects_;
-};
+KernelPlan plan_of(const TuneJob &job, const TrialKernel &trial) {
+    KernelPlan plan;
+    plan.spec = job.spec;
+    plan.target = job.target;
+    plan.parameters = trial.parameters;
+    plan.rounds_weights = trial.rounds_weights;
+    return plan;
+}
 
 void say(const Json &answer) {
     std::cout << answer.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
@@ -68,7 +56,7 @@ class Trials {
 public:
     explicit Trials(const TrialJob &trial) : trial_(trial), measurer_(trial.job) {
         for (const TrialKernel &kernel : trial.kernels)
-            kernels_.emplace_back(trial.job, kernel);
+            kernels_.emplace_back(kernel.name, plan_of(trial.job, kernel));
     }
 
     void measure(double seconds, unsigned timeout, const std::vector<double> &best_ms, const std::vector<size_t> &which) {

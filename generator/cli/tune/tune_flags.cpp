@@ -1,12 +1,14 @@
 #include "generator/cli/tune/tune_flags.h"
 
 #include "generator/backend/cache.h"
+#include "generator/backend/schedule_space.h"
 #include "generator/cli/block_lists.h"
 #include "generator/cli/machine.h"
 #include "generator/cli/params.h"
 #include "generator/cli/run_kernel.h"
 #include "generator/cli/session.h"
 #include "generator/cli/spec_flags.h"
+#include "generator/cli/tuned.h"
 #include "schedules/tuned_db/device_class.h"
 
 #include <fmt/format.h>
@@ -66,7 +68,8 @@ void declare_tune_flags(Flags &flags) {
     flags.value("--external", "COMMAND",
                 "with --search external: a program that asks and tells in lines of JSON, such as optuna_bridge.py");
     flags.list("--values", "NAME=A,B,…", "values of a parameter to try, instead of those of 'attune list'");
-    flags.toggle("--by-shape", "also the best schedule for each shape");
+    flags.toggle("--by-shape", "also the best schedule for each shape, and where it is worth it a table of schedules by seq_lens");
+    declare_determinism_flag(flags, "with --by-shape: D0 allows schedules in the table that give a row other bits [D1]");
     flags.toggle("--resume", "go on with the journal of an interrupted run");
     flags.value("--journal", "F", "where trials are written as they end [in the cache folder, named after what is tuned]");
     flags.value("--db", "F", "a tuned database (.jsonl) that takes the result");
@@ -162,6 +165,16 @@ SearchFlags search_flags(const Flags &flags, const TuneJob &job) {
     out.tune.seconds = timed ? seconds_of(flags.text("--budget")) : everything || flags.has("--trials") ? 0 : default_budget_s;
     out.search.trials = std::min(out.tune.trials, default_trials);
     out.tune.by_shape = flags.has("--by-shape");
+    if (flags.has("--determinism") && !out.tune.by_shape)
+        throw Error({.code = ErrorCode::usage,
+                     .argument = "--determinism",
+                     .value = flags.text("--determinism"),
+                     .expected = "beside --by-shape, as one schedule alone is D1",
+                     .cure = "leave it out, or give --by-shape"});
+    for (const Shape &shape : job.shapes)
+        out.tune.seq_lens.push_back({shape.seq_len_q, shape.seq_len_kv});
+    if (!allows_any_bits(flags))
+        out.tune.together = bits_are_kept(job.spec, *job.target);
     const size_t name = std::hash<std::string>{}(job_key(job));
     out.journal = flags.text("--journal", fmt::format("{}/tune/{}_{:08x}.jsonl", cache_directory(), job.spec.id(), uint32_t(name)));
     return out;
@@ -174,9 +187,11 @@ std::string command_text(const Flags &flags) {
     for (const char *flag : {"--param", "--shape", "--values"})
         for (const std::string &value : flags.all(flag))
             words.insert(words.end(), {flag, shell_quote(value)});
-    for (const char *flag : {"--target", "--threads", "--seed", "--budget", "--trials", "--search", "--external", "--runner"})
+    for (const char *flag : {"--target", "--threads", "--seed", "--budget", "--trials", "--search", "--external", "--determinism", "--runner"})
         if (flags.has(flag))
             words.insert(words.end(), {flag, shell_quote(flags.text(flag))});
+    if (flags.has("--by-shape"))
+        words.emplace_back("--by-shape");
     return fmt::format("{}", fmt::join(words, " "));
 }
 

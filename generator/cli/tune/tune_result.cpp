@@ -1,5 +1,6 @@
 #include "generator/cli/tune/tune_result.h"
 
+#include "generator/backend/call_range.h"
 #include "generator/backend/schedule_space.h"
 #include "generator/cli/cost.h"
 #include "generator/cli/machine.h"
@@ -53,6 +54,23 @@ Json trial_json(const autotune::Space &space, const Trial &trial, size_t shapes)
     return json;
 }
 
+CallRange calls_of(const autotune::ShapeRule &rule) {
+    return {static_cast<int>(rule.most_seq_len_q), static_cast<int>(rule.most_seq_len_kv)};
+}
+
+/// Null where one schedule serves all shapes.
+Json table_json(const autotune::Space &space, const autotune::TuneResult &result) {
+    if (result.table.rules.empty())
+        return nullptr;
+    Json rules = Json::array();
+    for (const autotune::ShapeRule &rule : result.table.rules)
+        rules.push_back({{"calls", calls_of(rule).text()},
+                         {"most_seq_len_q", rule.most_seq_len_q},
+                         {"most_seq_len_kv", rule.most_seq_len_kv},
+                         {"parameters", point_json(space, rule.point)}});
+    return {{"rules", rules}, {"otherwise", point_json(space, result.table.otherwise)}, {"speed_up", result.table_speed_up}};
+}
+
 std::map<std::string, int> failures(const autotune::TuneResult &result) {
     std::map<std::string, int> counts;
     for (const Trial &trial : result.trials)
@@ -89,6 +107,7 @@ Json tune_json(const TuneJob &job, const autotune::Space &space, const autotune:
         json["by_shape"].push_back({{"shape", shape_text(job.shapes[i])},
                                     {"chosen", point_json(space, result.chosen_by_shape[i])},
                                     {"speed_up", result.speed_up_by_shape[i]}});
+    json["table"] = table_json(space, result);
     json["leaders"] = Json::array();
     for (const Leader &leader : result.leaders) {
         Json row = {{"parameters", point_json(space, leader.point)}, {"trial", leader.trial}, {"score", leader.score}};
@@ -133,12 +152,18 @@ std::string tune_text(const TuneJob &job, const autotune::Space &space, const au
     text += fmt::format("{} trials{} in {:.0f} s, ended by {}\n", result.trials.size(), failed, result.elapsed_s,
                         stopped_by_name(result.stopped_by));
     if (result.chosen == space.fallback)
-        return text + "the default schedule stays: no other was faster when measured beside it\n";
-    text += fmt::format("{:.3f} times as fast as the default: {}\n", result.speed_up, space.text(result.chosen));
+        text += "the default schedule stays: no other was faster when measured beside it\n";
+    else
+        text += fmt::format("{:.3f} times as fast as the default: {}\n", result.speed_up, space.text(result.chosen));
     for (size_t i = 0; i < result.chosen_by_shape.size(); i++)
         text += fmt::format("  {}: {:.3f} times, {}\n", shape_text(job.shapes[i]), result.speed_up_by_shape[i],
                             space.text(result.chosen_by_shape[i]));
-    return text;
+    if (result.table.rules.empty())
+        return text;
+    text += fmt::format("{:.3f} times as fast with a table of schedules, chosen at each call:\n", result.table_speed_up);
+    for (const autotune::ShapeRule &rule : result.table.rules)
+        text += fmt::format("  {}: {}\n", calls_of(rule).text(), space.text(rule.point));
+    return text + fmt::format("  {}: {}\n", CallRange{}.text(), space.text(result.table.otherwise));
 }
 
 std::string utc_now() {
@@ -148,20 +173,44 @@ std::string utc_now() {
     return text;
 }
 
+namespace {
+
+std::map<std::string, int> named_point(const autotune::Space &space, const Point &point) {
+    std::map<std::string, int> named;
+    for (size_t i = 0; i < point.size(); i++)
+        named[space.parameters[i].name] = point[i];
+    return named;
+}
+
+/// Same bits whichever of the table's schedules runs.
+bool keeps_bits(const TuneJob &job, const autotune::ShapeTable &table) {
+    const autotune::MayStandTogether kept = bits_are_kept(job.spec, *job.target);
+    return std::all_of(table.rules.begin(), table.rules.end(), [&](const auto &rule) { return kept(rule.point, table.otherwise); });
+}
+
+}  // namespace
+
 TunedRecord tuned_record(const TuneJob &job, const autotune::Space &space, const autotune::TuneResult &result, const MachineLimits &machine,
                          const std::string &command) {
+    // Without rules, the compromise: a table may have kept the default for what a schedule saves less than its price.
+    const autotune::ShapeTable table = result.table.rules.empty() ? autotune::ShapeTable{{}, result.chosen} : result.table;
     TunedRecord record;
     record.spec = spec_hash(job.spec.canonical());
     record.target = job.target->name;
     record.device = job.device;
     record.family = space.family;
-    for (size_t i = 0; i < result.chosen.size(); i++)
-        record.parameters[space.parameters[i].name] = result.chosen[i];
+    record.parameters = named_point(space, table.otherwise);
+    for (const autotune::ShapeRule &rule : table.rules)
+        record.rules.push_back(
+            {static_cast<int>(rule.most_seq_len_q), static_cast<int>(rule.most_seq_len_kv), named_point(space, rule.point)});
+    if (!keeps_bits(job, table))
+        record.determinism = "D0";
     const auto leader = [&](const autotune::Point &point) {
         return std::find_if(result.leaders.begin(), result.leaders.end(), [&](const auto &l) { return l.point == point; });
     };
-    const auto chosen = leader(result.chosen), fallback = leader(space.fallback);
+    const auto fallback = leader(space.fallback);
     for (size_t i = 0; i < job.shapes.size(); i++) {
+        const auto chosen = leader(table.point_for({job.shapes[i].seq_len_q, job.shapes[i].seq_len_kv}));
         record.shapes[shape_text(job.shapes[i])] = {chosen->median_ms(i), fallback->median_ms(i), chosen->spread(i), {}};
         record.share_of_limit = std::max(record.share_of_limit, share_of_limit(job, i, chosen->median_ms(i), machine));
     }

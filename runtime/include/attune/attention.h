@@ -201,6 +201,9 @@ typedef struct attune_cache_info {
 attune_cache_info attune_kernel_cache(const attune_kernel *kernel);
 /// The target ("avx512") that `kernel` runs with on this machine, or null where none of its targets fits.
 const char *attune_kernel_target(const attune_kernel *kernel);
+/// The schedule ("block_q=192 block_kv=64 …") that a call with these seq_lens (those of attune_attention_args) runs on this machine, or null where
+/// no target fits. Kernels with several schedules for a target choose among them by nothing else.
+const char *attune_kernel_schedule(const attune_kernel *kernel, int64_t seq_len_q, int64_t seq_len_kv);
 
 /// Linked kernels, in the order of registration: index 0 .. attune_kernel_count() - 1.
 size_t attune_kernel_count(void);

@@ -280,6 +280,11 @@ public:
         return target ? target : "";
     }
     bool supported() const { return !target().empty(); }
+    /// The schedule that calls with these seq_lens run there; empty where no target fits.
+    std::string_view schedule(int64_t seq_len_q, int64_t seq_len_kv) const {
+        const char *schedule = kernel_ ? attune_kernel_schedule(kernel_, seq_len_q, seq_len_kv) : nullptr;
+        return schedule ? schedule : "";
+    }
 
     /// Runs it. Grows the workspace as needed; nothing else allocates, except the text of an error.
     Status operator()(const AttentionArgs &args, Workspace &workspace) const;

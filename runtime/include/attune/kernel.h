@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 6
+#define ATTUNE_KERNEL_ABI 7
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -86,13 +86,17 @@ enum {
     ATTUNE_CPU_AVX512_BF16 = 1u << 3,
     ATTUNE_CPU_AMX = 1u << 4,  ///< AMX tiles and their products of bf16 and i8, and the system grants tiles to this process
     ATTUNE_CPU_AVX512_VNNI = 1u << 5,
-    ATTUNE_CPU_AVX512_FP16 = 1u << 6
+    ATTUNE_CPU_AVX512_FP16 = 1u << 6,
+    ATTUNE_CPU_NEON = 1u << 7  ///< Advanced SIMD; every aarch64 CPU that runs Linux has it
 };
 
-/// The objects of one target. Sizes in bytes.
+/// The objects of one target, or of one schedule of it. Sizes in bytes.
 typedef struct attune_kernel_variant {
     const char *target;             ///< "avx512"
+    const char *schedule;           ///< "block_q=192 block_kv=64", for messages
     uint32_t features;              ///< all of them are needed
+    int32_t most_seq_len_q;         ///< the call's seq_len_q that this schedule is for, at most; 0: any
+    int32_t most_seq_len_kv;        ///< likewise
     int32_t block_q;                ///< positions of a task
     int32_t fold;                   ///< query heads of a task: its rows are all heads of a group, or of one head
     int32_t strip_rows, strips;     ///< rows of a strip; strips of a visit list
@@ -177,7 +181,8 @@ struct attune_kernel {
     const attune_device_variant *device_variants;  ///< best first of each api
     uint32_t num_device_variants;
     uint32_t reserved2;                     ///< 0
-    const attune_kernel_variant *variants;  ///< best first; the last is the baseline. None where num_variants is 0: devices only
+    const attune_kernel_variant *variants;  ///< best first; the last is the baseline. Several of one target stand together: the first whose
+                                            ///< seq_lens hold a call's runs it, and the last has none. No variants: devices only
     struct attune_kernel *next;             ///< the registry's list
     const attune_kernel_variant *chosen;    ///< set once by the dispatcher
 };
