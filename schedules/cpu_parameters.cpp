@@ -30,16 +30,14 @@ const std::vector<ScheduleParameter<CpuScheduleParameters>> &cpu_parameters() {
          6,
          {1, 2, 3, 4, 6},
          "vectors of query rows in a register tile, 1 to 6. More reuses each broadcast key oftener; a strip has tile_q * vector rows, "
-         "and rows after the last are computed in vain",
-         RowBits::kept},
+         "and rows after the last are computed in vain"},
         {"tile_kv",
          &P::tile_kv,
          1,
          32,
          {2, 4, 6, 8, 12, 16},
          "keys in a register tile of scores: tile_q * tile_kv accumulators, with tile_q + 1 registers beside them. A partial "
-         "chunk leaves out tiles that no row of its strip sees",
-         RowBits::kept},
+         "chunk leaves out tiles that no row of its strip sees"},
         {"tile_d",
          &P::tile_d,
          2,

@@ -860,16 +860,15 @@ def db():
                         (dict(tuned_row(key), determinism="D0"), "determinism is D0"), (tuned_row(key, tile_x=1), "tile_x is 1"),
                         (dict(loose, determinism="D1"), "the schedule where seq_len_q <= 48 gives other bits than that of other calls: block_kv is 128 and 64"),
                         (dict(ruled, rules=[{"most_seq_len_q": 48, "parameters": {"block_q": 63}}]), "block_q is 63"),
-                        (dict(ruled, rules=[{"most_seq_len_q": 48}]), "rules[0].parameters is missing"),
                         (dict(ruled, rules=ruled["rules"][:1] * 2), "is never taken after")):
         write_rows("tuned.jsonl", row)
         r = attune(["build", *kernel, "--name", "k", "--tuned", "tuned.jsonl", "-o", "refused"])
         expect(r.returncode == 0 and r.stderr.count("\n") == 1 and r.stderr.endswith("; using the default schedule\n") and all(p in r.stderr for p in parts), ["build", "--tuned"], r.stderr)
         for ending in ("a", "h", "json"):
             expect(open(path(f"refused/k.{ending}"), "rb").read() == open(path(f"untuned/k.{ending}"), "rb").read(), ["build", "--tuned"], f"another k.{ending}")
-    write_rows("tuned.jsonl", "{", dict(tuned_row(key), schema=3))
+    write_rows("tuned.jsonl", "{", dict(tuned_row(key), schema=3), dict(ruled, rules=[{"most_seq_len_q": 48}]))
     r = attune(["explain", *kernel, "--tuned", "tuned.jsonl"])
-    expect(r.returncode == 0 and "tuned.jsonl:1: the line is no JSON" in r.stderr and "tuned.jsonl:2: schema is 3" in r.stderr, ["explain", "--tuned"], r.stderr)
+    expect(r.returncode == 0 and "tuned.jsonl:1: the line is no JSON" in r.stderr and "tuned.jsonl:2: schema is 3" in r.stderr and "tuned.jsonl:3: rules[0].parameters is missing" in r.stderr, ["explain", "--tuned"], r.stderr)
     expect_error(["explain", "--tuned", "no.jsonl"], 3, "no.jsonl")
     expect_error(["explain", "--device", "Zen 4"], 2, "--device is Zen 4")
 
