@@ -17,6 +17,6 @@ struct Command {
 };
 
 extern const Command explain_command, build_command, run_command, bench_command, check_command, import_command, list_command,
-    doctor_command, tune_command, db_command;
+    doctor_command, tune_command, db_command, picture_command;
 
 }  // namespace attune::cli

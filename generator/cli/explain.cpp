@@ -6,9 +6,9 @@
 #include "generator/cli/mask_picture.h"
 #include "generator/cli/params.h"
 #include "generator/cli/peak.h"
+#include "generator/cli/scaling.h"
 #include "generator/cli/schedule_text.h"
 #include "generator/cli/spec_flags.h"
-#include "generator/cli/text_file.h"
 #include "generator/cli/tuned.h"
 #include "generator/plan/block_plan.h"
 #include "schedules/tuned_db/record.h"
@@ -21,10 +21,8 @@ namespace attune::cli {
 namespace {
 
 constexpr int max_rows = 32, max_columns = 64;  // of the picture in a terminal
-constexpr int max_svg_cells = 256;              // of the SVG, each way
+constexpr int max_picture_cells = 256;          // of the picture in a file, each way
 constexpr double peak_seconds = 0.02;
-// Where the machine cannot run the target: a core of about 2.5 GHz that does two vector operations a cycle.
-constexpr double assumed_gflops_per_lane = 2.5 * 2 * 2, assumed_gbs = 10;
 
 void declare(Flags &flags) {
     declare_params(flags);
@@ -35,9 +33,9 @@ void declare(Flags &flags) {
     flags.value("--stage", "STAGE",
                 "print one stage: plan, algorithm, schedule, llvm or asm; of a device target plan or device, its code, or of CUDA sass");
     flags.value("--arch", "SM", "of --stage sass: the architecture of the card [sm_90]");
-    flags.value("--picture", "F.svg", "write the picture of the mask as SVG");
+    flags.value("--picture", "F.svg|F.png", "write the picture of the mask; the ending chooses the format");
     flags.value("--head", "H", "the head that picture and block counts are of [0]");
-    flags.later("--scaling", "compare 'attune bench --threads N' for several N");
+    declare_scaling(flags);
 }
 
 struct Roofline {
@@ -168,10 +166,26 @@ Json schedules_json(const std::vector<KernelPlan> &plans) {
 int run(const Flags &flags, Session &session) {
     const std::string stage = flags.one_of("--stage", {"plan", "algorithm", "schedule", "llvm", "asm", "device", "sass"}, "");
     const AttentionSpec spec = validate_spec(raw_spec(flags));
-    if (const DeviceTarget *device = find_device_target(flags.text("--target")))
+    const DeviceTarget *device = find_device_target(flags.text("--target"));
+    if (device && flags.has("--scaling"))
+        throw Error({.argument = "--target",
+                     .value = device->name,
+                     .expected = "a CPU target, which the cost model knows",
+                     .cure = "leave --target out"});
+    if (device)
         return explain_device(spec, *device, stage, flags.text("--arch", "sm_90"), session);
     const Shape shape = parse_shape(flags.text("--shape", "b=1"), spec.group);
+    if (flags.has("--picture"))
+        check_picture_path("--picture", flags.text("--picture"));
     const CpuTarget &target = target_to_explain(flags, spec);
+    if (flags.has("--scaling"))
+        return explain_scaling(flags, spec, target, shape, session);
+    for (const char *flag : {"--plot", "--measure", "--budget"})
+        if (flags.has(flag))
+            throw Error({.argument = flag,
+                         .value = flags.is_toggle(flag) ? "given" : flags.text(flag),
+                         .expected = "--scaling beside it",
+                         .cure = "add --scaling, or leave " + std::string(flag) + " out"});
     const std::vector<KernelPlan> plans = tuned_plans(flags, spec, target);
     const KernelPlan &plan = *std::find_if(plans.begin(), plans.end(), [&](const KernelPlan &p) {
         return p.calls.holds(shape.seq_len_q, shape.seq_len_kv);  // the last holds every call
@@ -187,9 +201,9 @@ int run(const Flags &flags, Session &session) {
                                 shape.seq_len_q, shape.seq_len_kv}};
 
     if (flags.has("--picture"))
-        write_text_file(flags.text("--picture"), picture_svg(blocks.map(spec, max_svg_cells, max_svg_cells),
-                                                             fmt::format("{}: mask {}, sq {}, skv {}", spec.name, spec.mask_text(),
-                                                                         shape.seq_len_q, shape.seq_len_kv)));
+        write_picture(flags.text("--picture"),
+                      draw_mask(blocks.map(spec, max_picture_cells, max_picture_cells),
+                                fmt::format("{}: mask {}, sq {}, skv {}", spec.name, spec.mask_text(), shape.seq_len_q, shape.seq_len_kv)));
     if (!stage.empty()) {
         const std::string text = stage == "plan" ? spec_to_toml(spec) + "\nalgorithm: " + plan.algorithm +
                                                        "\nschedule:  " + schedule_text(plan) + "\n\n" + block_plan_text(spec, blocks)
@@ -283,6 +297,7 @@ int run(const Flags &flags, Session &session) {
 const Command explain_command = {"explain", "what would be generated for a specification, why, and how fast it could be",
                                  "  attune explain --mask causal --head-dim 128 --shape h=8,sq=2048,skv=2048\n"
                                  "  attune explain --mask 'causal && (window(255) || kv < 4)' --picture mask.svg\n"
+                                 "  attune explain --mask causal --shape h=8 --scaling --measure --plot scaling.svg\n"
                                  "  attune explain kernel.toml --stage asm --target avx2\n"
                                  "  attune explain kernel.toml --stage device --target cuda\n"
                                  "  attune explain kernel.toml --stage sass --target cuda --arch sm_80",

@@ -68,14 +68,6 @@ void Flags::words(const std::string &name, const std::string &help) {
     app_.add_option(name, entry.values, help)->option_text("...")->expected(0, CLI::detail::expected_max_vector_size);
 }
 
-void Flags::later(const std::string &name, const std::string &cure) {
-    Entry &entry = declare(name);
-    entry.is_list = true;
-    entry.later = cure;
-    // Not in the help: an empty group hides it. An optional value, so that "--scaling" alone is refused by name too.
-    app_.add_option(name, entry.values)->expected(0, 1)->allow_extra_args(false)->group("");
-}
-
 void Flags::hidden(const std::string &name) {
     Entry &entry = declare(name);
     app_.add_option(name, entry.values)->allow_extra_args(false)->group("");
@@ -149,8 +141,6 @@ void Flags::parse(const std::vector<std::string> &words) {
         entry.given = option->count() > 0;
         if (!entry.given)
             continue;
-        if (!entry.later.empty())
-            throw Error({.argument = name, .value = "not in this version", .expected = "a flag of this version", .cure = entry.later});
         if (!entry.is_list && entry.values.size() > 1)
             throw Error({.argument = name,
                          .value = fmt::format("\"{}\"", fmt::join(entry.values, "\" and \"")),

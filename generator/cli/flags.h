@@ -20,8 +20,6 @@ public:
     void list(const std::string &names, const std::string &type, const std::string &help);  ///< may be given several times
     void positional(const std::string &name, const std::string &help);                      ///< optional; in the order of the words
     void words(const std::string &name, const std::string &help);  ///< all positional words that are left, perhaps none; all() has them
-    /// A flag that the design has and this version does not: parsed, so that it is refused by name.
-    void later(const std::string &name, const std::string &cure);
     void hidden(const std::string &name);  ///< a value that the help does not show
     void footer(const std::string &text);
 
@@ -30,6 +28,7 @@ public:
 
     bool declares(const std::string &name) const { return entries_.contains(name); }
     const std::string &type(const std::string &name) const { return at(name).type; }  ///< of a value or list: the word in the help
+    bool is_toggle(const std::string &name) const { return at(name).is_toggle; }
     bool has(const std::string &name) const;
     /// The one value, or `otherwise` where the flag is absent.
     std::string text(const std::string &name, const std::string &otherwise = "") const;
@@ -47,7 +46,6 @@ private:
     struct Entry {
         bool is_toggle = false, is_list = false;
         std::string type;
-        std::string later;                ///< the cure, where this version does not have the flag
         std::vector<std::string> values;  ///< of a toggle: unused
         bool given = false;
     };

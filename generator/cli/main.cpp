@@ -19,11 +19,9 @@
 namespace attune::cli {
 namespace {
 
-const Command *const commands[] = {&explain_command, &build_command, &run_command,    &bench_command, &check_command,
-                                   &import_command,  &list_command,  &doctor_command, &tune_command, &db_command};
-const char *const command_names = "one of explain, build, run, bench, check, import, list, doctor, tune, db";
-/// In the design, not in this version.
-const char *const later_commands[] = {"picture"};
+const Command *const commands[] = {&explain_command, &build_command, &run_command,    &bench_command, &check_command, &picture_command,
+                                   &import_command,  &list_command,  &doctor_command, &tune_command,  &db_command};
+const char *const command_names = "one of explain, build, run, bench, check, picture, import, list, doctor, tune, db";
 
 std::string general_help() {
     std::string text = "attune: attention kernels, compiled ahead of time\n\nUsage: attune COMMAND [FLAGS]\n\nCommands:\n";
@@ -51,9 +49,6 @@ const Command &find_command(const std::string &word) {
             return *command;
         names.push_back(command->name);
     }
-    for (const char *name : later_commands)
-        if (word == name)
-            throw Error({.argument = word, .value = "not in this version", .expected = command_names, .cure = "see 'attune --help'"});
     const std::string guess = nearest(word, names);
     throw Error({.argument = "command",
                  .value = word,

@@ -7,21 +7,6 @@
 namespace attune::cli {
 namespace {
 
-std::string escape_xml(const std::string &text) {
-    std::string out;
-    for (char c : text) {
-        if (c == '&')
-            out += "&amp;";
-        else if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else
-            out += c;
-    }
-    return out;
-}
-
 std::string cell_text(const BlockMap &map) {
     const std::string blocks = map.blocks_a_cell_q == 1 && map.blocks_a_cell_kv == 1
                                    ? "a block"
@@ -66,52 +51,40 @@ std::string picture_text(const BlockMap &map) {
     return text;
 }
 
-std::string picture_svg(const BlockMap &map, const std::string &title) {
+Drawing draw_mask(const BlockMap &map, const std::string &title) {
     const size_t rows = map.cells.size(), columns = rows ? map.cells[0].size() : 0;
     const double size = 640.0 / static_cast<double>(std::max<size_t>({rows, columns, 1})), left = 56, top = 48, line = 18;
     const double width = static_cast<double>(columns) * size, height = static_cast<double>(rows) * size;
     const std::vector<std::string> facts = picture_facts(map);
     const double below = top + height + 24;
-    std::string svg = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
-        "font-family=\"sans-serif\" font-size=\"12\">\n"
-        "<title>{2}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<text x=\"{3:.0f}\" y=\"18\">{2}</text>\n",
-        std::max(width + left + 24, 460.0), below + line * static_cast<double>(facts.size() + 2), escape_xml(title), left);
-    const char *fill[] = {"#eef1f4", "#8fb8de", "#1f5f99"};  // skipped, partial, full
-    std::string path[3];                                     // of each kind, one piece for each run of equal cells, in units of a cell
-    for (size_t r = 0; r < rows; r++)
-        for (size_t begin = 0; begin < columns;) {
-            size_t end = begin;
-            while (end < columns && map.cells[r][end] == map.cells[r][begin])
-                end++;
-            path[static_cast<int>(map.cells[r][begin])] += fmt::format("M{0} {1}h{2}v1h-{2}z", begin, r, end - begin);
-            begin = end;
-        }
-    svg += fmt::format("<g transform=\"translate({:.0f} {:.0f}) scale({:.4f})\" shape-rendering=\"crispEdges\">\n", left, top, size);
-    for (int kind = 0; kind < 3; kind++)
-        svg += fmt::format("<path fill=\"{}\" d=\"{}\"/>\n", fill[kind], path[kind]);
-    svg += "</g>\n";
-    svg += fmt::format("<rect x=\"{:.0f}\" y=\"{:.0f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"none\" stroke=\"#444444\"/>\n", left, top,
-                       width, height);
-    svg += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\">keys 0 … {}</text>\n", left, top - 8, map.pairs.seq_len_kv - 1);
-    svg += fmt::format("<text transform=\"translate({:.0f} {:.0f}) rotate(-90)\" text-anchor=\"end\">queries 0 … {}</text>\n", left - 10,
-                       top, map.pairs.seq_len_q - 1);
-    double x = left;
-    const std::pair<const char *, std::string> legend[] = {{fill[2], fmt::format("full {}", map.full)},
-                                                           {fill[1], fmt::format("partial {}", map.partial)},
-                                                           {fill[0], fmt::format("skipped {}", map.skipped)}};
-    for (const auto &[colour, label] : legend) {
-        svg += fmt::format("<rect x=\"{:.0f}\" y=\"{:.0f}\" width=\"12\" height=\"12\" fill=\"{}\" stroke=\"#444444\"/><text x=\"{:.0f}\" "
-                           "y=\"{:.0f}\">{}</text>\n",
-                           x, below - 10, colour, x + 18, below, label);
-        x += 120;
+    Drawing drawing;
+    drawing.title = title;
+    drawing.width = std::max(width + left + 24, 460.0);
+    drawing.height = below + line * static_cast<double>(facts.size() + 2);
+    drawing.items.emplace_back(Text{left, 18, title});
+    Cells cells{left, top, width, height, columns, {}, {pale, {143, 184, 222}, {31, 95, 153}}};  // skipped, partial, full
+    for (const auto &row : map.cells)
+        for (const BlockKind kind : row)
+            cells.colours.push_back(static_cast<uint8_t>(kind));
+    if (columns > 0)
+        drawing.items.emplace_back(cells);
+    drawing.items.emplace_back(Rectangle{left, top, width, height, frame, false});
+    drawing.items.emplace_back(Text{left, top - 8, fmt::format("keys 0 … {}", map.pairs.seq_len_kv - 1)});
+    drawing.items.emplace_back(Text{left - 10, top, fmt::format("queries 0 … {}", map.pairs.seq_len_q - 1), Anchor::end, true});
+    const std::string legend[] = {fmt::format("full {}", map.full), fmt::format("partial {}", map.partial),
+                                  fmt::format("skipped {}", map.skipped)};
+    for (int i = 0; i < 3; i++) {
+        const double x = left + 120 * i;
+        drawing.items.emplace_back(Rectangle{x, below - 10, 12, 12, cells.palette[2 - i]});
+        drawing.items.emplace_back(Rectangle{x, below - 10, 12, 12, frame, false});
+        drawing.items.emplace_back(Text{x + 18, below, legend[i]});
     }
     double y = below + line;
     for (const std::string &fact : facts) {
-        svg += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\">{}</text>\n", left, y, escape_xml(fact));
+        drawing.items.emplace_back(Text{left, y, fact});
         y += line;
     }
-    return svg + "</svg>\n";
+    return drawing;
 }
 
 }  // namespace attune::cli

@@ -1,4 +1,5 @@
 #pragma once
+#include "generator/cli/picture/drawing.h"
 #include "generator/plan/block_map.h"
 
 #include <string>
@@ -12,7 +13,7 @@ std::vector<std::string> picture_rows(const BlockMap &map);
 std::vector<std::string> picture_facts(const BlockMap &map);
 /// With axes, legend and facts, for a terminal.
 std::string picture_text(const BlockMap &map);
-/// The same as an SVG document.
-std::string picture_svg(const BlockMap &map, const std::string &title);
+/// The same as a picture.
+Drawing draw_mask(const BlockMap &map, const std::string &title);
 
 }  // namespace attune::cli

@@ -5,6 +5,9 @@
 
 namespace attune::cli {
 
+/// Where the machine cannot run the target: a core of about 2.5 GHz that does two vector operations a cycle.
+constexpr double assumed_gflops_per_lane = 2.5 * 2 * 2, assumed_gbs = 10;
+
 /// CPUs that this process may run on, one thread of every core first, so that a prefix is the best choice for that many threads.
 std::vector<int> usable_cpus();
 /// Confines this process (the calling thread and those it starts later) to the first `threads` of usable_cpus(), so that neither kernel

@@ -1,4 +1,5 @@
 #include "attune/attention.h"
+#include "generator/cli/attention_weights.h"
 #include "generator/cli/command.h"
 #include "generator/cli/kernel_to_run.h"
 #include "generator/cli/npy/npy.h"
@@ -21,7 +22,7 @@
 namespace attune::cli {
 namespace {
 
-const char *const result_flags[] = {"--out", "--lse", "--pairs"};
+const char *const result_flags[] = {"--out", "--lse", "--pairs", "--weights", "--importance"};
 
 void declare(Flags &flags) {
     declare_params(flags);
@@ -34,11 +35,13 @@ void declare(Flags &flags) {
     flags.value("--out", "F.npy", "the result, (batch, heads, seq, dim of value), in the encoding of query");
     flags.value("--lse", "F.npy", "log-sum-exp of each row, natural: (batch, heads, seq) float32");
     flags.value("--pairs", "F.npy", "the matrix of pairs that outputs names: (batch, heads, seq, keys), in the encoding of query");
+    declare_weights(flags);
 }
 
 /// The files can be written, and are different ones.
 void check_output_paths(const Flags &flags) {
-    flags.required("--out", "a .npy file to write");
+    if (!wants_weights(flags))  // who looks at weights need not want the output
+        flags.required("--out", "a .npy file to write");
     std::error_code ignored;
     std::vector<std::pair<std::string, std::filesystem::path>> seen;
     for (const char *flag : result_flags) {
@@ -61,13 +64,13 @@ CallOutputs wanted_outputs(const Flags &flags, const AttentionSpec &spec) {
     const auto refuse = [&](const char *flag, const char *expected, const char *cure) {
         throw Error({.argument = flag, .value = flags.text(flag), .expected = expected, .cure = cure});
     };
-    const CallOutputs wanted = {.lse = flags.has("--lse"), .pairs = flags.has("--pairs")};
+    const CallOutputs wanted = {.lse = flags.has("--lse"), .pairs = flags.has("--pairs") || wants_weights(flags)};
     if (wanted.lse && !spec.lse)
         refuse("--lse", "outputs with \"lse\" in the specification", "add lse to outputs, or leave --lse out");
-    if (wanted.pairs && spec.pairs_output == PairsOutput::none)
+    if (flags.has("--pairs") && spec.pairs_output == PairsOutput::none)
         refuse("--pairs", "outputs with \"logits_raw\", \"logits_biased\", \"logits\" or \"weights\" in the specification",
                "add one of them, as in --outputs out,lse,weights, or leave --pairs out");
-    if (wanted.pairs && flags.has("--cu-seqlens-q"))
+    if (flags.has("--pairs") && flags.has("--cu-seqlens-q"))
         refuse("--pairs", "no packed sequences", "run the sequences one by one, or leave --pairs out");
     return wanted;
 }
@@ -119,28 +122,38 @@ NpyArray lse_array(const KernelCall &call, std::vector<int64_t> shape) {
 
 /// Written, but not there yet.
 std::vector<PendingNpy> pending_results(const Flags &flags, const RunInputs &in, const AttentionSpec &spec, const KernelCall &call,
-                                        const CallOutputs &wanted) {
+                                        const WeightsSelection &selection) {
     const int64_t batch = in.array_batch, heads = in.shape.num_heads, rows = in.shape.seq_len_q;
     std::vector<PendingNpy> files;
-    files.emplace_back(flags.text("--out"), decode_array(call.output(), spec.dtype, in.query.dtype, {batch, heads, rows, in.head_dim_v}),
-                       "--out");
-    if (wanted.lse)
-        files.emplace_back(flags.text("--lse"), lse_array(call, {batch, heads, rows}), "--lse");
-    if (wanted.pairs)
-        files.emplace_back(flags.text("--pairs"),
-                           decode_array(call.pairs(), spec.dtype, in.query.dtype, {batch, heads, rows, in.shape.seq_len_kv}), "--pairs");
+    const auto write = [&](const char *flag, const auto &array) {
+        if (flags.has(flag))
+            files.emplace_back(flags.text(flag), array(), flag);
+    };
+    const auto decoded = [&](const Bytes &bytes, int64_t row) {
+        return decode_array(bytes, spec.dtype, in.query.dtype, {batch, heads, rows, row});
+    };
+    write("--out", [&] { return decoded(call.output(), in.head_dim_v); });
+    write("--lse", [&] { return lse_array(call, {batch, heads, rows}); });
+    write("--pairs", [&] { return decoded(call.pairs(), in.shape.seq_len_kv); });
+    if (wants_weights(flags)) {
+        const AttentionWeights selected = select_weights(call.pairs(), spec.dtype, in.shape, selection);
+        write("--weights", [&] { return selected.weights; });
+        write("--importance", [&] { return selected.importance; });
+    }
     return files;
 }
 
 int run(const Flags &flags, Session &session) {
     // Everything that can be wrong is looked at before anything is compiled, and files appear after the last of it.
-    const RawSpec raw = raw_spec(flags);
+    RawSpec raw = raw_spec(flags);
     const AttentionSpec asked = validate_spec(raw);
+    add_weights_output(raw, asked, flags);
     const int threads = static_cast<int>(flags.integer("--threads", 1, 1024, 0));
     check_output_paths(flags);
     RunInputs in = read_run_inputs(flags, asked);
     const AttentionSpec spec = spec_for_inputs(raw, in);
     const CallOutputs wanted = wanted_outputs(flags, spec);
+    const WeightsSelection selection = read_weights_selection(flags, spec, in);
     Shape extents = in.shape;
     extents.batch = in.array_batch;
     check_index_range(spec, extents, ErrorCode::input);
@@ -173,7 +186,7 @@ int run(const Flags &flags, Session &session) {
     call.run();
     const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 
-    std::vector<PendingNpy> results = pending_results(flags, in, spec, call, wanted);
+    std::vector<PendingNpy> results = pending_results(flags, in, spec, call, selection);
     const auto path_or_null = [&](const char *flag) { return flags.has(flag) ? Json(flags.text(flag)) : Json(); };
     if (session.json)
         session.print_json({{"kernel", kernel->plan().variant_name()},
@@ -185,14 +198,16 @@ int run(const Flags &flags, Session &session) {
                             {"compile_seconds", kernel->compile_seconds()},
                             {"params", given.texts()},
                             {"block_mask", path_or_null("--block-mask")},
-                            {"out", flags.text("--out")},
+                            {"out", path_or_null("--out")},
                             {"lse", path_or_null("--lse")},
-                            {"pairs", path_or_null("--pairs")}});
+                            {"pairs", path_or_null("--pairs")},
+                            {"weights", path_or_null("--weights")},
+                            {"importance", path_or_null("--importance")}});
     else {
-        std::string files = flags.text("--out");
-        for (const char *flag : {"--lse", "--pairs"})
+        std::string files;
+        for (const char *flag : result_flags)
             if (flags.has(flag))
-                files += " and " + flags.text(flag);
+                files += (files.empty() ? "" : " and ") + flags.text(flag);
         session.print(fmt::format("{}: {}{} in {:.3f} ms, written to {}\n", kernel->plan().variant_name(), shape_text(in.shape),
                                   in.packed() ? " (packed)" : "", ms, files));
     }
@@ -208,7 +223,8 @@ const Command run_command = {
     "run", "attention on .npy files",
     "  attune run --query q.npy --key k.npy --value v.npy --mask causal --out out.npy --lse lse.npy\n"
     "  attune run kernel.toml --query q.npy --key k.npy --value v.npy --lengths-kv n.npy --out out.npy --target avx2 --threads 2\n"
-    "  attune run --mask \"causal && document(ids)\" --params \"ids: i32[b, kv] nondecreasing\" --param ids=ids.npy --query q.npy ...\n\n"
+    "  attune run --mask \"causal && document(ids)\" --params \"ids: i32[b, kv] nondecreasing\" --param ids=ids.npy --query q.npy ...\n"
+    "  attune run --query q.npy --key k.npy --value v.npy --mask causal --weights w.npy --heads 0,3 --rows 0:16 --importance i.npy\n\n"
     "Key and value are ordinary arrays for every cache of phases decode: they are rounded to kv_dtype and laid out as kv_layout says, as "
     "the\n"
     "kernel's append would have stored them but for roundings (a ring has a slot for each key). With rope the kernel turns the query, row "

@@ -20,6 +20,22 @@ void dense_strides(int64_t strides[3], int64_t heads, int64_t rows, int64_t dim)
     strides[2] = dim;
 }
 
+/// The extents of a call and the strides of its tensors, which are dense.
+void set_dense_call(attune_attention_args &a, const AttentionSpec &spec, const Shape &shape) {
+    a.size = sizeof a;
+    a.version = ATTUNE_ATTENTION_ARGS_VERSION;
+    a.batch = shape.batch;
+    a.num_heads = shape.num_heads;
+    a.num_kv_heads = shape.num_kv_heads;
+    a.seq_len_q = shape.seq_len_q;
+    a.seq_len_kv = shape.seq_len_kv;
+    dense_strides(a.stride_query, shape.num_heads, shape.seq_len_q, spec.head_dim);
+    dense_strides(a.stride_key, shape.num_kv_heads, shape.seq_len_kv, spec.head_dim);
+    dense_strides(a.stride_value, shape.num_kv_heads, shape.seq_len_kv, spec.head_dim_v);
+    dense_strides(a.stride_output, shape.num_heads, shape.seq_len_q, spec.head_dim_v);
+    dense_strides(a.stride_lse, shape.num_heads, shape.seq_len_q, 1);
+}
+
 ErrorCode code_of(attune_status status) {
     switch (status) {
     case ATTUNE_INVALID_ARGUMENT:
@@ -55,6 +71,17 @@ const attune_device &opened_device(attune_api api) {
             refuse(status);
         }
     return device->second;
+}
+
+size_t workspace_bytes(const LoadedKernel &kernel, const Shape &shape, int threads) {
+    const AttentionSpec &spec = kernel.plan().spec;
+    attune_exec exec{};
+    exec.size = sizeof exec;
+    exec.num_threads = threads;
+    attune_attention_args args{};
+    set_dense_call(args, spec, shape);
+    args.exec = &exec;
+    return attune_kernel_workspace_size(kernel.kernel(), &args);
 }
 
 void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode code) {
@@ -101,23 +128,12 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
     exec_.size = sizeof exec_;
     exec_.num_threads = threads;
     attune_attention_args &a = args_;
-    a.size = sizeof a;
-    a.version = ATTUNE_ATTENTION_ARGS_VERSION;
+    set_dense_call(a, spec, shape);
     a.query = inputs.query;
     a.key = inputs.key;
     a.value = inputs.value;
     a.output = output_.data();
     a.lse = wanted.lse ? lse_.as<float>() : nullptr;
-    a.batch = shape.batch;
-    a.num_heads = shape.num_heads;
-    a.num_kv_heads = shape.num_kv_heads;
-    a.seq_len_q = shape.seq_len_q;
-    a.seq_len_kv = shape.seq_len_kv;
-    dense_strides(a.stride_query, shape.num_heads, shape.seq_len_q, spec.head_dim);
-    dense_strides(a.stride_key, shape.num_kv_heads, shape.seq_len_kv, spec.head_dim);
-    dense_strides(a.stride_value, shape.num_kv_heads, shape.seq_len_kv, spec.head_dim_v);
-    dense_strides(a.stride_output, shape.num_heads, shape.seq_len_q, spec.head_dim_v);
-    dense_strides(a.stride_lse, shape.num_heads, shape.seq_len_q, 1);
     a.lengths_q = inputs.lengths_q;
     a.lengths_kv = inputs.lengths_kv;
     a.cu_seqlens_q = inputs.cu_seqlens_q;

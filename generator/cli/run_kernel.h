@@ -55,6 +55,9 @@ private:
 /// The first device of an api, opened once. Throws Error(target) where there is none.
 const attune_device &opened_device(attune_api api);
 
+/// What a call of a CPU kernel with dense tensors takes beside them: what it wants for args.workspace.
+size_t workspace_bytes(const LoadedKernel &kernel, const Shape &shape, int threads);
+
 /// Refuses, before anything is compiled, a shape whose tensors the kernel cannot index. Throws Error with `code`.
 void check_index_range(const AttentionSpec &spec, const Shape &shape, ErrorCode code);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The attune command as other people's scripts see it: exit codes, the one line on stderr, JSON fields, arrays.
 
-    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params caches commands db tune; none: all
+    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params weights picture caches commands scaling db tune; none: all
 
 A group is a function. Exits 77, which CTest takes for "skipped", where NumPy is missing.
 """
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.dom.minidom
+import zlib
 
 try:
     import numpy as np
@@ -183,7 +185,7 @@ def expect_close(words, found, expected, bound):
 # ---- groups
 
 def usage():
-    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "import", "list", "doctor", "db", "tune"))):
+    for words in (["--help"], ["--version"], *([c, "--help"] for c in ("explain", "build", "run", "bench", "check", "picture", "import", "list", "doctor", "db", "tune"))):
         text = expect_success(words)
         expect(words == ["--version"] or "Example" in text or "example" in text, words, "no example")
         if words[0] != "--help" and words[0] != "--version":
@@ -191,8 +193,6 @@ def usage():
     expect(re.match(r"attune \d+\.\d+\.\d+ ", expect_success(["--version"])), ["--version"], "no version")
     expect_error([], 2, "command is missing", has_value=False)
     expect_error(["explian"], 2, "explian", "did you mean explain")
-    for later in ("picture",):
-        expect_error([later], 2, f"{later} is not in this version")
     expect_error(["explain", "--shpe", "b=1"], 2, "unknown flag --shpe", "did you mean --shape")
     expect_error(["explain", "--shape"], 2, "--shape is without a value")
     expect_error(["explain", "--shape="], 2, "--shape is empty")
@@ -201,7 +201,6 @@ def usage():
     expect_error(["explain", "--shape", "h=8,hkv=3", "--group", "any"], 2, "--shape h is 8", "a multiple of hkv, which is 3")
     expect_error(["explain", "--group", "3", "--shape", "h=8"], 2, "--shape h is 8", "group, which is 3")
     expect_error(["explain", "--stage", "assembly"], 2, "--stage")
-    expect_error(["explain", "--scaling"], 2, "--scaling is not in this version")
     expect_error(["explain", "--quiet=3"], 2, "--quiet is 3")
     expect_error(["bench", "--param", "a=1"], 3, "--param a is unknown", "no parameter")
     expect_error(["explain", "--block-mask", "lists.npz"], 2, "--block-mask is lists.npz", "csr")
@@ -212,6 +211,8 @@ def usage():
     expect_error(["check", "--seed", "-1"], 2, "--seed is -1")
     expect_error(["build"], 2, "--directory is missing", has_value=False)
     expect_error(["run"], 2, "--out is missing", has_value=False)
+    expect_error(["picture"], 2, "WEIGHTS is missing", has_value=False)
+    expect_error(["picture", "w.npy"], 2, "--output is missing", has_value=False)
     expect_error(["import"], 2, "FORMAT is missing", has_value=False)
     expect_error(["import", "tflite", "model.onnx", "-o", "specs"], 2, 'FORMAT is "tflite"', "expected onnx")
     expect_error(["import", "onnx", "model.onnx"], 2, "--directory is missing", has_value=False)
@@ -591,6 +592,250 @@ def params():
     expect_json(words)
     header = open(path("csr dir/my_csr.h")).read()
     expect("attune_block_mask block_mask;" in header and "int32_t w;" in header, words, header)
+
+
+def softmax_weights(q, k, visible, scale=None):
+    """float64: rows over the visible keys, 0 where there are none."""
+    q, k = np.asarray(q, np.float64), np.repeat(np.asarray(k, np.float64), q.shape[1] // k.shape[1], 1)
+    s = np.where(visible, q @ k.swapaxes(2, 3) * (scale or q.shape[3]**-0.5), -np.inf)
+    w = np.exp(s - np.where(np.isfinite(s.max(3)), s.max(3), 0)[..., None])
+    return w / np.where(w.sum(3) > 0, w.sum(3), 1)[..., None]
+
+
+def weights():
+    ulp = 2.0**-23
+
+    def check(name, flags, visible, amplitude=1, convert=lambda a: a, widen=lambda a: a, more=(), tolerance=1e-4, **sizes):
+        _, _ = save_problem(name, convert=lambda a: convert(amplitude * a), **sizes)
+        arrays = [np.load(path(f"{name}_{n}.npy")) for n in "qkv"]
+        words = ["run", *(w for n, flag in zip("qkv", ("--query", "--key", "--value")) for w in (flag, f"{name}_{n}.npy")), *flags, "--weights", "w.npy", "--importance", "i.npy", *more]
+        expect_success([*words, "--quiet", "--json"])
+        w, importance = np.load(path("w.npy")), np.load(path("i.npy"))
+        q, k = (widen(a).astype(np.float64) for a in arrays[:2])
+        expected = softmax_weights(q, k, np.broadcast_to(visible, (q.shape[0], q.shape[1], q.shape[2], k.shape[2])))
+        expect(w.dtype == importance.dtype == np.float32 and w.shape == expected.shape, words, f"{w.dtype} {w.shape}, expected {expected.shape}")
+        sums = w.astype(np.float64).sum(3)
+        seen = expected.sum(3) > 0
+        expect((sums[~seen] == 0).all(), words, "a row that sees no key has weights")
+        worst = np.abs(sums[seen] - 1).max(initial=0) / ulp
+        expect(worst <= 4, words, f"rows sum to 1 within {worst} ulp of f32, expected 4")
+        expect_close(words, w, expected, np.full(w.shape, tolerance))
+        expect((w[expected == 0] == 0).all(), words, "a hidden key has a weight")
+        expect_close(words, importance, w.astype(np.float64).sum(2), np.full(importance.shape, 1e-5 * max(1, w.shape[2])))
+
+    # Odd shapes and masks; the larger the logits, the further lse is rounded, which the weights must not show.
+    i, j = np.ogrid[:37, :53]
+    causal = j <= i + 53 - 37
+    check("w_odd", [], True)
+    check("w_causal", ["--mask", "causal"], causal)
+    check("w_empty", ["--mask", "causal_top_left && kv > 2"], (j <= i) & (j > 2))  # the first rows see nothing
+    check("w_window", ["--mask", "causal && window(4)"], causal & (j >= i + 53 - 37 - 4), amplitude=4, tolerance=1e-3)
+    check("w_holes", ["--mask", "kv % 3 != q % 3"], j % 3 != i % 3, amplitude=3)
+    check("w_one", [], True, sq=1, skv=1, dim=7, dim_v=5)
+    check("w_row", [], True, sq=1, skv=4099, dim=64, amplitude=4, tolerance=1e-3)
+    check("w_long", [], True, batch=1, sq=5, skv=2049, dim=64, amplitude=6, tolerance=1e-2)
+    check("w_full", ["--algorithm", "full_row"], True)
+    check("w_online", ["--algorithm", "online", "--mask", "causal"], causal)
+    check("w_sse41", ["--target", "sse41", "--mask", "causal"], causal)
+    check("w_half", ["--mask", "causal"], causal, convert=lambda a: a.astype(np.float16), tolerance=2e-3)
+    check("w_bf16", [], True, convert=to_bf16, widen=from_bf16, tolerance=1e-2)
+
+    # What is written: heads in the order asked for, rows, and nothing else is needed. The output may be left out.
+    _, arrays = save_problem("pick")
+    whole = ["run", *arrays, "--mask", "causal"]
+    expect_success([*whole, "--weights", "all.npy", "--importance", "all_i.npy", "--out", "out.npy"])
+    every, importance = np.load(path("all.npy")), np.load(path("all_i.npy"))
+    words = [*whole, "--weights", "some.npy", "--importance", "some_i.npy", "--heads", "3,0", "--rows", "5:16"]
+    j = expect_json(words)
+    expect(j["weights"] == "some.npy" and j["importance"] == "some_i.npy" and j["out"] is None, words, str(j))
+    expect(np.array_equal(np.load(path("some.npy")), every[:, [3, 0], 5:16]), words, "not heads 3 and 0, rows 5 to 15")
+    expect(np.allclose(np.load(path("some_i.npy")), every[:, [3, 0], 5:16].sum(2), atol=1e-6), words, "importance is not of the selected rows")
+    expect(np.allclose(importance, every.sum(2), atol=1e-5), whole, "importance is not the sum of columns")
+    for given, begin, end in (("30:", 30, 37), (":2", 0, 2), ("36:37", 36, 37)):
+        words = [*whole, "--weights", "some.npy", "--rows", given]
+        expect_success(words)
+        expect(np.array_equal(np.load(path("some.npy")), every[:, :, begin:end]), words, "other rows")
+    # Beside --pairs: the kernel's own rows, the same but for a factor a row.
+    words = [*whole, "--outputs", "out,lse,weights", "--pairs", "pairs.npy", "--weights", "w.npy", "--out", "out.npy"]
+    expect_success(words)
+    expect(np.allclose(np.load(path("pairs.npy")), np.load(path("w.npy")), rtol=1e-4) and np.array_equal(np.load(path("w.npy")), every), words, "weights and pairs differ")
+
+    out = [*whole, "--weights", "none.npy"]
+    expect_error([*out, "--heads", "0,4"], 2, "--heads[1] is 4", "from 0 to 3")
+    expect_error([*out, "--heads", "1,1"], 2, "--heads[1] is 1", "each once")
+    expect_error([*out, "--heads", "0,"], 2, "--heads[1] is empty")
+    for rows in ("5", "5:5", "6:5", "0:38", "-1:4", "a:b"):
+        expect_error([*out, "--rows", rows], 2, f"--rows is {rows}", "FIRST:END with 0 <= FIRST < END <= 37, the rows of query")
+    expect_error([*whole, "--out", "out.npy", "--rows", "0:4"], 2, "--rows is 0:4", "--weights or --importance beside it")
+    expect_error([*out, "--importance", "./none.npy"], 2, "another file than --weights")
+    expect_error([*out, "--normalizer", "sigmoid"], 2, "--weights is none.npy", "rows sum to 1", "--pairs none.npy")
+    expect_error([*out, "--normalizer", "softmax_plus_one"], 2, "--weights is none.npy", "rows sum to 1")
+    expect_error([*out, "--outputs", "out,logits"], 2, "logits", "weights")
+    expect_error([*out, "--phases", "decode"], 2, "decode", "a matrix of pairs")
+    cu = [save("w_cu.npy", np.array([0, 37], np.int32)), save("w_cukv.npy", np.array([0, 53], np.int32))]
+    packed = save_problem("w_packed", batch=1)[1]
+    expect_error(["run", *packed, "--weights", "none.npy", "--cu-seqlens-q", cu[0], "--cu-seqlens-kv", cu[1]], 2, "packed", "one by one")
+
+
+def read_png(name):
+    """(height, width, 3), with zlib, which shares nothing with the writer."""
+    with open(path(name), "rb") as file:
+        data = file.read()
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ValueError("no PNG signature")
+    at, chunks = 8, []
+    while at < len(data):
+        length, kind = int.from_bytes(data[at:at + 4], "big"), data[at + 4:at + 8]
+        body, crc = data[at + 8:at + 8 + length], int.from_bytes(data[at + 8 + length:at + 12 + length], "big")
+        if zlib.crc32(kind + body) != crc:
+            raise ValueError(f"wrong checksum of {kind}")
+        chunks.append((kind, body))
+        at += 12 + length
+    if [kind for kind, _ in chunks] != [b"IHDR", b"IDAT", b"IEND"] or chunks[0][1][8:] != bytes([8, 2, 0, 0, 0]):
+        raise ValueError(f"chunks {chunks[0]}")
+    width, height = (int.from_bytes(chunks[0][1][i:i + 4], "big") for i in (0, 4))
+    rows = np.frombuffer(zlib.decompress(chunks[1][1]), np.uint8).reshape(height, 1 + 3 * width)
+    if not (rows[:, 0] == 2).all():
+        raise ValueError("another filter")
+    return np.cumsum(rows[:, 1:].astype(np.uint8), 0, dtype=np.uint8).reshape(height, width, 3)
+
+
+def picture():
+    n = 12
+    w = np.tril(np.random.default_rng(1).random((2, 3, n, n)) + 0.01)
+    w = (w / w.sum(3, keepdims=True)).astype(np.float32)
+    save("w.npy", w)
+    tokens = [f"word{i}" for i in range(n)]
+    words = ["picture", "w.npy", "-o", "w.svg", "--head", "1", "--batch", "1", "--tokens", ",".join(tokens)]
+    j = expect_json(words)
+    expect(j["heads"] == [1] and j["rows"] == [0, n] and abs(j["largest"] - w[1, 1].max()) < 1e-6 and j["worst_sum"] < 1e-6, words, str(j))
+    svg = open(path("w.svg"), encoding="utf-8").read()
+    expect(all(svg.count(f">{t}<") == 2 for t in tokens), words, "a token is not on both axes")
+    expect("w.npy: head 1 of 3" in svg and "12 queries x 12 keys" in svg and ">weight<" in svg, words, "no title, note or scale")
+    xml.dom.minidom.parseString(svg.encode())
+    # As many pixels as the SVG has units, twice over; the same colours at the cells' centres.
+    expect_success([*words[:3], "w.png", *words[4:]])
+    png = read_png("w.png")
+    width, height = (int(x) for x in re.search(r'width="(\d+)" height="(\d+)"', svg).groups())
+    expect(png.shape == (2 * height, 2 * width, 3), words, f"{png.shape} for {width} x {height}")
+    x0, y0, cell = (float(x) for x in re.search(r'translate\(([\d.]+) ([\d.]+)\) scale\(([\d.]+)', svg).groups())
+    centre = lambda q, kv: png[int(2 * (y0 + (q + 0.5) * cell)), int(2 * (x0 + (kv + 0.5) * cell))].astype(int).sum()
+    shown = np.array([[centre(q, kv) for kv in range(n)] for q in range(n)])
+    lower, matrix = np.tril(np.ones((n, n), bool)), w[1, 1]
+    expect((shown[~lower] == shown[0, 1]).all() and shown[0, 0] < 200, words, "hidden weights are not of one colour, or 1 is not dark")
+    # The darker the larger.
+    order = np.argsort(matrix[lower])
+    expect((np.diff(shown[lower][order]) <= 0).all(), words, "a larger weight is lighter")
+    # A part, with labels of its own; numbers where there are none; labels from a file; what XML must not see.
+    words = ["picture", "w.npy", "-o", "w.svg", "--rows", "8:12", "--keys", "4:7"]
+    expect_success(words)
+    svg = open(path("w.svg"), encoding="utf-8").read()
+    expect(all(f">{i}<" in svg for i in (8, 11, 4, 6)) and ">3<" not in svg and ">7<" not in svg, words, "not rows 8 to 11 and keys 4 to 6")
+    write("tokens.txt", "<s>\r\ncaf\u00e9,\n" + "".join(f"t{i}\n" for i in range(n - 2)))
+    words = ["picture", "w.npy", "-o", "w.svg", "--tokens", "tokens.txt", "--query-tokens", ",".join("ABCDEFGHIJKL"), "--title", "a & b"]
+    expect_success(words)
+    svg = open(path("w.svg"), encoding="utf-8").read()
+    expect(all(f">{t}<" in svg for t in ("&lt;s&gt;", "caf\u00e9,", "t9", "A", "L", "a &amp; b")), words, "a label is missing")
+    # All heads; large matrices; other types and ranks; numbers of a kernel that are not normalised.
+    expect_success(["picture", "w.npy", "-o", "w.svg", "--head", "all"])
+    svg = open(path("w.svg"), encoding="utf-8").read()
+    expect(all(f">head {h}<" in svg for h in range(3)), ["picture"], "a head is missing")
+    large = np.random.default_rng(2).random((1500, 1300), np.float32)
+    save("large.npy", large / large.sum(1, keepdims=True))
+    expect_success(["picture", "large.npy", "-o", "large.png"])
+    read_png("large.png")
+    for dtype, convert in (("half", lambda a: a.astype(np.float16)), ("bits", to_bf16)):
+        save(f"{dtype}.npy", convert(w[0]))
+        expect_success(["picture", f"{dtype}.npy", "-o", "w.png"])
+    _, arrays = save_problem("loud", convert=lambda a: 5 * a)
+    expect_success(["run", *arrays, "--outputs", "out,lse,weights", "--pairs", "pairs.npy", "--out", "out.npy"])
+    expect_success(["picture", "pairs.npy", "-o", "w.svg"])
+    # Bytes of any kind as tokens make a picture still.
+    with open(path("bytes.txt"), "wb") as file:
+        file.write(b"".join(bytes([i]) * 3 + b"\n" for i in (1, 7, 127, 128, 192, 240, 255, 38, 60, 62, 34, 200)))
+    for name in ("w.svg", "w.png"):
+        expect_success(["picture", "w.npy", "-o", name, "--tokens", "bytes.txt"])
+    xml.dom.minidom.parse(path("w.svg"))
+
+    def refused(array, *parts):
+        expect_error(["picture", save("bad.npy", array), "-o", "bad.svg"], 3, "bad.npy", *parts)
+
+    refused(np.zeros(5, np.float32), "its shape is (5,)", "(batch, heads, rows, keys)")
+    refused(np.zeros((1, 1, 1, 2, 2), np.float32), "its shape is (1, 1, 1, 2, 2)")
+    refused(np.zeros((3, 0), np.float32), "its shape is (3, 0)", "at least one row")
+    refused(w[0, 0].astype(np.complex64), "c8")
+    refused(w[0, 0].astype(np.float64), "float64", "astype(np.float32)")
+    refused(w[0, 0].astype(np.int32), "int32")
+    refused(np.asfortranarray(w[0, 0]), "Fortran")
+    negative = w[0].copy()
+    negative[2, 5, 3] = -0.5
+    refused(negative, "key 3 of row 5 of head 2 of batch 0 is -0.5", "no attention weights", "attune run --weights")
+    for bad in (np.nan, np.inf):
+        spoilt = w.copy()
+        spoilt[1, 0, 4, 2] = bad
+        refused(spoilt, "key 2 of row 4 of head 0 of batch 1 is")
+    refused(2 * w, "row 0 of head 0 of batch 0 sums to 2", "rows that sum to 1")
+    refused(w[..., :-2].copy(), "row 10 of head 0 of batch 0 sums to 0.")
+    expect_error(["picture", write("text.npy", "no array"), "-o", "bad.svg"], 3, "WEIGHTS is no .npy file", "numpy.save")
+    expect_error(["picture", "missing.npy", "-o", "bad.svg"], 3, "missing.npy", "o such file")
+    good = ["picture", "w.npy"]
+    expect_error([*good, "-o", "w.gif"], 2, "--output is w.gif", ".svg or .png")
+    expect_error([*good, "-o", "nofolder/w.svg"], 3, "nofolder/w.svg")
+    bad = [*good, "-o", "bad.svg"]
+    expect_error([*bad, "--head", "3"], 2, "--head is 3", "from 0 to 2")
+    expect_error([*bad, "--head", "some"], 2, "--head is some")
+    expect_error([*bad, "--batch", "2"], 2, "--batch is 2", "from 0 to 1")
+    expect_error([*bad, "--rows", "0:13"], 2, "--rows is 0:13", "the rows of the file")
+    expect_error([*bad, "--keys", "3:3"], 2, "--keys is 3:3")
+    expect_error([*bad, "--tokens", "a,b"], 3, "--tokens has 2 labels", "12, one for each key of the file")
+    expect_error([*bad, "--query-tokens", "a"], 3, "--query-tokens has 1 label", "12, one for each row")
+    for largest in ("0", "-1", "1.5", "much", "nan"):
+        expect_error([*bad, "--largest", largest], 2, f"--largest is {largest}")
+
+
+def scaling():
+    words = ["explain", "--mask", "causal && window(255)", "--shape", "h=2", "--scaling", "--measure", "--budget", "2", "--plot", "scaling.svg"]
+    j = expect_json(words)
+    expect(j["threads"] == 1 and [v["name"] for v in j["variants"]] == ["specification", "dense", "causal", "window", "block-sparse"], words, str(j)[:300])
+    lengths = [256 * 2**i for i in range(10)]
+    for v in j["variants"]:
+        points = v["points"]
+        expect([p["seq_len"] for p in points] == lengths, words, f"{v['name']}: {[p['seq_len'] for p in points]}")
+        expect(points[0]["exponent"] is None and all(abs(b["exponent"] - np.log2(b["predicted_ms"] / a["predicted_ms"])) < 1e-9 for a, b in zip(points, points[1:])), words, v["name"])
+        for p in points:
+            expect(p["score_matrix_bytes"] == 4 * 2 * p["seq_len"]**2 and p["tensor_bytes"] == 2 * p["seq_len"] * (4 * 64 * 4 + 4), words, str(p))
+            expect(0 < p["workspace_bytes"] < 64e6, words, str(p))
+        measured = [p["measured_ms"] for p in points if p["measured_ms"] is not None]
+        expect(len(measured) >= 1 and points[0]["measured_ms"] and measured == [p["measured_ms"] for p in points[:len(measured)]], words, f"{v['name']}: {measured}")
+    last = {v["name"]: v["points"][-1] for v in j["variants"]}
+    # What tames the square: a window makes it linear; a mask that hides half or seven eighths does not.
+    expect(abs(last["dense"]["exponent"] - 2) < 0.02 and abs(last["causal"]["exponent"] - 2) < 0.02, words, str(last))
+    expect(abs(last["specification"]["exponent"] - 1) < 0.02 and abs(last["window"]["exponent"] - 1) < 0.02, words, str(last))
+    expect(1.7 < last["block-sparse"]["exponent"] < 2.02, words, str(last))
+    expect(last["dense"]["computed_pairs"] == 2 * 131072**2 and 0.49 < last["causal"]["computed_pairs"] / last["dense"]["computed_pairs"] < 0.52, words, str(last))
+    expect(last["window"]["predicted_ms"] < last["block-sparse"]["predicted_ms"] < last["causal"]["predicted_ms"] < last["dense"]["predicted_ms"], words, str(last))
+    svg = open(path("scaling.svg"), encoding="utf-8").read()
+    xml.dom.minidom.parseString(svg.encode())
+    expect(svg.count("<circle") >= 10 and "causal &amp;&amp; window(255)" in svg and "128k" in svg and "one f32 matrix of all scores" in svg, words, "not in the picture")
+    # A mask whose pairs have to be asked one by one is not walked to the end; the text says so.
+    text = expect_success(["explain", "--mask", "dilated(7)", "--scaling", "--plot", "scaling.png"])
+    expect(re.search(r"(?m)^131072 +~", text) and "~ pairs go on" in text and "a score matrix" in text and "128 GiB" not in text, ["explain", "--scaling"], text)
+    read_png("scaling.png")
+    # The name of what the specification is already; decode keeps its rows; another machine's target is reckoned only.
+    j = expect_json(["explain", "--mask", "causal", "--scaling", "--phases", "decode", "--group", "4", "--shape", "h=8,sq=1"])
+    expect([v["name"] for v in j["variants"]] == ["causal", "dense", "window", "block-sparse"], ["explain", "--scaling"], str(j)[:200])
+    expect(all(p["shape"] == f"b=1,h=8,hkv=2,sq=1,skv={p['seq_len']}" for p in j["variants"][0]["points"]), ["explain", "--scaling"], str(j)[:200])
+    expect(abs(j["variants"][0]["points"][-1]["exponent"] - 1) < 0.1, ["explain", "--scaling"], "a step of decode grows with its cache")
+    # An argument for each pair ends the lengths before memory does.
+    bias = ["explain", "--score", "s + bias", "--params", "bias: f32[1, 1, q, kv]", "--scaling", "--target", "sse41"]
+    expect([p["seq_len"] for p in expect_json(bias)["variants"][0]["points"]] == lengths[:5], bias, "other lengths")
+    expect_error(["explain", "--plot", "p.svg"], 2, "--plot is p.svg", "--scaling beside it")
+    expect_error(["explain", "--measure"], 2, "--measure is given", "--scaling beside it")
+    expect_error(["explain", "--scaling", "--plot", "p.pdf"], 2, "--plot is p.pdf", ".svg or .png")
+    expect_error(["explain", "--scaling", "--stage", "plan"], 2, "--stage is plan")
+    expect_error(["explain", "--scaling", "--target", "opencl"], 2, "--target is opencl", "a CPU target")
+    expect_error(["explain", "--scaling", "--budget", "0"], 2, "--budget is 0")
+    expect_error(["explain", "--scaling", "--shape", "b=1000000,h=1000"], 2, "elements")
 
 
 def quantised(x, kv_dtype, zero_points):
@@ -979,7 +1224,7 @@ def tune():
         expect_error([*job, *words], code, *parts)
 
 
-GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, caches, commands, db, tune)}
+GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, weights, picture, caches, commands, scaling, db, tune)}
 try:
     for name in sys.argv[2:] or GROUPS:
         GROUPS[name]()

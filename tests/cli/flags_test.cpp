@@ -20,7 +20,6 @@ SomeFlags::SomeFlags() : Flags("demo", "for the tests") {
     flags.list("--shape", "S", "shapes");
     flags.toggle("-h,--help", "help");
     flags.toggle("--json", "json");
-    flags.later("--scaling", "wait");
 }
 
 TEST(Flags, ReadsEachForm) {
@@ -86,8 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"a.toml", "b.toml"}, "argument", "unexpected argument \"b.toml\""}, BadLine{{"--json="}, "--json", "expected no value"},
         BadLine{{"--threads", ""}, "--threads", "--threads is empty"}, BadLine{{""}, "SPEC", "SPEC is empty"},
         BadLine{{"--", "--json", "x"}, "argument", "unexpected argument \"x\""},
-        BadLine{{"--json=3"}, "--json", "--json is 3, expected no value"}, BadLine{{"--scaling"}, "--scaling", "not in this version"},
-        BadLine{{"--scaling=1"}, "--scaling", "not in this version"}));
+        BadLine{{"--json=3"}, "--json", "--json is 3, expected no value"}));
 
 TEST(SpecFlags, EveryKeyWithAFlagIsTaken) {
     Flags flags("demo", "");

@@ -44,7 +44,7 @@ TEST(MaskPicture, SaysWhatTheBlocksCost) {
 }
 
 TEST(MaskPicture, IsTheSameInSvg) {
-    const std::string svg = picture_svg(map_of("causal", 64, 64, 32, 32), "a < b");
+    const std::string svg = svg_text(draw_mask(map_of("causal", 64, 64, 32, 32), "a < b"));
     for (const char *part :
          {"<svg", "a &lt; b", "full 1<", "partial 2<", "skipped 1<", "density 50.8 %", "useful share of the work 67.7 %", "</svg>"})
         EXPECT_NE(svg.find(part), std::string::npos) << part;
@@ -52,7 +52,7 @@ TEST(MaskPicture, IsTheSameInSvg) {
 
 TEST(MaskPicture, NothingToDrawIsNoError) {
     EXPECT_NE(picture_text(map_of("causal", 0, 5, 8, 8)).find("no query or no key"), std::string::npos);
-    EXPECT_NE(picture_svg(map_of("", 5, 0, 8, 8), "x").find("</svg>"), std::string::npos);
+    EXPECT_NE(svg_text(draw_mask(map_of("", 5, 0, 8, 8), "x")).find("</svg>"), std::string::npos);
 }
 
 TEST(Cost, FollowsTheFormulas) {

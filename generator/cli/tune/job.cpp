@@ -92,6 +92,11 @@ CallWork call_work(const KernelPlan &plan, const TuneJob &job, size_t index, Pai
 
 }  // namespace
 
+CallWork call_work(const KernelPlan &plan, const TuneJob &job, size_t index) {
+    PairCounts counts(job);
+    return call_work(plan, job, index, counts);
+}
+
 std::vector<std::string> TuneJob::shape_names() const {
     std::vector<std::string> names;
     for (const Shape &shape : shapes)

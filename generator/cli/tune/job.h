@@ -23,6 +23,9 @@ struct TuneJob {
     std::vector<std::string> shape_names() const;
 };
 
+/// What the cost model asks of a call of the job's shape `index` under a plan. Walks the mask over all pairs of one head.
+CallWork call_work(const KernelPlan &plan, const TuneJob &job, size_t index);
+
 /// The space of the job's kernel with the cost model in it: the geometric mean over shapes.
 autotune::Space tuning_space(const TuneJob &job, const std::map<std::string, std::vector<int>> &values, const MachineLimits &machine);
 
