@@ -7,7 +7,7 @@ A fenced block that begins ```console holds commands ("$ " in front; a backslash
 All run one after another in bash, in a copy of the document's folder, with `attune` on the PATH. Of the output
   …           inside a line stands for any text, alone on a line for any lines;
   and in a block ```console varies numbers with their units stand for any numbers, as many as there are: times, and what follows from them.
-A fenced ```toml block must be a specification. A picture that a command draws into pictures/ must say what the one in the repository says,
+A fenced ```toml block must be a specification; one that begins "# NAME.toml" is there under that name for the commands after it. A picture that a command draws into pictures/ must say what the one in the repository says,
 numbers aside. --write puts the new pictures there. Exits 77, which CTest takes for "skipped", where NumPy is missing.
 """
 import importlib.util
@@ -78,9 +78,13 @@ def main(attune, document, write):
         count = 0
         for line, info, body in blocks(text):
             if info == "toml":
-                with open(os.path.join(copy, "block.toml"), "w", encoding="utf-8") as file:
+                named = re.match(r"# (\w+\.toml)\n", body)
+                file_name = named[1] if named else "block.toml"
+                with open(os.path.join(copy, file_name), "w", encoding="utf-8") as file:
                     file.write(body)
-                body, info = "$ attune explain block.toml --stage plan\n…\n", "console"
+                is_dense = re.match(r"\[(layer|projection)\]", body.split("\n", 1)[1] if named else body)
+                word = f"build {file_name} -o checked --target sse41" if is_dense else f"explain {file_name} --stage plan"
+                body, info = f"$ attune {word}\n…\n", "console"
             if info.split()[:1] != ["console"]:
                 continue
             for command, expected in commands(body):
