@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace attune::cli {
 namespace {
@@ -59,7 +60,7 @@ Drawing draw_mask(const BlockMap &map, const std::string &title) {
     const double below = top + height + 24;
     Drawing drawing;
     drawing.title = title;
-    drawing.width = std::max(width + left + 24, 460.0);
+    drawing.width = std::max({width + left + 24, left + std::ceil(text_width(title)) + 24, 460.0});
     drawing.height = below + line * static_cast<double>(facts.size() + 2);
     drawing.items.emplace_back(Text{left, 18, title});
     Cells cells{left, top, width, height, columns, {}, {pale, {143, 184, 222}, {31, 95, 153}}};  // skipped, partial, full
