@@ -62,6 +62,8 @@ DeviceShape gpu_flash_shape(const GpuFlashParameters &p, int fold) {
 }
 
 std::map<std::string, int> gpu_flash_replicated(const DeviceStages &stages, const DeviceShape &shape) {
+    if (!stages.row_sum.defined())
+        return {};
     return {{stages.state.name() + ".0", shape.block_q}, {stages.state.name() + ".1", shape.block_q}};
 }
 
@@ -87,7 +89,15 @@ public:
         place_chunk(stages_.full);
         place_chunk(stages_.masked);
         // Interval arithmetic does not see that a row of a folded head lies in one block.
-        for (Func f : {stages_.query, stages_.state, stages_.tile_sums, stages_.row_sum, stages_.row_lse})
+        for (Func f : {stages_.query, stages_.state})
+            f.bound_extent(qb_, 1);
+        if (task_.is_softmax())
+            place_sums();
+    }
+
+private:
+    void place_sums() {
+        for (Func f : {stages_.tile_sums, stages_.row_sum, stages_.row_lse})
             f.bound_extent(qb_, 1);
         stages_.tile_sums.compute_at(stages_.output, qb_)
             .store_in(MemoryType::GPUShared)
@@ -108,7 +118,6 @@ public:
                 .unroll(ii_);
     }
 
-private:
     /// A thread's rows where shared memory is read or written: vectors, unrolled. What lives in registers alone is unrolled and no vector: LLVM keeps
     /// the sums of a loop as pairs of registers then, and a turn of 32 multiply-adds has 11 moves between pairs.
     void vectorize_rows(Stage stage, const VarOrRVar &rows) {
@@ -219,13 +228,17 @@ private:
         if (unroll_keys_ > 1)
             chunk.weighted.update().unroll(over_keys, unroll_keys_);
 
-        chunk.tile_sum.compute_at(state, dx_).store_in(registers).bound_extent(i_, rows_).bound_extent(t_, 1);
-        chunk.tile_sum.unroll(i_);
-        chunk.tile_sum.update().reorder(i_, chunk.over_tile_sums).unroll(chunk.over_tile_sums).unroll(i_);
+        if (task_.is_softmax()) {
+            chunk.tile_sum.compute_at(state, dx_).store_in(registers).bound_extent(i_, rows_).bound_extent(t_, 1);
+            chunk.tile_sum.unroll(i_);
+            chunk.tile_sum.update().reorder(i_, chunk.over_tile_sums).unroll(chunk.over_tile_sums).unroll(i_);
 
-        // Each thread of a row takes the maximum of all tiles: loads from shared memory instead of a barrier more.
-        per_tile(chunk.maximum, chunk.over_maxima, registers);
-        per_tile(chunk.tile_maximum, chunk.over_tile_maxima, shared);
+            // Each thread of a row takes the maximum of all tiles: loads from shared memory instead of a barrier more.
+            per_tile(chunk.maximum, chunk.over_maxima, registers);
+            per_tile(chunk.tile_maximum, chunk.over_tile_maxima, shared);
+            for (Func f : {chunk.tile_maximum, chunk.maximum, chunk.tile_sum})
+                f.bound_extent(c_, 1).bound_extent(qb_, 1);
+        }
         // Weights stay in registers for their sum; the product with values reads a copy that all threads see.
         Func weights_shared = chunk.weights.in(chunk.weighted);
         in_tiles(weights_shared, shared);
@@ -258,8 +271,7 @@ private:
         weights.compute_at(chunk.weighted, over_keys).store_in(registers).bound_extent(i_, rows_).unroll(k_);
         vectorize_rows(weights, i_);
 
-        for (Func f : {chunk.key, chunk.value, chunk.scores, chunk.logits, chunk.tile_maximum, chunk.maximum, chunk.weights, weights_shared,
-                       chunk.tile_sum, chunk.weighted})
+        for (Func f : {chunk.key, chunk.value, chunk.scores, chunk.logits, chunk.weights, weights_shared, chunk.weighted})
             f.bound_extent(c_, 1).bound_extent(qb_, 1);
     }
 

@@ -15,14 +15,16 @@ Type device_array_type(const AttentionSpec &spec, const DeviceOperations &operat
 
 DeviceArguments::DeviceArguments(const AttentionSpec &spec, int fold, const DeviceOperations &operations)
     : seq_len_q("seq_len_q"), seq_len_kv("seq_len_kv"), head_blocks_per_kv("head_blocks_per_kv"), has_lengths_q("has_lengths_q"),
-      has_lengths_kv("has_lengths_kv"), writes_lse("writes_lse"), lengths_q(Int(32), 1, "lengths_q"), lengths_kv(Int(32), 1, "lengths_kv"),
-      query(device_array_type(spec, operations), 5, "query"), key(device_array_type(spec, operations), 4, "key"),
-      value(device_array_type(spec, operations), 4, "value"), lse(Float(32), 4, "lse") {
+      has_lengths_kv("has_lengths_kv"), writes_lse("writes_lse"), has_full("has_full"), row_offsets(Int(32), 3, "row_offsets"),
+      columns(Int(32), 1, "columns"), full(UInt(8), 1, "full"), patterns(Int(32), 1, "patterns"), lengths_q(Int(32), 1, "lengths_q"),
+      lengths_kv(Int(32), 1, "lengths_kv"), query(device_array_type(spec, operations), 5, "query"),
+      key(device_array_type(spec, operations), 4, "key"), value(device_array_type(spec, operations), 4, "value"), lse(Float(32), 4, "lse"),
+      has_lists_(spec.block_mask), has_patterns_(!DevicePatterns(spec).words.empty()) {
     query.dim(0).set_bounds(0, spec.head_dim).dim(1).set_bounds(0, fold);
     key.dim(0).set_bounds(0, spec.head_dim);
     value.dim(0).set_bounds(0, spec.head_dim_v);
     lse.dim(0).set_bounds(0, fold).set_stride(Expr());
-    for (ImageParam *tensor : {&lengths_q, &lengths_kv, &query, &key, &value, &lse})
+    for (ImageParam *tensor : {&row_offsets, &columns, &full, &patterns, &lengths_q, &lengths_kv, &query, &key, &value, &lse})
         for (int d = 0; d < tensor->dimensions(); d++)
             tensor->dim(d).set_min(0);
     add_params(spec, true, params, param_arguments_);
@@ -31,29 +33,42 @@ DeviceArguments::DeviceArguments(const AttentionSpec &spec, int fold, const Devi
 std::vector<Argument> DeviceArguments::all() const {
     std::vector<Argument> all = {seq_len_q, seq_len_kv, head_blocks_per_kv, has_lengths_q, has_lengths_kv, writes_lse};
     all.insert(all.end(), param_arguments_.begin(), param_arguments_.end());
+    if (has_lists_)
+        all.insert(all.end(), {has_full, row_offsets, columns, full});
+    if (has_patterns_)
+        all.push_back(patterns);
     for (const ImageParam &tensor : {lengths_q, lengths_kv, query, key, value, lse})
         all.push_back(tensor);
     return all;
 }
 
 DeviceBlocks::DeviceBlocks(const AttentionSpec &spec, const DeviceBlock &block, const DeviceOperations &operations)
-    : spec(spec), block(block), operations(operations), args(spec, block.fold, operations) {}
+    : spec(spec), block(block), operations(operations), args(spec, block.fold, operations), patterns_(spec) {}
 
-Expr DeviceBlocks::used(const Param<int> &has, const ImageParam &lengths, const Param<int> &all, const Expr &b) const {
-    // Where there is no array another stands in its place, of which the first element is not looked at.
-    return select(has != 0, clamp(lengths(select(has != 0, b, 0)), 0, all), all);
+DeviceBlocks::Span DeviceBlocks::used(const Param<int> &has, const ImageParam &lengths, const Param<int> &all, const Expr &b) const {
+    // Where there is no array another stands in its place, of which the first element is not looked at. What lies on a device has not been
+    // checked: whatever it is, nothing outside the tensors is read or written.
+    const Expr is_packed = has == int(ATTUNE_LENGTHS_CUMULATIVE), at = select(has != int(ATTUNE_LENGTHS_NONE), b, 0);
+    const Expr first = select(is_packed, clamp(lengths(at), 0, all), 0);
+    const Expr last = clamp(lengths(at + select(is_packed, 1, 0)), first, all);
+    return {first, select(has != int(ATTUNE_LENGTHS_NONE), last, all) - first};
 }
 
 DeviceBlocks::Place DeviceBlocks::place(const Expr &qb, const Expr &hb, const Expr &b) const {
-    return {qb, hb, b, used(args.has_lengths_q, args.lengths_q, args.seq_len_q, b),
-            used(args.has_lengths_kv, args.lengths_kv, args.seq_len_kv, b)};
+    const Span rows = used(args.has_lengths_q, args.lengths_q, args.seq_len_q, b),
+               keys = used(args.has_lengths_kv, args.lengths_kv, args.seq_len_kv, b);
+    return {qb, hb, b, rows.length, keys.length, rows.first, keys.first};
 }
 
 ExpressionInputs DeviceBlocks::inputs(const Place &at) const {
     return {{{Variable::b, at.b}, {Variable::hkv, kv_head(at)}, {Variable::seq_len_q, at.length_q}, {Variable::seq_len_kv, at.length_kv}},
             &spec.params,
             &args.params,
-            &tables_};
+            nullptr,
+            {},
+            [this](const Pattern &pattern, const Expr &head, const Expr &row, const Expr &column) {
+                return patterns_.visible(args.patterns, pattern, head, row, column);
+            }};
 }
 
 ExpressionInputs DeviceBlocks::inputs(const Place &at, const Expr &row, const Expr &kv) const {
@@ -100,7 +115,44 @@ Expr DeviceBlocks::sink_of(const Place &at, const Expr &head) const {
     return to_halide(node, in) * static_cast<float>(M_LOG2E);
 }
 
+Expr DeviceBlocks::all_chunks() const {
+    if (spec.block_mask)
+        return key_blocks() * chunks_of_key_block();
+    return (args.seq_len_kv + (block.block_kv - 1)) / block.block_kv;
+}
+
+DeviceBlocks::Chunks DeviceBlocks::listed(const Place &at) const {
+    // A sequence without rows has one offset, and without keys there are no lists.
+    const Expr rows = (at.length_q + (spec.block_size_q - 1)) / spec.block_size_q;
+    const Expr row = min(row_of(at, 0) / spec.block_size_q, max(rows, 1) - 1);
+    auto offset = [&](const Expr &row) { return args.row_offsets(select(args.seq_len_kv > 0, row, 0), at.hb, at.b); };
+    const Expr first = max(offset(row), 0);
+    return {first, clamp(offset(min(row + 1, rows)), first, first + key_blocks())};
+}
+
+Expr DeviceBlocks::list_entry(const Place &at, const Expr &c) const {
+    // What Halide wants to know of an index, and nobody but the lists does.
+    return unsafe_promise_clamped(listed(at).first + c / chunks_of_key_block(), 0, int(largest_length));
+}
+
+Expr DeviceBlocks::first_key(const Place &at, const Expr &c) const {
+    if (!spec.block_mask)
+        return c * block.block_kv;
+    const Expr column = clamp(args.columns(list_entry(at, c)), 0, key_blocks() - 1);
+    return (column * chunks_of_key_block() + c % chunks_of_key_block()) * block.block_kv;
+}
+
+Expr DeviceBlocks::is_listed_full(const Place &at, const Expr &c) const {
+    if (!spec.block_mask)
+        return Expr();
+    return args.has_full != 0 && args.full(select(args.has_full != 0, list_entry(at, c), 0)) != cast<uint8_t>(0);
+}
+
 DeviceBlocks::Chunks DeviceBlocks::chunks_of(const Place &at) const {
+    if (spec.block_mask) {
+        const Chunks entries = listed(at);
+        return {0, select(row_of(at, 0) < rows_in_use(at), (entries.end - entries.first) * chunks_of_key_block(), 0)};
+    }
     Expr first = 0, last = at.length_kv - 1;
     if (spec.mask) {
         const BlockPlan plan = plan_blocks(spec.mask.root, spec.params);
@@ -124,8 +176,8 @@ DeviceBlocks::Chunks DeviceBlocks::chunks_of(const Place &at) const {
 }
 
 Expr DeviceBlocks::kind_of_chunk(const Place &at, const Expr &c, const Expr &left) const {
-    const Expr first = c * block.block_kv, end = first + block.block_kv;
-    Expr some = Internal::const_true(), all = left >= block.block_kv;
+    const Expr first = first_key(at, c), end = first + block.block_kv;
+    Expr some = Internal::const_true(), all = Internal::const_true();
     if (spec.mask) {
         const BlockPlan plan = plan_blocks(spec.mask.root, spec.params);
         ExpressionInputs in = block_inputs(at);
@@ -133,12 +185,18 @@ Expr DeviceBlocks::kind_of_chunk(const Place &at, const Expr &c, const Expr &lef
         in.variables[Variable::kv_last] = existing_key(at, end - 1);
         if (skips_chunks())
             some = to_halide(plan.some, in);
-        all = all && to_halide(plan.all, in);
+        all = to_halide(plan.all, in);
     }
-    return select(!some, int(chunk_empty), all, int(chunk_full), int(chunk_masked));
+    if (spec.block_mask) {
+        some = left > 0 && (is_listed_full(at, c) || some);
+        all = is_listed_full(at, c) || all;
+    }
+    return select(!some, int(chunk_empty), left >= block.block_kv && all, int(chunk_full), int(chunk_masked));
 }
 
 bool DeviceBlocks::skips_chunks() const {
+    if (spec.block_mask)
+        return true;
     if (!spec.mask)
         return false;
     const BlockPlan plan = plan_blocks(spec.mask.root, spec.params);

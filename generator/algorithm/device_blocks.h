@@ -1,5 +1,7 @@
 #pragma once
+#include "attune/kernel.h"
 #include "generator/algorithm/attention.h"
+#include "generator/algorithm/device_patterns.h"
 
 namespace attune {
 
@@ -21,7 +23,11 @@ struct DeviceArguments {
 
     Halide::Param<int> seq_len_q, seq_len_kv, head_blocks_per_kv, has_lengths_q, has_lengths_kv, writes_lse;
     std::vector<Halide::Parameter> params;
-    Halide::ImageParam lengths_q, lengths_kv;  // (batch)
+    // Of block lists: (block of rows, head, batch), and beside each other column and whether the mask does not count there.
+    Halide::Param<int> has_full;
+    Halide::ImageParam row_offsets, columns, full;
+    Halide::ImageParam patterns;               // (word) of DevicePatterns
+    Halide::ImageParam lengths_q, lengths_kv;  // (batch); of packed sequences (batch + 1), where each begins
     Halide::ImageParam query, key, value;      // (d, fold, position, head block, batch), (d, position, kv head, batch)
     Halide::ImageParam lse;                    // (fold, position, head block, batch): written, by a marker (markers.h) or an address
 
@@ -29,9 +35,13 @@ struct DeviceArguments {
 
 private:
     std::vector<Halide::Argument> param_arguments_;
+    bool has_lists_, has_patterns_;
 };
 /// Of query, key, value and output: bf16, and f16 on devices without a half type, are their elements' bits.
 Halide::Type device_array_type(const AttentionSpec &spec, const DeviceOperations &operations);
+
+/// The dimension of the output that counts positions.
+constexpr int output_positions = 2;
 
 /// What a block of rows sees of a chunk of keys: nothing, a part, or each row every key.
 enum ChunkKind { chunk_empty, chunk_masked, chunk_full };
@@ -49,17 +59,25 @@ public:
     /// A block: its index, head block and sequence, and how much of that is in use.
     struct Place {
         Halide::Expr qb, hb, b, length_q, length_kv;
+        Halide::Expr first_q, first_kv;  ///< where the sequence begins: 0 unless it is packed
     };
     Place place(const Halide::Expr &qb, const Halide::Expr &hb, const Halide::Expr &b) const;
 
-    Halide::Expr rows() const { return args.seq_len_q * block.fold; }                                        ///< of a head block
-    Halide::Expr rows_in_use(const Place &at) const { return at.length_q * block.fold; }                     ///< the others become 0
+    Halide::Expr rows() const { return args.seq_len_q * block.fold; }                     ///< of a head block
+    Halide::Expr rows_in_use(const Place &at) const { return at.length_q * block.fold; }  ///< the others become 0
+    /// The rows that are written: of a packed sequence its own, since others follow them.
+    Halide::Expr rows_written(const Place &at) const { return select(is_packed(), rows_in_use(at), rows()); }
+    Halide::Expr is_packed() const { return args.has_lengths_q == int(ATTUNE_LENGTHS_CUMULATIVE); }
     Halide::Expr row_of(const Place &at, const Halide::Expr &i) const { return at.qb * block.block_q + i; }  ///< row i of the block
     Halide::Expr existing(const Halide::Expr &row) const { return min(row, rows() - 1); }  ///< rows after the last repeat it
     Halide::Expr position_of(const Halide::Expr &row) const { return row / block.fold; }
     Halide::Expr head_in_fold(const Halide::Expr &row) const { return row % block.fold; }
     Halide::Expr head_of(const Place &at, const Halide::Expr &row) const { return at.hb * block.fold + head_in_fold(row); }
     Halide::Expr kv_head(const Place &at) const { return at.hb / args.head_blocks_per_kv; }
+
+    /// Where the row of a position, or of a key, lies among those of all packed sequences. Of an empty sequence at the end the last row.
+    Halide::Expr packed_row(const Place &at, const Halide::Expr &position) const { return min(at.first_q + position, args.seq_len_q - 1); }
+    Halide::Expr packed_key(const Place &at, const Halide::Expr &kv) const { return at.first_kv + kv; }
 
     /// Key kv, or the last one there is.
     Halide::Expr existing_key(const Place &at, const Halide::Expr &kv) const { return clamp(kv, 0, max(at.length_kv, 1) - 1); }
@@ -78,21 +96,34 @@ public:
         Halide::Expr first, end;
     };
     Chunks chunks_of(const Place &at) const;
+    /// Above all ends.
+    Halide::Expr all_chunks() const;
+    /// The first key of a chunk. Where the caller lists blocks, chunks count through those that the block of rows visits.
+    Halide::Expr first_key(const Place &at, const Halide::Expr &c) const;
+    /// Whether a listed block shows all pairs, whatever the mask; undefined where there are no lists.
+    Halide::Expr is_listed_full(const Place &at, const Halide::Expr &c) const;
     /// Keys of the sequence from a chunk's first on.
-    Halide::Expr keys_left(const Place &at, const Halide::Expr &c) const { return at.length_kv - c * block.block_kv; }
+    Halide::Expr keys_left(const Place &at, const Halide::Expr &c) const { return at.length_kv - first_key(at, c); }
     /// The ChunkKind of a chunk of the range, from these.
     Halide::Expr kind_of_chunk(const Place &at, const Halide::Expr &c, const Halide::Expr &left) const;
     /// Whether chunks inside the range may be empty. Not where the range says it all, as a causal mask's or a window's does.
     bool skips_chunks() const;
 
 private:
-    Halide::Expr used(const Halide::Param<int> &has, const Halide::ImageParam &lengths, const Halide::Param<int> &all,
-                      const Halide::Expr &b) const;
+    struct Span {
+        Halide::Expr first, length;
+    };
+    Span used(const Halide::Param<int> &has, const Halide::ImageParam &lengths, const Halide::Param<int> &all, const Halide::Expr &b) const;
+    /// Of the lists: the entries first … end - 1 of a block of rows; how many key blocks there are; chunks of each.
+    Chunks listed(const Place &at) const;
+    Halide::Expr list_entry(const Place &at, const Halide::Expr &c) const;
+    Halide::Expr key_blocks() const { return (args.seq_len_kv + (spec.block_size_kv - 1)) / spec.block_size_kv; }
+    int chunks_of_key_block() const { return spec.block_size_kv / block.block_kv; }
     ExpressionInputs inputs(const Place &at) const;
     ExpressionInputs inputs(const Place &at, const Halide::Expr &row, const Halide::Expr &kv) const;
     ExpressionInputs block_inputs(const Place &at) const;
 
-    mutable PatternTables tables_;
+    const DevicePatterns patterns_;
 };
 
 }  // namespace attune

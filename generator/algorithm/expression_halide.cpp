@@ -155,17 +155,20 @@ private:
 
     Value pattern(const Node &node) {
         const Pattern &p = *node.pattern;
+        auto index = [&](size_t operand, int64_t extent) {
+            const Expr i = translate(node.operands[operand]).expr;
+            return cast<int>(clamp(i, cast(i.type(), 0), cast(i.type(), int(extent - 1))));
+        };
+        const Expr head = index(0, p.heads), row = index(1, p.rows), column = index(2, p.columns);
+        if (inputs_.pattern)
+            return {inputs_.pattern(p, head, row, column), {}};
         const std::string name = "pattern_" + std::to_string(inputs_.tables->size());
         Buffer<uint8_t> &table = (*inputs_.tables)[&p];
         if (!table.defined()) {
             table = Buffer<uint8_t>(std::vector<int>{int(p.columns), int(p.rows), int(p.heads)}, name);
             std::copy(p.visible.begin(), p.visible.end(), table.data());
         }
-        auto index = [&](size_t operand, int64_t extent) {
-            const Expr i = translate(node.operands[operand]).expr;
-            return cast<int>(clamp(i, cast(i.type(), 0), cast(i.type(), int(extent - 1))));
-        };
-        return {table(index(2, p.columns), index(1, p.rows), index(0, p.heads)) != cast<uint8_t>(0), {}};
+        return {table(column, row, head) != cast<uint8_t>(0), {}};
     }
 
     /// Operands in a type that holds them and the result.

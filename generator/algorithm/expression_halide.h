@@ -18,6 +18,9 @@ struct ExpressionInputs {
     const std::vector<Halide::Parameter> *param_values = nullptr;  ///< of the same order: scalars and buffers
     PatternTables *tables = nullptr;                               ///< shared by the expressions of a pipeline
     std::function<Halide::Expr(const Node &element)> staged = {};  ///< an element that was read beforehand; undefined: it was not
+    /// Whether a block of a pattern is visible, its indices inside; empty: they are read from `tables`.
+    std::function<Halide::Expr(const Pattern &pattern, const Halide::Expr &head, const Halide::Expr &row, const Halide::Expr &column)>
+        pattern = {};
 };
 
 /// The expression in Halide: Bool, Int(32) or Int(64), Float(32). Integers take 32 bits where the intervals of the variables prove that

@@ -37,13 +37,13 @@ Expr first_piece(const TensorCoreTask &task, const ImageParam &array, int dim, c
                  const Expr &t) {
     const int across = task.shape.copy(dim).across;
     const Expr row = first_chunk * task.block.block_kv + t / across;
-    return tensor_core_address(array(t % across * 8, row, task.kv_head(at), at.b));
+    return tensor_core_address(array(t % across * 8, task.packed_key(at, row), task.kv_head(at), at.b));
 }
 
 }  // namespace
 
 DeviceBlocks::Place TensorCoreTask::place_of(const TensorCoreStages &stages, const Expr &qb, const Expr &hb, const Expr &b) const {
-    return {qb, hb, b, stages.used(b)[0], stages.used(b)[1]};
+    return {qb, hb, b, stages.used(b)[0], stages.used(b)[1], stages.used(b)[2], stages.used(b)[3]};
 }
 
 /// What a thread does before its chunks.
@@ -54,7 +54,8 @@ Expr TensorCoreTask::setup(const TensorCoreStages &stages, const Place &at, cons
                                                           first_piece(*this, args.value, spec.head_dim_v, at, first, t)})};
     for (int i = 0; i < copy.rounds(block.block_q); i++) {
         const Expr row = existing(row_of(at, i * copy.rows_at_once + t / copy.across));
-        fetch.push_back(tensor_core_address(args.query(t % copy.across * 8, head_in_fold(row), position_of(row), at.hb, at.b)));
+        fetch.push_back(
+            tensor_core_address(args.query(t % copy.across * 8, head_in_fold(row), packed_row(at, position_of(row)), at.hb, at.b)));
     }
     const Expr left = keys_left(at, first);
     Expr wanted = first < end;
@@ -149,20 +150,21 @@ void TensorCoreTask::define_output(TensorCoreStages &stages) const {
         token = tensor_core_call("sink_" + std::to_string(i), {token, sink_of(at, head_of(at, existing_row(row_of(at, thread_row(i)))))});
     for (int i = 0; i < shape.thread_rows() && spec.lse; i++) {
         const Expr any = row_of(at, thread_row(i)), row = existing_row(any);
-        const Expr writes = args.writes_lse != 0 && thread % 4 == 0 && any < rows();
+        const Expr writes = args.writes_lse != 0 && thread % 4 == 0 && any < rows_written(at);
         token = tensor_core_call("lse_" + std::to_string(i),
-                                 {token, tensor_core_address(args.lse(head_in_fold(row), position_of(row), at.hb, at.b)), cast<int>(writes),
-                                  cast<int>(row < rows_in_use(at))});
+                                 {token, tensor_core_address(args.lse(head_in_fold(row), packed_row(at, position_of(row)), at.hb, at.b)),
+                                  cast<int>(writes), cast<int>(row < rows_in_use(at))});
     }
 
     stages.output = Func("output");
     stages.output(d, head, position, hb, b) = undef(type);
     const TensorCoreShape::Copy copy = shape.copy(spec.head_dim_v);
     const Expr own = row_of(at, thread / copy.across);
-    std::vector<Expr> store = {tensor_core_call("finish", {token}), rows() - own, rows_in_use(at) - own};
+    std::vector<Expr> store = {tensor_core_call("finish", {token}), rows_written(at) - own, rows_in_use(at) - own};
     for (int i = 0; i < copy.rounds(block.block_q); i++) {
         const Expr row = existing_row(own + i * copy.rows_at_once);
-        store.push_back(tensor_core_address(stages.output(thread % copy.across * 8, head_in_fold(row), position_of(row), at.hb, at.b)));
+        const Expr position = unsafe_promise_clamped(packed_row(at, position_of(row)), 0, args.seq_len_q - 1);
+        store.push_back(tensor_core_address(stages.output(thread % copy.across * 8, head_in_fold(row), position, at.hb, at.b)));
     }
     stages.output(0, 0, 0, at.hb, at.b) = cast(type, tensor_core_call("store", store));
 }
@@ -172,7 +174,7 @@ TensorCoreStages TensorCoreTask::define() const {
     Var t("t"), qb("qb"), hb("hb"), b("b");
     const Place all = place(qb, hb, b);
     stages.used = Func("used");
-    stages.used(b) = Tuple(all.length_q, all.length_kv);
+    stages.used(b) = Tuple(all.length_q, all.length_kv, all.first_q, all.first_kv);
     const Place at = place_of(stages, qb, hb, b);
     const Chunks range = chunks_of(at);
     stages.range = Func("range");

@@ -6,7 +6,7 @@ namespace attune {
 
 /// One thread's turns through the calls of tensor_core_text.h. t: thread, (qb, hb, b): block of rows, head block, sequence; c: chunk.
 struct TensorCoreStages {
-    Halide::Func used;   ///< (b)                Tuple: lengths of query and of keys
+    Halide::Func used;   ///< (b)                Tuple: lengths of query and of keys, first row of each
     Halide::Func range;  ///< (qb, hb, b)        Tuple: first chunk, end
     Halide::Func left;   ///< (c, qb, hb, b)     keys of the sequence from a chunk's first on
     Halide::Func kinds;  ///< (c, qb, hb, b)     ChunkKind of this chunk, and where chunks are skipped of the next

@@ -1,3 +1,4 @@
+#include "generator/algorithm/device_patterns.h"
 #include "generator/backend/cache_format.h"
 #include "generator/backend/device_kernel.h"
 #include "generator/backend/lowering.h"
@@ -18,9 +19,10 @@ static_assert(sizeof(attune_kernel_variant) == 168 && offsetof(attune_kernel_var
               offsetof(attune_kernel_variant, key_norms) == 72 && offsetof(attune_kernel_variant, scratch_bytes) == 152);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
-static_assert(sizeof(attune_kernel) == 200 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
+static_assert(sizeof(attune_kernel) == 208 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
               offsetof(attune_kernel, cache) == 120 && offsetof(attune_kernel, rope) == 144 &&
-              offsetof(attune_kernel, device_variants) == 160 && offsetof(attune_kernel, variants) == 176);
+              offsetof(attune_kernel, device_variants) == 160 && offsetof(attune_kernel, pattern_words) == 176 &&
+              offsetof(attune_kernel, variants) == 184);
 static_assert(sizeof(attune_device_variant) == 40 && offsetof(attune_device_variant, attention) == 32);
 static_assert(sizeof(attune_param) == 48 && offsetof(attune_param, offset) == 16 && offsetof(attune_param, extent) == 28);
 
@@ -50,6 +52,22 @@ std::string cache_constant(const AttentionSpec &spec) {
     const attune_cache_format f = cache_format(spec);
     return fmt::format("%cache {{ i8 {}, i8 {}, i8 {}, i8 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {} }}", f.layout, f.type_code,
                        f.type_bits, f.has_zero_points, f.page_size, f.key_elements, f.value_elements, f.key_scales, f.value_scales);
+}
+
+/// The patterns of device variants, and a pointer to them.
+struct PatternTable {
+    size_t num_words = 0;
+    std::string definition, pointer = "ptr null";
+};
+PatternTable pattern_table(const AttentionSpec &spec) {
+    std::string numbers;
+    const std::vector<int32_t> words = DevicePatterns(spec).words;
+    for (const int32_t word : words)
+        numbers += fmt::format("{}i32 {}", numbers.empty() ? "" : ", ", word);
+    if (words.empty())
+        return {};
+    return {words.size(), fmt::format("@{}_pattern_words = internal constant [{} x i32] [{}]\n", spec.name, words.size(), numbers),
+            fmt::format("ptr @{}_pattern_words", spec.name)};
 }
 
 std::string append_function(const AttentionSpec &spec) {
@@ -124,6 +142,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
                     spec.head_dim_v, spec.group, spec.lse ? 1 : 0, double_constant(spec.softmax_scale), strings.add(spec.score_text()),
                     strings.add(pairs_output_name(spec.pairs_output)), strings.add(metadata));
     const char *triple = variants.empty() ? x86_64_triple : variants.front().plan.target->triple;
+    const PatternTable patterns = num_device_variants ? pattern_table(spec) : PatternTable{};
     const std::string text = fmt::format(
         R"(target triple = "{triple}"
 %variant = type {{ ptr, ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
@@ -132,7 +151,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
 %cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}
 %rope = type {{ ptr, i32, i32 }}
 %device = type {{ ptr, i32, i32, i32, i32, i32, i32, ptr }}
-%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, i32, i32, ptr, ptr, ptr }}
+%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, i32, i32, ptr, ptr, ptr, ptr }}
 {strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
 declare i64 @attune_kernel_workspace_size(ptr, ptr)
 declare i32 @attune_kernel_append(ptr, ptr)
@@ -146,7 +165,7 @@ declare void @attune_register_kernel(ptr)
 @{name}_param_table = internal constant [{num_params} x %param] [
 {params}
 ]
-{frequencies}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_device_variants, i32 {num_devices}, i32 0, ptr @{name}_variants, ptr null, ptr null }}
+{frequencies}{patterns}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_device_variants, i32 {num_devices}, i32 {num_patterns}, {pattern_words}, ptr @{name}_variants, ptr null, ptr null }}
 define i32 @{name}(ptr %args) nounwind {{
   %status = tail call i32 @attune_kernel_run(ptr @{name}_kernel, ptr %args)
   ret i32 %status
@@ -167,6 +186,8 @@ define internal void @{name}_register() nounwind {{
         fmt::arg("triple", triple), fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
         fmt::arg("count", variants.size()), fmt::arg("cache", cache_constant(spec)),
         fmt::arg("rope", rope_constant(spec.name + "_frequencies", spec.rope)),
+        fmt::arg("patterns", patterns.definition), fmt::arg("num_patterns", patterns.num_words),
+        fmt::arg("pattern_words", patterns.pointer),
         fmt::arg("frequencies", frequency_table(spec.name + "_frequencies", spec.rope)), fmt::arg("append", append_function(spec)),
         fmt::arg("rows", rows), fmt::arg("device_rows", device_rows), fmt::arg("num_devices", num_device_variants),
         fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params),

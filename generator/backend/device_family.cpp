@@ -63,15 +63,27 @@ std::vector<GpuFlashParameters> tile_choices(const AttentionSpec &spec, const De
     return choices;
 }
 
+/// Of kernels with block lists: a block of rows has one list, and a chunk lies in one listed block.
+std::string lists_error(const AttentionSpec &spec, const GpuFlashParameters &p) {
+    if (!spec.block_mask || (spec.block_size_q % p.block_q == 0 && spec.block_size_kv % p.block_kv == 0))
+        return "";
+    return fmt::format("block_q and block_kv are {} and {}, expected divisors of block_size [{}, {}]", p.block_q, p.block_kv,
+                       spec.block_size_q, spec.block_size_kv);
+}
+
 std::vector<DeviceBlockPlan> flash_choices(const AttentionSpec &spec, const DeviceTarget &target, const ScheduleParameters &overrides) {
     std::vector<DeviceBlockPlan> all;
     for (const GpuFlashParameters &choice : tile_choices(spec, target)) {
         const GpuFlashParameters p = unnamed(overrides, gpu_flash_parameters(), "gpu_flash_tiles", choice);
+        const std::string of_lists = lists_error(spec, p), error = gpu_flash_parameters_error(p);
+        if (!of_lists.empty() && overrides.empty())
+            continue;
         all.push_back(
-            {named(p, gpu_flash_parameters()), p.block_q, p.block_kv, p.threads_x * p.threads_y, 0, gpu_flash_parameters_error(p)});
+            {named(p, gpu_flash_parameters()), p.block_q, p.block_kv, p.threads_x * p.threads_y, 0, error.empty() ? of_lists : error});
+        const bool merged = target.api == ATTUNE_API_CUDA && p.block_q >= 64 && std::max(spec.head_dim, spec.head_dim_v) <= 128 &&
+                            spec.normalizer != Normalizer::sigmoid;
         if (all.back().error.empty())
-            all.back().shared_bytes = gpu_flash_shared_bytes(
-                spec, p, target.api == ATTUNE_API_CUDA && p.block_q >= 64 && std::max(spec.head_dim, spec.head_dim_v) <= 128);
+            all.back().shared_bytes = gpu_flash_shared_bytes(spec, p, merged);
     }
     return all;
 }
@@ -82,7 +94,7 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     DeviceStages stages = task.define();
     schedule_gpu_flash(task, stages, parameters, plan.aligned);
     Halide::Pipeline pipeline(stages.output);
-    lower_markers(pipeline);
+    lower_markers(pipeline, output_positions);
     keep_in_registers(pipeline, gpu_flash_replicated(stages, task.shape));
     if (plan.target->operations.exp2 == shader_exp2)
         lower_for_shaders(pipeline);
@@ -111,6 +123,10 @@ void check_tensor(const AttentionSpec &spec, const DeviceTarget &target) {
     for (const auto &[key, value] : {std::pair("head_dim", spec.head_dim), std::pair("head_dim_v", spec.head_dim_v)})
         if (value % 16 != 0 || value > 256)
             throw Error({ErrorCode::target, key, std::to_string(value), "a multiple of 16, at most 256", cure, "", 0, 0});
+    if (spec.block_mask)
+        throw Error({ErrorCode::target, "block_mask", "csr", "a mask that is an expression", cure, "", 0, 0});
+    if (spec.normalizer == Normalizer::sigmoid)
+        throw Error({ErrorCode::target, "normalizer", normalizer_name(spec.normalizer), "softmax", cure, "", 0, 0});
 }
 
 std::vector<DeviceBlockPlan> tensor_choices(const AttentionSpec &spec, const DeviceTarget &, const ScheduleParameters &overrides) {
@@ -132,7 +148,7 @@ Halide::Module lower_tensor(const DevicePlan &plan, const Halide::Target &target
     TensorCoreStages stages = task.define();
     schedule_gpu_tensor(task, stages);
     Halide::Pipeline pipeline(stages.output);
-    lower_markers(pipeline);
+    lower_markers(pipeline, output_positions);
     lower_tensor_core_calls(pipeline, stages.output.name(), task.shape);
     return with_tensor_core_text(
         pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv), task.shape);

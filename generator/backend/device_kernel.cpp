@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
-#include <set>
 
 namespace attune {
 
@@ -21,43 +20,15 @@ namespace {
                  .cure = cure});
 }
 
-bool reads_pattern(const Expression &expression) {
-    std::vector<const Node *> open;
-    std::set<const Node *> seen;
-    if (expression)
-        open.push_back(expression.root.get());
-    while (!open.empty()) {
-        const Node *node = open.back();
-        open.pop_back();
-        if (!seen.insert(node).second)
-            continue;
-        if (node->op == Op::pattern)
-            return true;
-        if (node->body)
-            open.push_back(node->body.get());
-        for (const ExprPtr &operand : node->operands)
-            open.push_back(operand.get());
-    }
-    return false;
-}
-
 /// What this version computes on CPUs alone.
 void check_device_can(const AttentionSpec &spec, const DeviceTarget &target) {
     const std::string cure = "leave it out, or generate the kernel for CPUs";
     if (spec.decode)
         refuse(target, "phases", "decode", cure);
-    if (spec.block_mask)
-        refuse(target, "block_mask", "csr", cure);
-    if (spec.normalizer == Normalizer::sigmoid)
-        refuse(target, "normalizer", normalizer_name(spec.normalizer), cure);
     if (spec.pairs_output != PairsOutput::none)
         refuse(target, "outputs", pairs_output_name(spec.pairs_output), cure);
     if (spec.compute_dtype != ComputeDType::f32)
         refuse(target, "compute_dtype", compute_dtype_name(spec.compute_dtype), "use f32");
-    for (const Expression *expression : {&spec.mask, &spec.score})
-        if (reads_pattern(*expression))
-            refuse(target, expression == &spec.mask ? "mask" : "score", expression->text,
-                   "write the pattern as an expression, or give it as a tensor of params");
 }
 
 /// The source that the driver gets. Of a text without the zeros at its end; words of SPIR-V may end in zeros of their own.
@@ -132,7 +103,8 @@ DevicePlan plan_device_kernel(const AttentionSpec &spec, const DeviceTarget &tar
         plan.block_q = choice.block_q;
         plan.block_kv = choice.block_kv;
         // Rows of all heads of a group in one block read their keys once.
-        plan.fold = spec.group > 1 && spec.group <= 16 && plan.block_q % spec.group == 0 ? spec.group : 1;
+        // Not where each head has block lists of its own.
+        plan.fold = !spec.block_mask && spec.group > 1 && spec.group <= 16 && plan.block_q % spec.group == 0 ? spec.group : 1;
         plan.reason = fmt::format("blocks of {} rows x {} keys on {} threads, {} KB of shared memory{}", plan.block_q, plan.block_kv,
                                   choice.threads, (plan.shared_bytes + 1023) / 1024,
                                   plan.fold > 1 ? fmt::format("; {} query heads share the rows of a block", plan.fold) : "");

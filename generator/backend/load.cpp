@@ -1,3 +1,4 @@
+#include "generator/algorithm/device_patterns.h"
 #include "generator/backend/cache.h"
 #include "generator/backend/code_loader.h"
 #include "generator/backend/device_kernel.h"
@@ -92,7 +93,8 @@ class JitDeviceKernel : public LoadedKernel {
 public:
     JitDeviceKernel(std::vector<CompiledDeviceVariant> variants, double seconds)
         : variants_(std::move(variants)), seconds_(seconds), objects_(all_objects(variants_)), code_(objects_),
-          table_(variants_[0].plan.spec, kernel_metadata(variants_[0].plan.spec, {}, variants_)) {
+          table_(variants_[0].plan.spec, kernel_metadata(variants_[0].plan.spec, {}, variants_)),
+          pattern_words_(DevicePatterns(variants_[0].plan.spec).words) {
         const DevicePlan &plan = variants_[0].plan;
         plan_.spec = plan.spec;
         plan_.device = plan.target;
@@ -108,6 +110,8 @@ public:
         }
         table_.kernel.device_variants = rows_.data();
         table_.kernel.num_device_variants = static_cast<uint32_t>(rows_.size());
+        table_.kernel.pattern_words = pattern_words_.data();
+        table_.kernel.num_pattern_words = static_cast<uint32_t>(pattern_words_.size());
     }
 
     const attune_kernel *kernel() const override { return &table_.kernel; }
@@ -128,6 +132,7 @@ private:
     std::vector<ObjectFile> objects_;
     CodeLoader code_;
     KernelTable table_;
+    const std::vector<int32_t> pattern_words_;
     KernelPlan plan_;
     std::vector<attune_device_variant> rows_;
 };

@@ -10,7 +10,7 @@ using namespace Halide::Internal;
 namespace {
 
 constexpr const char *turns_name = "attune_loop_turns", *stored_name = "attune_stored_too", *after_name = "attune_after",
-                     *where_name = "attune_only_where";
+                     *where_name = "attune_only_where", *later_name = "attune_stored_later", *positions_stride = "attune_positions_stride";
 
 Expr marker(const Type &type, const char *name, const std::vector<Expr> &arguments) {
     return Call::make(type, name, arguments, Call::PureExtern);
@@ -40,6 +40,10 @@ private:
 };
 
 class LowerMarkers : public IRMutator {
+public:
+    std::string later_output;  ///< stored_later's
+
+private:
     using IRMutator::visit;
 
     Stmt visit(const For *op) override {
@@ -63,6 +67,8 @@ class LowerMarkers : public IRMutator {
             return mutate(
                 LetStmt::make(let->name, let->value, Store::make(op->name, let->body, op->index, op->param, op->predicate, op->alignment)));
         const Call *call = op->value.as<Call>();
+        if (call && call->name == later_name)
+            return store_later(op, *call);
         if (call && call->name == where_name)
             return mutate(
                 IfThenElse::make(call->args[0], Store::make(op->name, call->args[1], op->index, op->param, op->predicate, op->alignment)));
@@ -76,6 +82,44 @@ class LowerMarkers : public IRMutator {
         const Stmt second = Store::make(element->name, mutate(call->args[0]), mutate(element->index), element->param, const_true(), {});
         return Block::make(first, IfThenElse::make(mutate(call->args[2]), second));
     }
+    Stmt store_later(const Store *op, const Call &call) {
+        if (!later_output.empty() && later_output != op->name)
+            fail(later_name, "a second output");
+        later_output = op->name;
+        const Expr positions = mutate(scalar(call.args[1])), condition = mutate(scalar(call.args[2]));
+        Expr shift = positions * Internal::Variable::make(Int(32), positions_stride);
+        if (op->index.type().is_vector())
+            shift = Broadcast::make(shift, op->index.type().lanes());
+        return IfThenElse::make(
+            condition, Store::make(op->name, mutate(call.args[0]), mutate(op->index) + shift, op->param, op->predicate, op->alignment));
+    }
+    /// Of what is the same in all lanes.
+    static Expr scalar(const Expr &e) {
+        const Broadcast *broadcast = e.as<Broadcast>();
+        if (!broadcast && e.type().is_vector())
+            fail(later_name, "several positions in one store");
+        return broadcast ? broadcast->value : e;
+    }
+};
+
+class LowerAllMarkers : public IRMutator {
+public:
+    explicit LowerAllMarkers(int positions_dimension) : positions_dimension_(positions_dimension) {}
+
+    using IRMutator::mutate;
+    Stmt mutate(const Stmt &pipeline) override {
+        LowerMarkers markers;
+        const Stmt lowered = markers.mutate(pipeline);
+        if (markers.later_output.empty())
+            return lowered;
+        // Halide's own name for the stride may have gone where it was read once.
+        const Expr buffer = Internal::Variable::make(type_of<halide_buffer_t *>(), markers.later_output + ".buffer");
+        const Expr stride = Call::make(Int(32), Call::buffer_get_stride, {buffer, positions_dimension_}, Call::Extern);
+        return LetStmt::make(positions_stride, stride, lowered);
+    }
+
+private:
+    const int positions_dimension_;
 };
 
 }  // namespace
@@ -88,6 +132,10 @@ Expr stored_too(const Expr &value, const Expr &element, const Expr &condition) {
     return marker(value.type(), stored_name, {value, element, condition});
 }
 
+Expr stored_later(const Expr &value, const Expr &positions, const Expr &condition) {
+    return marker(value.type(), later_name, {value, positions, condition});
+}
+
 Expr only_where(const Expr &condition, const Expr &value) {
     return marker(value.type(), where_name, {condition, value});
 }
@@ -96,8 +144,8 @@ Expr after(const Expr &value, const Expr &dependence) {
     return marker(value.type(), after_name, {value, dependence});
 }
 
-void lower_markers(Pipeline &pipeline) {
-    pipeline.add_custom_lowering_pass(new LowerMarkers);
+void lower_markers(Pipeline &pipeline, int positions_dimension) {
+    pipeline.add_custom_lowering_pass(new LowerAllMarkers(positions_dimension));
 }
 
 }  // namespace attune

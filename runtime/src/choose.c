@@ -9,13 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const attune_variant_head *row_at(const attune_variants *variants, uint32_t i) {
-    return (const void *)((const uint8_t *)variants->rows + i * variants->row_bytes);
+typedef struct variant_row {
+    const void *data;
+    const char *target;
+    uint32_t features;
+} variant_row;
+
+static variant_row row_at(const attune_variants *variants, uint32_t i) {
+    const uint8_t *data = (const uint8_t *)variants->rows + i * variants->row_bytes;
+    variant_row row = {.data = data};
+    memcpy(&row.target, data, sizeof row.target);
+    memcpy(&row.features, data + variants->features_at, sizeof row.features);
+    return row;
 }
 
 /// A target's rows stand together.
 static bool is_last_of_target(const attune_variants *variants, uint32_t i) {
-    return i + 1 == variants->count || strcmp(row_at(variants, i + 1)->target, row_at(variants, i)->target) != 0;
+    return i + 1 == variants->count || strcmp(row_at(variants, i + 1).target, row_at(variants, i).target) != 0;
 }
 
 /// Target names of those rows that are runnable (or of all) as "avx512, avx2, sse41", cut where they do not fit.
@@ -23,17 +33,17 @@ static const char *list_targets(const attune_variants *variants, bool runnable_o
     size_t used = 0;
     text[0] = 0;
     for (uint32_t i = 0; i < variants->count && used < size; i++) {
-        const attune_variant_head *row = row_at(variants, i);
-        if (!is_last_of_target(variants, i) || (runnable_only && (row->features & ~attune_cpu_features())))
+        const variant_row row = row_at(variants, i);
+        if (!is_last_of_target(variants, i) || (runnable_only && (row.features & ~attune_cpu_features())))
             continue;
-        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", row->target);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", row.target);
     }
     return used ? text : "none";
 }
 
 /// The first feature that a row needs and this CPU lacks, or 0.
-static uint32_t missing_feature(const attune_variant_head *row) {
-    uint32_t missing = row->features & ~attune_cpu_features();
+static uint32_t missing_feature(variant_row row) {
+    uint32_t missing = row.features & ~attune_cpu_features();
     return missing & (0u - missing);
 }
 
@@ -41,14 +51,14 @@ static attune_status find_forced(const attune_variants *variants, const char *ta
     char all[160], runnable[160];
     list_targets(variants, false, all, sizeof all);
     for (uint32_t i = 0; i < variants->count; i++) {
-        const attune_variant_head *row = row_at(variants, i);
-        if (strcmp(row->target, target) != 0)
+        const variant_row row = row_at(variants, i);
+        if (strcmp(row.target, target) != 0)
             continue;
         uint32_t missing = missing_feature(row);
         if (missing)
             return attune_fail(ATTUNE_UNSUPPORTED_CPU, "ATTUNE_FORCE_TARGET is %s but this CPU lacks %s; unset it or use one of: %s",
                                target, attune_cpu_feature_name(missing), list_targets(variants, true, runnable, sizeof runnable));
-        *found = row;
+        *found = row.data;
         return ATTUNE_OK;
     }
     return attune_fail(ATTUNE_UNSUPPORTED_CPU,
@@ -60,7 +70,7 @@ static attune_status find_best(const attune_variants *variants, const void **fou
     for (uint32_t i = 0; i < variants->count; i++) {
         if (missing_feature(row_at(variants, i)))
             continue;
-        *found = row_at(variants, i);
+        *found = row_at(variants, i).data;
         return ATTUNE_OK;
     }
     char all[160];

@@ -6,18 +6,13 @@
 
 #include <stdbool.h>
 
-/// What each row starts with.
-typedef struct attune_variant_head {
-    const char *target;
-    uint32_t features;  ///< ATTUNE_CPU_… bits (attune/kernel.h); all of them are needed
-} attune_variant_head;
-
 /// Rows, best first, those of one target together; the last is the baseline.
 typedef struct attune_variants {
     const char *name;  ///< of the kernel
     const void *rows;
     uint32_t count;
     size_t row_bytes;
+    size_t features_at;  ///< bytes from a row's start to its features, ATTUNE_CPU_… bits that are all needed. It starts with its target's name
 } attune_variants;
 
 /// The first that this CPU runs, or the one that ATTUNE_FORCE_TARGET names.

@@ -5,6 +5,7 @@
 #include "visits.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ static bool is_last_of_target(const attune_kernel *kernel, const attune_kernel_v
 
 /// A kernel's variants as attune_choose_row takes them.
 static attune_variants variants_of(const attune_kernel *kernel) {
-    return (attune_variants){kernel->info.name, kernel->variants, kernel->num_variants, sizeof *kernel->variants};
+    return (attune_variants){kernel->info.name, kernel->variants, kernel->num_variants, sizeof *kernel->variants,
+                             offsetof(attune_kernel_variant, features)};
 }
 
 bool attune_params_are_bounded(const attune_kernel *kernel) {

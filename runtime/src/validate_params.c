@@ -107,6 +107,13 @@ static attune_status check_block_mask(const attune_kernel *kernel, const attune_
     if (mask->stride_batch < 0 || mask->stride_head < 0)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "params.block_mask.stride_%s must not be negative; 0 shares the lists",
                            mask->stride_batch < 0 ? "batch" : "head");
+    const int32_t *const arrays[] = {mask->row_offsets, mask->columns};
+    for (int i = 0; i < 2; i++)
+        if (attune_has_addresses(a) && (uintptr_t)arrays[i] % sizeof(int32_t))
+            return attune_fail(ATTUNE_MISALIGNED, "params.block_mask.%s is at %p but must be aligned to 4 bytes",
+                               i == 0 ? "row_offsets" : "columns", (const void *)arrays[i]);
+    if (attune_device_of(a))
+        return ATTUNE_OK;  // what they list lies there
     const int32_t *cu_q = a->cu_seqlens_q, *cu_kv = a->cu_seqlens_kv;
     for (int64_t b = 0; b < (mask->stride_batch || cu_q ? a->batch : 1); b++)
         for (int64_t h = 0; h < (mask->stride_head ? a->num_heads : 1); h++) {
@@ -130,8 +137,7 @@ static attune_status check_block_mask(const attune_kernel *kernel, const attune_
     return ATTUNE_OK;
 }
 
-/// A tensor of this kind is not looked at where there are no keys; a sink is.
-static bool has_keys(const attune_param *param) {
+bool attune_has_keys(const attune_param *param) {
     for (int d = 0; d < param->dimensions; d++)
         if (param->dim[d] == ATTUNE_DIM_KV)
             return true;
@@ -145,7 +151,7 @@ attune_status attune_check_params(const attune_kernel *kernel, const attune_atte
     for (uint32_t i = 0; i < kernel->num_params && !status; i++) {
         const attune_param *param = &kernel->params[i];
         const attune_tensor *tensor = (const attune_tensor *)((const uint8_t *)a->params + param->offset);
-        if (a->seq_len_kv == 0 && has_keys(param))
+        if (a->seq_len_kv == 0 && attune_has_keys(param))
             continue;
         if (param->dimensions)
             status = check_tensor(kernel, a, param, tensor);

@@ -30,6 +30,12 @@ const DeviceExpression expressions[] = {
     {"bias_f16", 1, {.mask = "causal", .score = "s + bias", .params = "bias: f16[b, 1, q, kv]"}},
     {"sink", 4, {.mask = "causal && window(30)", .params = "logit: f32[h]", .sink = "logit"}},
     {"softmax_plus_one", 1, {.mask = "causal", .normalizer = "softmax_plus_one"}},
+    {"patterns", 1, {.mask = "bigbird(64, 8, 3, 1, 1, 7) || bigbird(16, 32, 1, 0, 2, 3) && causal"}},  // two tables
+    {"sigmoid", 1, {.mask = "causal && window(60)", .score = "s - 2", .normalizer = "sigmoid", .outputs = "out"}},
+    {"sigmoid_group", 4, {.normalizer = "sigmoid", .outputs = "out"}},
+    {"lists", 1, {.block_size = "64,32"}},
+    {"lists_causal_group", 4, {.mask = "causal", .block_size = "32,64"}},
+    {"lists_documents_sink", 0, {.mask = "document(ids)", .params = "ids: i32[b, kv] nondecreasing; logit: f32[h]", .sink = "logit", .block_size = "16,48"}},
 };
 
 class DeviceExpressions : public testing::TestWithParam<std::tuple<const char *, DeviceExpression>> {};
@@ -47,6 +53,7 @@ TEST_P(DeviceExpressions, AgreeWithTheReference) {
         {"several_blocks", 1, group, 1, 150, 233},
         {"lengths", 4, group, 1, 90, 140, {49, 31, 0, 90}, {69, 5, 140, 0}},
         {"padded", 2, 2 * group, 2, 50, 140, {49, 31}, {69, 128}, false, Layout::padded},
+        {"packed", 4, group, 1, 70, 90, {70, 0, 33, 1}, {90, 7, 0, 65}, true},
     };
     for (const ShapeCase &shape : shapes) {
         SCOPED_TRACE(shape.name);

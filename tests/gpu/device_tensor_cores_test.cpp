@@ -34,7 +34,7 @@ TEST_P(DeviceTensorCores, AgreeWithTheReference) {
     EXPECT_TRUE(kernel.plan().rounds_weights);
     for (const ShapeCase &shape : all_shapes()) {
         const bool of_group = row.group == 0 || shape.num_heads == shape.num_kv_heads * row.group;
-        if (shape.cu_seqlens || shape.layout == Layout::padded || !of_group) continue;  // padded: rows off 16 bytes
+        if (shape.layout == Layout::padded || !of_group) continue;  // padded: rows off 16 bytes
         SCOPED_TRACE(shape.name);
         check_shape(kernel, shape, InputKind::normal, 3, {.params = make_params(kernel.plan().spec, shape, 3, row.scalars)});
     }
@@ -59,9 +59,12 @@ TEST(DeviceErrors, WhatTensorCoresDoNotDo) {
     };
     EXPECT_NE(message(make_spec(DType::f32, 64), "cuda_mma").find("dtype is f32, expected f16 or bf16"), std::string::npos) << message(make_spec(DType::f32, 64), "cuda_mma");
     EXPECT_NE(message(make_spec(DType::f16, 20), "cuda_mma").find("head_dim is 20, expected a multiple of 16"), std::string::npos) << message(make_spec(DType::f16, 20), "cuda_mma");
-    EXPECT_NE(message(make_spec(DType::f32, 64, 64, 1, {.normalizer = "sigmoid", .outputs = "out"}), "opencl").find("normalizer is sigmoid"), std::string::npos)
-        << message(make_spec(DType::f32, 64, 64, 1, {.normalizer = "sigmoid", .outputs = "out"}), "opencl");
-    EXPECT_NE(message(make_spec(DType::f32, 64, 64, 1, {.block_size = "64,32"}), "cuda").find("block_mask is csr"), std::string::npos);
+    EXPECT_NE(message(make_spec(DType::f16, 64, 64, 1, {.normalizer = "sigmoid", .outputs = "out"}), "cuda_mma").find("normalizer is sigmoid, expected softmax; generate for cuda"),
+              std::string::npos)
+        << message(make_spec(DType::f16, 64, 64, 1, {.normalizer = "sigmoid", .outputs = "out"}), "cuda_mma");
+    EXPECT_NE(message(make_spec(DType::f16, 64, 64, 1, {.block_size = "64,32"}), "cuda_mma").find("block_mask is csr"), std::string::npos);
+    EXPECT_NE(message(make_spec(DType::f32, 64, 64, 1, {.outputs = "out,weights"}), "cuda").find("outputs is weights"), std::string::npos)
+        << message(make_spec(DType::f32, 64, 64, 1, {.outputs = "out,weights"}), "cuda");
     EXPECT_NE(message(make_spec(DType::f32, 64), "metal").find("target is metal"), std::string::npos) << message(make_spec(DType::f32, 64), "metal");
 }
 

@@ -3,6 +3,7 @@
 #include "problem.h"
 
 #include <cstddef>
+#include <cstring>
 #include <gtest/gtest.h>
 
 namespace {
@@ -23,19 +24,20 @@ struct CallOnDevice {
     const DeviceBuffer &buffer(int which) const { return fake.calls.at(0).buffers.at(which); }
 };
 
-void expect_buffer(const DeviceBuffer &b, const void *device, int type_code, const std::vector<int> &extent, const std::vector<int> &stride) {
+void expect_buffer(const DeviceBuffer &b, const void *device, int type_code, const std::vector<int> &extent, const std::vector<int> &stride,
+                   int type_bits = 32) {
     EXPECT_EQ(b.device, device);
     EXPECT_EQ(b.host, nullptr);
     EXPECT_EQ(b.flags, 0u);
     EXPECT_EQ(b.device_interface, attune_cuda_device_interface());
     EXPECT_EQ(b.type_code, type_code);
-    EXPECT_EQ(b.type_bits, 32);
+    EXPECT_EQ(b.type_bits, type_bits);
     EXPECT_EQ(b.extent, extent);
     EXPECT_EQ(b.stride, stride);
     EXPECT_EQ(b.min, std::vector<int>(extent.size()));
 }
 
-enum { type_int = 0, type_float = 2 };
+enum { type_int = 0, type_uint = 1, type_float = 2 };
 
 TEST(DeviceCall, GivesScalarsAndBuffersInTheirOrder) {
     CallOnDevice c;
@@ -71,6 +73,81 @@ TEST(DeviceCall, GivesTheHandleOfQueryForWhatIsNotGiven) {
     expect_buffer(c.buffer(lengths_q_at), c.p.args.query, type_int, {2}, {0});
     expect_buffer(c.buffer(lengths_kv_at), c.p.args.query, type_int, {2}, {0});
     expect_buffer(c.buffer(lse_at), c.p.args.query, type_float, {1, 6, 4, 2}, {0, 0, 0, 0});
+}
+
+TEST(DeviceCall, GivesPackedSequencesWhereTheyBegin) {
+    static const int32_t cu_q[] = {0, 2, 6}, cu_kv[] = {0, 7, 7};
+    CallOnDevice c;
+    c.p.args.cu_seqlens_q = cu_q, c.p.args.cu_seqlens_kv = cu_kv;
+    c.p.args.stride_query[0] = c.p.args.stride_output[0] = int64_t{1} << 40;  // must not be looked at
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    EXPECT_EQ(c.fake.calls[0].scalars, (std::vector<int>{6, 7, 2, 2, 2, 1}));
+    expect_buffer(c.buffer(lengths_q_at), cu_q, type_int, {3}, {1});
+    expect_buffer(c.buffer(lengths_kv_at), cu_kv, type_int, {3}, {1});
+    expect_buffer(c.buffer(query_at), c.p.args.query, type_float, {4, 1, 6, 4, 2}, {1, 0, 8, 56, 0});
+    expect_buffer(c.buffer(key_at), c.p.args.key, type_float, {4, 7, 2, 2}, {1, 8, 64, 0});
+    expect_buffer(c.buffer(lse_at), c.p.args.lse, type_float, {1, 6, 4, 2}, {0, 5, 38, 0});
+    expect_buffer(c.buffer(output_at), c.p.args.output, type_float, {3, 1, 6, 4, 2}, {1, 0, 7, 50, 0});
+}
+
+TEST(DeviceCall, GivesBlockListsWhoseContentsItDoesNotRead) {
+    CallOnDevice c({.block_size_q = 4, .block_size_kv = 4});
+    attune_block_mask mask = {.row_offsets = reinterpret_cast<const int32_t *>(64), .columns = reinterpret_cast<const int32_t *>(128), .full = nullptr,
+                              .stride_batch = 12, .stride_head = 3};
+    c.p.args.params = &mask;
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    mask.full = reinterpret_cast<const uint8_t *>(3);
+    mask.stride_batch = mask.stride_head = 0;
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    ASSERT_EQ(c.fake.calls.size(), 2u);
+    const DeviceCall &own = c.fake.calls[0], &shared = c.fake.calls[1];
+    EXPECT_EQ(own.has_full, 0);
+    expect_buffer(own.lists.at(0), reinterpret_cast<const void *>(64), type_int, {3, 4, 2}, {1, 3, 12});
+    expect_buffer(own.lists.at(1), reinterpret_cast<const void *>(128), type_int, {1}, {0});
+    expect_buffer(own.lists.at(2), c.p.args.query, type_uint, {1}, {0}, 8);
+    EXPECT_EQ(shared.has_full, 1);
+    expect_buffer(shared.lists.at(0), mask.row_offsets, type_int, {3, 4, 2}, {1, 0, 0});
+    expect_buffer(shared.lists.at(2), mask.full, type_uint, {1}, {0}, 8);
+    EXPECT_EQ(shared.buffers.at(query_at).device, c.p.args.query);
+}
+
+TEST(DeviceCall, CopiesPatternsOnceAContext) {
+    static const int32_t words[] = {5, -1, 7}, others[] = {5, -1, 8};
+    CallOnDevice c;
+    c.fake.kernel.pattern_words = words;
+    c.fake.kernel.num_pattern_words = 3;
+    attune_device_counters before, after;
+    attune_device_read_counters(&before);
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    attune_device_read_counters(&after);
+    EXPECT_EQ(after.allocations - before.allocations, 1u);
+    EXPECT_EQ(after.copies_to_device - before.copies_to_device, 1u);
+    const void *memory = c.fake.calls[0].patterns.at(0).device;
+    expect_buffer(c.fake.calls[1].patterns.at(0), memory, type_int, {3}, {1});
+    EXPECT_EQ(std::memcmp(memory, words, sizeof words), 0);
+    EXPECT_EQ(c.buffer(query_at).device, c.p.args.query);
+
+    c.fake.kernel.pattern_words = others;
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    EXPECT_NE(c.fake.calls[2].patterns.at(0).device, memory);
+    attune_device elsewhere = cuda_device(reinterpret_cast<void *>(0xc1));
+    c.p.exec.device = &elsewhere;
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    EXPECT_NE(c.fake.calls[3].patterns.at(0).device, c.fake.calls[2].patterns.at(0).device);
+
+    attune_device_unload(&c.device);
+    attune_device_unload(&elsewhere);
+    EXPECT_EQ(c.mock.freed.size(), 3u);
+    c.p.exec.device = &c.device;
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    attune_device_read_counters(&after);
+    EXPECT_EQ(after.allocations - before.allocations, 4u) << "what was unloaded is copied anew";
+    attune_device_unload(&c.device);
+
+    c.mock.bytes_left = 0;
+    EXPECT_EQ(c.run(), ATTUNE_OUT_OF_MEMORY);
+    EXPECT_EQ(c.fake.calls.size(), 5u);
 }
 
 TEST(DeviceCall, RunsWithoutKeys) {
@@ -242,6 +319,13 @@ TEST_P(DeviceErrors, NamesArgumentValueAndCure) {
 }
 
 static const int32_t cu[] = {0, 3, 6};
+static attune_block_mask lists;
+void use_lists(CallOnDevice &c, const attune_block_mask &mask) {
+    lists = mask;
+    c.fake.kernel.block_size_q = c.fake.kernel.block_size_kv = 4;
+    c.fake.kernel.params_size = sizeof lists;
+    c.p.args.params = &lists;
+}
 static const double frequency = 1;
 static attune_device old_device;
 
@@ -265,10 +349,14 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"damaged_fold", ATTUNE_INTERNAL, {"damaged table for cuda"}, SPOIL(c.fake.device_variants[0].fold = 2)},
         ErrorCase{"damaged_function", ATTUNE_INTERNAL, {"damaged table for cuda"}, SPOIL(c.fake.device_variants[0].attention = nullptr)},
         ErrorCase{"table_is_null", ATTUNE_INTERNAL, {"damaged"}, SPOIL(c.fake.kernel.device_variants = nullptr)},
-        ErrorCase{"cu_seqlens", ATTUNE_INVALID_ARGUMENT, {"cu_seqlens_q is given", "no packed sequences", "lengths_q and lengths_kv"}, SPOIL(c.p.args.cu_seqlens_q = cu, c.p.args.cu_seqlens_kv = cu)},
+        ErrorCase{"cu_seqlens_alone", ATTUNE_INVALID_ARGUMENT, {"cu_seqlens_q is given without cu_seqlens_kv"}, SPOIL(c.p.args.cu_seqlens_q = cu)},
+        ErrorCase{"cu_seqlens_misaligned", ATTUNE_MISALIGNED, {"cu_seqlens_kv is at 0x2", "4 bytes"}, SPOIL(c.p.args.cu_seqlens_q = cu, c.p.args.cu_seqlens_kv = reinterpret_cast<const int32_t *>(2))},
         ErrorCase{"pairs", ATTUNE_INVALID_ARGUMENT, {"pairs is given", "pass null"}, SPOIL(c.fake.kernel.info.pairs = "weights", c.p.ask_pairs())},
         ErrorCase{"rope", ATTUNE_INVALID_ARGUMENT, {"kernel fake has rope"}, SPOIL(c.fake.kernel.rope.frequencies = &frequency)},
-        ErrorCase{"block_mask", ATTUNE_INVALID_ARGUMENT, {"kernel fake has a block mask"}, SPOIL(c.fake.kernel.block_size_kv = 8)},
+        ErrorCase{"lists_null", ATTUNE_NULL_POINTER, {"params.block_mask.columns is null", "attune_list_blocks"}, SPOIL(use_lists(c, {cu, nullptr, nullptr, 0, 0}))},
+        ErrorCase{"lists_misaligned", ATTUNE_MISALIGNED, {"params.block_mask.row_offsets is at 0x2", "4 bytes"}, SPOIL(use_lists(c, {reinterpret_cast<const int32_t *>(2), cu, nullptr, 0, 0}))},
+        ErrorCase{"damaged_lists", ATTUNE_INTERNAL, {"damaged table for cuda"}, SPOIL(use_lists(c, {cu, cu, nullptr, 0, 0}), c.fake.kernel.block_size_q = 0)},
+        ErrorCase{"damaged_patterns", ATTUNE_INTERNAL, {"damaged table for cuda"}, SPOIL(c.fake.kernel.num_pattern_words = 3)},
         ErrorCase{"pages", ATTUNE_INVALID_ARGUMENT, {"kernel fake keeps its keys in pages"}, SPOIL(c.fake.kernel.cache.layout = ATTUNE_LAYOUT_PAGED)},
         ErrorCase{"ring", ATTUNE_INVALID_ARGUMENT, {"in a ring"}, SPOIL(c.fake.kernel.cache.layout = ATTUNE_LAYOUT_RING)},
         ErrorCase{"integers", ATTUNE_INVALID_ARGUMENT, {"as integers"}, SPOIL(c.fake.kernel.cache.key_scales = 1)},

@@ -30,6 +30,13 @@ int attention(void **arguments) {
             call.tensors.push_back(copy_of(*rest));
         rest++;
     }
+    if (current->kernel.block_size_kv) {
+        call.has_full = *static_cast<int32_t *>(*rest++);
+        for (int i = 0; i < 3; i++)
+            call.lists.push_back(copy_of(*rest++));
+    }
+    if (current->kernel.num_pattern_words)
+        call.patterns.push_back(copy_of(*rest++));
     for (int i = 0; i < num_device_buffers; i++)
         call.buffers.push_back(copy_of(rest[i]));
     static std::mutex mutex;

@@ -17,6 +17,9 @@ struct DeviceCall {
     std::vector<int> scalars;           ///< seq_len_q, seq_len_kv, head_blocks_per_kv, has_lengths_q, has_lengths_kv, writes_lse
     std::vector<void *> params;         ///< as they came
     std::vector<DeviceBuffer> tensors;  ///< of the params that are tensors
+    int has_full = -1;                  ///< of a kernel with a block mask
+    std::vector<DeviceBuffer> lists;    ///< row_offsets, columns, full of one
+    std::vector<DeviceBuffer> patterns; ///< one, of a kernel with patterns
     std::vector<DeviceBuffer> buffers;  ///< lengths_q, lengths_kv, query, key, value, lse, output
 };
 enum { lengths_q_at, lengths_kv_at, query_at, key_at, value_at, lse_at, output_at, num_device_buffers };

@@ -5,10 +5,14 @@
 ///   attune_kernel_run(kernel, &args);                                         // or <name>(&args): enqueues, does not wait
 /// Tensors, lengths and the tensors of params lie on the device; attune_attention_args, the params struct and its scalars are the host's, and may
 /// change as soon as the call returns. A cl_mem counts from its first byte: for a part of one, pass a sub-buffer.
-/// A call copies nothing, allocates nothing and does not wait. At a kernel's first call in a context the driver compiles or loads it, unless
-/// attune_kernel_prepare did. Calls are thread-safe, on one queue too. The arrays that a call names must live until the device is done with them.
-/// Numbers, strides and pointers are checked as on the CPU, lengths on the device are not: one outside 0 .. seq_len is undefined behaviour.
-/// workspace_size is 0. Not on devices: cu_seqlens, block masks, caches of pages, rings or integers, rope, append, pairs.
+/// A call copies nothing, allocates nothing and does not wait. At a kernel's first call in a context the driver compiles or loads it, and the runtime copies
+/// its constant patterns there and waits for that, unless attune_kernel_prepare did. Calls are thread-safe, on one queue too. The arrays that a call names must live until the device is done with them.
+/// Numbers, strides and pointers are checked as on the CPU; what lies on the device is not read. Kernels keep inside the tensors whatever it is: lengths and
+/// cu_seqlens are cut to 0 .. seq_len, columns of block lists to the blocks there are, a list to as many. Only where a list begins is taken as it stands:
+/// row_offsets must be within columns (and full). cu_seqlens that overlap leave rows that two sequences write with the result of either.
+/// Packed sequences: seq_len_q counts the rows of all, and as the host does not know their lengths, each sequence gets as many blocks of rows as all of
+/// them need. Those past its end compute nothing, but thousands of short sequences are better packed into several calls.
+/// workspace_size is 0. Not on devices: caches of pages, rings or integers, rope, append, pairs.
 /// Drivers are loaded when first asked for, by name and never linked: libcuda.so.1 (ATTUNE_CUDA_LIBRARY names another), libOpenCL.so.1
 /// (ATTUNE_OPENCL_LIBRARY), libvulkan.so.1 (ATTUNE_VULKAN_LIBRARY).
 /// Vulkan: a tensor is a VkBuffer for storage, from its first byte on, of memory on any heap. Calls of the runtime on one VkQueue may come from many

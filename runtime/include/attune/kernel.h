@@ -148,13 +148,19 @@ typedef struct attune_rope {
     int32_t pairs, interleaved;
 } attune_rope;
 
+/// What lengths_q and lengths_kv of a device variant hold: nothing, lengths, or where each packed sequence begins and the last ends (cu_seqlens).
+enum { ATTUNE_LENGTHS_NONE = 0, ATTUNE_LENGTHS_EACH = 1, ATTUNE_LENGTHS_CUMULATIVE = 2 };
+
 /// One device target. `attention` is a host function that enqueues the kernels of a whole call, by the functions at the end of this header.
 /// Its arguments, in argv form: the address of a pointer to the user context, which it hands on; the scalars (i32) seq_len_q, seq_len_kv,
-/// head_blocks_per_kv (num_heads / fold / num_kv_heads), has_lengths_q, has_lengths_kv and writes_lse (0 or 1); the kernel's params in
-/// their order; then buffers: lengths_q (batch), lengths_kv (batch) i32; query (head_dim, fold, seq_len_q, num_heads / fold, batch);
+/// head_blocks_per_kv (num_heads / fold / num_kv_heads), has_lengths_q and has_lengths_kv (ATTUNE_LENGTHS_...), writes_lse (0 or 1); the kernel's params
+/// in their order; of kernels with a block mask has_full (i32, 0 or 1) and buffers row_offsets (ceil(seq_len_q / block_size_q) + 1, num_heads, batch),
+/// columns (1) i32, full (1) u8, of which extents say nothing; of kernels with patterns a buffer of them (num_pattern_words) i32; then buffers:
+/// lengths_q (batch), lengths_kv (batch) i32, of packed sequences (batch + 1); query (head_dim, fold, seq_len_q, num_heads / fold, batch);
 /// key (head_dim, seq_len_kv, num_kv_heads, batch) and value (head_dim_v, likewise); lse (fold, seq_len_q, num_heads / fold, batch) f32;
 /// output (as query, of head_dim_v). All of them, params' too, have `device` and device_interface, no host, flags 0. What the caller did
-/// not give has the device handle of query, and strides 0. seq_len_kv may be 0. Returns 0, or what a function that failed returned.
+/// not give has the device handle of query, and strides 0; of packed sequences batch strides are 0. seq_len_kv may be 0. Returns 0, or what a
+/// function that failed returned.
 typedef struct attune_device_variant {
     const char *target;         ///< "cuda", "cuda_mma", "opencl", "vulkan", "metal", "d3d12", "webgpu"
     int32_t api;                ///< attune_api
@@ -180,7 +186,8 @@ struct attune_kernel {
     attune_rope rope;
     const attune_device_variant *device_variants;  ///< best first of each api
     uint32_t num_device_variants;
-    uint32_t reserved2;                     ///< 0
+    uint32_t num_pattern_words;
+    const int32_t *pattern_words;           ///< of device variants: bits of the constant patterns of mask and score
     const attune_kernel_variant *variants;  ///< best first; the last is the baseline. Several of one target stand together: the first whose
                                             ///< seq_lens hold a call's runs it, and the last has none. No variants: devices only
     struct attune_kernel *next;             ///< the registry's list

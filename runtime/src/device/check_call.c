@@ -8,18 +8,10 @@
 
 static attune_status check_support(const attune_kernel *kernel, const attune_attention_args *a) {
     const char *name = kernel->info.name;
-    if (a->cu_seqlens_q || a->cu_seqlens_kv)
-        return attune_fail(ATTUNE_INVALID_ARGUMENT,
-                           "cu_seqlens_%s is given but calls on devices take no packed sequences; pad them and pass "
-                           "lengths_q and lengths_kv",
-                           a->cu_seqlens_q ? "q" : "kv");
     if (a->pairs)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "pairs is given but calls on devices write none; pass null");
     if (a->positions || kernel->rope.frequencies)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "kernel %s has rope, which calls on devices do not have; turn query and key before",
-                           name);
-    if (kernel->block_size_kv)
-        return attune_fail(ATTUNE_INVALID_ARGUMENT, "kernel %s has a block mask, which calls on devices do not have; write it as a mask",
                            name);
     if (a->cache || attune_needs_cache(kernel) || attune_lists_rows(kernel))
         return attune_fail(ATTUNE_INVALID_ARGUMENT,
@@ -114,9 +106,13 @@ attune_status attune_check_device_memory(const attune_kernel *kernel, const attu
     }
     if (status)
         return status;
-    const int32_t *const lengths[] = {a->lengths_q, a->lengths_kv};
-    for (int i = 0; i < 2; i++)
-        if (has_addresses && (uintptr_t)lengths[i] % sizeof(int32_t))
-            return misaligned(i == 0 ? "lengths_q" : "lengths_kv", lengths[i], sizeof(int32_t));
+    const struct {
+        const char *name;
+        const int32_t *data;
+    } integers[] = {
+        {"lengths_q", a->lengths_q}, {"lengths_kv", a->lengths_kv}, {"cu_seqlens_q", a->cu_seqlens_q}, {"cu_seqlens_kv", a->cu_seqlens_kv}};
+    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++)
+        if (has_addresses && (uintptr_t)integers[i].data % sizeof(int32_t))
+            return misaligned(integers[i].name, integers[i].data, sizeof(int32_t));
     return has_addresses ? attune_check_apart(kernel, a, tensors, 0) : check_handles_differ(kernel, a, tensors);
 }

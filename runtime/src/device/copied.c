@@ -9,7 +9,7 @@
 #include <string.h>
 
 /// Arrays on the device that stand for the host's.
-enum { max_copies = ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 2 };
+enum { max_copies = ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 2 + 3 };
 typedef struct copies {
     const attune_device *device;
     void *memory[max_copies];
@@ -44,7 +44,7 @@ static attune_status copy_params(copies *c, const attune_kernel *kernel, const a
         if (param->dimensions == 0)
             continue;
         // Without keys only what a sink needs has been checked, and nothing else is looked at.
-        const bool is_read = host->seq_len_kv > 0 || kernel->has_sink;
+        const bool is_read = host->seq_len_kv > 0 || (kernel->has_sink && !attune_has_keys(param));
         const __int128 span = is_read ? attune_tensor_span(param, tensor) : 0;
         void *memory = NULL;
         if (span > 0 && span <= INT32_MAX)
@@ -54,18 +54,60 @@ static attune_status copy_params(copies *c, const attune_kernel *kernel, const a
     return status;
 }
 
+/// Block lists, whose arrays end with the last entry that a call reads.
+static attune_status copy_lists(copies *c, const attune_kernel *kernel, const attune_attention_args *host, attune_block_mask *mask) {
+    const attune_block_mask lists = *mask;
+    mask->row_offsets = mask->columns = NULL;
+    mask->full = NULL;
+    if (!kernel->block_size_kv || host->seq_len_kv == 0)
+        return ATTUNE_OK;
+    int64_t num_offsets = 0, num_columns = 0;
+    for (int64_t b = 0; b < host->batch; b++)
+        for (int64_t h = 0; h < host->num_heads; h++) {
+            const int64_t rows = host->cu_seqlens_q ? host->cu_seqlens_q[b + 1] - host->cu_seqlens_q[b] : host->seq_len_q,
+                          first = b * lists.stride_batch + h * lists.stride_head,
+                          end = first + (rows + kernel->block_size_q - 1) / kernel->block_size_q + 1;
+            num_offsets = end > num_offsets ? end : num_offsets;
+            if (rows > 0 && lists.row_offsets[end - 1] > num_columns)
+                num_columns = lists.row_offsets[end - 1];
+        }
+    void *memory[3];
+    attune_status status = add(c, lists.row_offsets, (size_t)num_offsets * sizeof(int32_t), true, &memory[0]);
+    // Of lists without a block an entry that nothing reads: there has to be an array.
+    if (!status)
+        status = add(c, num_columns ? lists.columns : lists.row_offsets, (size_t)(num_columns ? num_columns : 1) * sizeof(int32_t), true,
+                     &memory[1]);
+    if (!status)
+        status = add(c, lists.full, (size_t)num_columns, true, &memory[2]);
+    if (status)
+        return status;
+    mask->row_offsets = memory[0];
+    mask->columns = memory[1];
+    mask->full = memory[2];
+    return ATTUNE_OK;
+}
+
 static attune_status run(copies *c, const attune_kernel *kernel, const attune_attention_args *host, uint8_t *params) {
     attune_operand tensors[ATTUNE_NUM_OPERANDS];
     attune_list_operands(kernel, host, tensors);
     void *memory[ATTUNE_NUM_OPERANDS] = {NULL}, *lengths_q = NULL, *lengths_kv = NULL;
     attune_status status = ATTUNE_OK;
     for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
-        status = add(c, tensors[i].data, bytes_of(&tensors[i]), i < ATTUNE_OUTPUT || has_gaps(&tensors[i]), &memory[i]);
-    const size_t lengths_bytes = (size_t)host->batch * sizeof(int32_t);
+        // Of packed sequences the rows after the last stay as they are, so they go there and back too.
+        status =
+            add(c, tensors[i].data, bytes_of(&tensors[i]), i < ATTUNE_OUTPUT || has_gaps(&tensors[i]) || host->cu_seqlens_q, &memory[i]);
+    const size_t lengths_bytes = (size_t)host->batch * sizeof(int32_t), cu_bytes = lengths_bytes + sizeof(int32_t);
+    void *cu_q = NULL, *cu_kv = NULL;
     if (!status)
         status = add(c, host->lengths_q, lengths_bytes, true, &lengths_q);
     if (!status)
         status = add(c, host->lengths_kv, lengths_bytes, true, &lengths_kv);
+    if (!status)
+        status = add(c, host->cu_seqlens_q, cu_bytes, true, &cu_q);
+    if (!status)
+        status = add(c, host->cu_seqlens_kv, cu_bytes, true, &cu_kv);
+    if (!status && kernel->block_size_kv)
+        status = copy_lists(c, kernel, host, (attune_block_mask *)params);
     if (!status)
         status = copy_params(c, kernel, host, params);
     if (status)
@@ -76,6 +118,7 @@ static attune_status run(copies *c, const attune_kernel *kernel, const attune_at
     args.query = memory[ATTUNE_QUERY], args.key = memory[ATTUNE_KEY], args.value = memory[ATTUNE_VALUE];
     args.output = memory[ATTUNE_OUTPUT], args.lse = memory[ATTUNE_LSE];
     args.lengths_q = lengths_q, args.lengths_kv = lengths_kv;
+    args.cu_seqlens_q = cu_q, args.cu_seqlens_kv = cu_kv;
     args.params = host->params ? params : NULL;
     args.exec = &exec;
     status = attune_kernel_run(kernel, &args);

@@ -2,6 +2,7 @@
 
 #include "bound_params.h"
 #include "dispatch.h"
+#include "patterns.h"
 #include "status.h"
 #include "validate.h"
 
@@ -10,39 +11,52 @@
 
 /// The buffers after the params, in the order of attune/kernel.h.
 enum { LENGTHS_Q, LENGTHS_KV, QUERY, KEY, VALUE, LSE, OUTPUT, NUM_BUFFERS };
+/// Those between the params and these, where the kernel has them.
+enum { ROW_OFFSETS, COLUMNS, FULL, NUM_LIST_BUFFERS };
 enum { num_scalars = 6, max_dims = 5 };
+enum { type_int = 0, type_uint = 1, type_float = 2 };
 
 typedef struct buffers {
     attune_buffer buffer[NUM_BUFFERS];
     attune_dimension dim[NUM_BUFFERS][max_dims];
 } buffers;
 
+typedef struct list_buffers {
+    attune_buffer buffer[NUM_LIST_BUFFERS];
+    attune_dimension dim[NUM_LIST_BUFFERS][3];
+    int32_t has_full;
+} list_buffers;
+
 typedef struct axis {
     int64_t extent, stride;
 } axis;
 
 /// A tensor; one without `data`, which is not looked at, stands where query is.
+static attune_buffer make_buffer(attune_dimension *dim, uint8_t type_code, uint8_t type_bits, const void *data, const void *query,
+                                 int dimensions, const axis axes[]) {
+    for (int d = 0; d < dimensions; d++)
+        dim[d] = (attune_dimension){.extent = (int32_t)axes[d].extent,
+                                    // What is one long has no neighbour to step to, and its stride may be anything.
+                                    .stride = data && axes[d].extent > 1 ? (int32_t)axes[d].stride : 0};
+    return (attune_buffer){.device = (uint64_t)(uintptr_t)(data ? data : query),
+                           .type_code = type_code,
+                           .type_bits = type_bits,
+                           .type_lanes = 1,
+                           .dimensions = dimensions,
+                           .dim = dim};
+}
 static void describe(buffers *b, int which, uint8_t type_code, uint8_t type_bits, const void *data, const void *query, int dimensions,
                      const axis axes[]) {
-    for (int d = 0; d < dimensions; d++)
-        b->dim[which][d] = (attune_dimension){.extent = (int32_t)axes[d].extent,
-                                              // What is one long has no neighbour to step to, and its stride may be anything.
-                                              .stride = data && axes[d].extent > 1 ? (int32_t)axes[d].stride : 0};
-    b->buffer[which] = (attune_buffer){.device = (uint64_t)(uintptr_t)(data ? data : query),
-                                       .type_code = type_code,
-                                       .type_bits = type_bits,
-                                       .type_lanes = 1,
-                                       .dimensions = dimensions,
-                                       .dim = b->dim[which]};
+    b->buffer[which] = make_buffer(b->dim[which], type_code, type_bits, data, query, dimensions, axes);
 }
 
 static void describe_tensors(const attune_device_call *call, const attune_attention_args *a, buffers *b) {
-    enum { type_int = 0, type_float = 2 };
     const attune_kernel *k = call->kernel;
+    const bool is_packed = a->cu_seqlens_q != NULL;
     const int64_t fold = call->variant->fold, head_blocks = a->num_heads / fold;
-    const axis lengths[] = {{a->batch, 1}};
-    describe(b, LENGTHS_Q, type_int, 32, a->lengths_q, a->query, 1, lengths);
-    describe(b, LENGTHS_KV, type_int, 32, a->lengths_kv, a->query, 1, lengths);
+    const axis lengths[] = {{a->batch + is_packed, 1}};
+    describe(b, LENGTHS_Q, type_int, 32, is_packed ? a->cu_seqlens_q : a->lengths_q, a->query, 1, lengths);
+    describe(b, LENGTHS_KV, type_int, 32, is_packed ? a->cu_seqlens_kv : a->lengths_kv, a->query, 1, lengths);
 
     const int64_t *s = a->stride_query;
     const axis query[] = {{k->info.head_dim, 1}, {fold, s[1]}, {a->seq_len_q, s[2]}, {head_blocks, fold * s[1]}, {a->batch, s[0]}};
@@ -59,6 +73,25 @@ static void describe_tensors(const attune_device_call *call, const attune_attent
     s = a->stride_output;
     const axis output[] = {{k->info.head_dim_v, 1}, {fold, s[1]}, {a->seq_len_q, s[2]}, {head_blocks, fold * s[1]}, {a->batch, s[0]}};
     describe(b, OUTPUT, k->type_code, k->type_bits, a->output, a->query, 5, output);
+    // Packed sequences begin where the kernel finds it in cu_seqlens.
+    for (int i = QUERY; i < NUM_BUFFERS && is_packed; i++)
+        b->dim[i][b->buffer[i].dimensions - 1].stride = 0;
+}
+
+/// The caller's block lists, of which the extents of columns and full are not known.
+static void describe_lists(const attune_kernel *kernel, const attune_attention_args *a, list_buffers *b) {
+    const attune_block_mask *mask = a->params;
+    const int64_t rows = (a->seq_len_q + kernel->block_size_q - 1) / kernel->block_size_q + 1;
+    const axis offsets[] = {{rows, 1}, {a->num_heads, mask->stride_head}, {a->batch, mask->stride_batch}}, one[] = {{1, 1}};
+    const bool has_lists = a->seq_len_kv > 0;  // else they have not been checked
+    b->buffer[ROW_OFFSETS] = make_buffer(b->dim[ROW_OFFSETS], type_int, 32, has_lists ? mask->row_offsets : NULL, a->query, 3, offsets);
+    b->buffer[COLUMNS] = make_buffer(b->dim[COLUMNS], type_int, 32, has_lists ? mask->columns : NULL, a->query, 1, one);
+    b->buffer[FULL] = make_buffer(b->dim[FULL], type_uint, 8, has_lists ? mask->full : NULL, a->query, 1, one);
+    b->has_full = has_lists && mask->full;
+}
+
+static int32_t kind_of_lengths(const int32_t *lengths, const int32_t *cumulative) {
+    return cumulative ? ATTUNE_LENGTHS_CUMULATIVE : lengths ? ATTUNE_LENGTHS_EACH : ATTUNE_LENGTHS_NONE;
 }
 
 /// A tensor of params without elements, which kernels index all the same where nothing comes of it: one element, anywhere.
@@ -74,14 +107,17 @@ attune_status attune_call_variant(attune_device_call *call, const attune_attenti
     const attune_kernel *kernel = call->kernel;
     const attune_device_variant *variant = call->variant;
     const void *interface = call->session.api->interface();
-    void *arguments[1 + num_scalars + ATTUNE_MAX_PARAMS + NUM_BUFFERS];
+    void *arguments[1 + num_scalars + ATTUNE_MAX_PARAMS + 1 + NUM_LIST_BUFFERS + 1 + NUM_BUFFERS];
     int n = 0;
 
     attune_device_call *context = call;
     arguments[n++] = &context;
-    int32_t scalars[num_scalars] = {
-        (int32_t)a->seq_len_q, (int32_t)a->seq_len_kv, (int32_t)(a->num_heads / variant->fold / a->num_kv_heads),
-        a->lengths_q != NULL,  a->lengths_kv != NULL,  a->lse != NULL};
+    int32_t scalars[num_scalars] = {(int32_t)a->seq_len_q,
+                                    (int32_t)a->seq_len_kv,
+                                    (int32_t)(a->num_heads / variant->fold / a->num_kv_heads),
+                                    kind_of_lengths(a->lengths_q, a->cu_seqlens_q),
+                                    kind_of_lengths(a->lengths_kv, a->cu_seqlens_kv),
+                                    a->lse != NULL};
     for (int i = 0; i < num_scalars; i++)
         arguments[n++] = &scalars[i];
 
@@ -96,6 +132,27 @@ attune_status attune_call_variant(attune_device_call *call, const attune_attenti
             b->device_interface = interface;
         }
         arguments[n++] = params.argument[i];
+    }
+
+    list_buffers lists;
+    if (kernel->block_size_kv) {
+        describe_lists(kernel, a, &lists);
+        arguments[n++] = &lists.has_full;
+        for (int i = 0; i < NUM_LIST_BUFFERS; i++) {
+            lists.buffer[i].device_interface = interface;
+            arguments[n++] = &lists.buffer[i];
+        }
+    }
+    attune_buffer patterns;
+    attune_dimension words;
+    if (kernel->num_pattern_words) {
+        void *memory;
+        call->status = attune_find_patterns(&call->session, kernel, &memory);
+        if (call->status)
+            return call->status;
+        patterns = make_buffer(&words, type_int, 32, memory, a->query, 1, &(axis){kernel->num_pattern_words, 1});
+        patterns.device_interface = interface;
+        arguments[n++] = &patterns;
     }
 
     buffers tensors;

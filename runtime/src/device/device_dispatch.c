@@ -8,7 +8,11 @@
 #include <string.h>
 
 static bool is_well_formed(const attune_kernel *kernel, const attune_device_variant *v) {
-    return v->attention && (v->fold == 1 || (v->fold > 1 && v->fold == kernel->info.group)) && attune_params_are_bounded(kernel);
+    const bool heads_are_whole = v->fold == 1 || (v->fold > 1 && v->fold == kernel->info.group);
+    const bool lists_fit = !kernel->block_size_kv || (kernel->block_size_q > 0 && kernel->block_size_kv > 0 && v->fold == 1 &&
+                                                      kernel->params_size >= sizeof(attune_block_mask));
+    return v->attention && heads_are_whole && lists_fit && (!kernel->num_pattern_words || kernel->pattern_words) &&
+           attune_params_are_bounded(kernel);
 }
 
 /// "cuda_mma, cuda, opencl", cut where it does not fit.

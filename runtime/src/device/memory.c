@@ -1,6 +1,7 @@
 /// attune_device_…: a device opened, its memory, its queue.
 #include "api.h"
 #include "counters.h"
+#include "patterns.h"
 #include "status.h"
 
 int32_t attune_device_count(attune_api api) {
@@ -24,6 +25,7 @@ void attune_device_close(attune_device *device) {
     if (!device || !device->owned || attune_enter_device("device", device, &session))
         return;
     session.api->synchronize(&session);
+    attune_drop_patterns(&session);
     session.api->unload(&session);
     session.api->close(&session);
     *device = (attune_device){.size = sizeof *device, .api = device->api};
@@ -44,6 +46,7 @@ const char *attune_device_name(const attune_device *device, char *text, size_t s
 void attune_device_unload(const attune_device *device) {
     attune_session session;
     if (!attune_enter_device("device", device, &session)) {
+        attune_drop_patterns(&session);
         session.api->unload(&session);
         attune_leave_device(&session);
     }

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 static int64_t divide_up(int64_t n, int64_t by) {
     return n / by + (n % by != 0);
@@ -40,7 +41,8 @@ attune_status attune_choose_projection(const attune_projection *projection, cons
     *variant = __atomic_load_n(chosen, __ATOMIC_ACQUIRE);
     if (*variant)
         return ATTUNE_OK;
-    const attune_variants variants = {projection->name, projection->variants, projection->num_variants, sizeof *projection->variants};
+    const attune_variants variants = {projection->name, projection->variants, projection->num_variants, sizeof *projection->variants,
+                                      offsetof(attune_projection_variant, features)};
     const void *row;
     if ((status = attune_choose_row(&variants, &row)))
         return status;

@@ -1,0 +1,45 @@
+#include "generator/algorithm/device_patterns.h"
+
+#include <unordered_set>
+
+namespace attune {
+
+using namespace Halide;
+
+DevicePatterns::DevicePatterns(const AttentionSpec &spec) {
+    std::vector<const Node *> open;
+    std::unordered_set<const Node *> seen;
+    for (const Expression *expression : {&spec.mask, &spec.score})
+        if (*expression)
+            open.push_back(expression->root.get());
+    while (!open.empty()) {
+        const Node *node = open.back();
+        open.pop_back();
+        if (!seen.insert(node).second)
+            continue;
+        if (node->op == Op::pattern)
+            add(*node->pattern);
+        if (node->body)
+            open.push_back(node->body.get());
+        else
+            for (const ExprPtr &operand : node->operands)
+                open.push_back(operand.get());
+    }
+}
+
+void DevicePatterns::add(const Pattern &pattern) {
+    if (!first_word_.emplace(&pattern, static_cast<int>(words.size())).second)
+        return;
+    const size_t first = words.size();
+    words.resize(first + (pattern.visible.size() + 31) / 32);
+    for (size_t i = 0; i < pattern.visible.size(); i++)
+        if (pattern.visible[i])
+            words[first + i / 32] |= static_cast<int32_t>(1u << i % 32);
+}
+
+Expr DevicePatterns::visible(const ImageParam &array, const Pattern &pattern, const Expr &head, const Expr &row, const Expr &column) const {
+    const Expr i = (head * int(pattern.rows) + row) * int(pattern.columns) + column;
+    return ((array(first_word_.at(&pattern) + i / 32) >> (i % 32)) & 1) != 0;
+}
+
+}  // namespace attune
