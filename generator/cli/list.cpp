@@ -7,6 +7,7 @@
 #include "generator/spec/helpers.h"
 #include "generator/spec/keys.h"
 #include "schedules/cpu_query_lanes.h"
+#include "schedules/cpu_projection.h"
 #include "schedules/cpu_split_kv.h"
 
 #include <fmt/format.h>
@@ -60,6 +61,8 @@ void for_each_parameter(const Visit &visit) {
     for (const auto &parameter : cpu_parameters())
         visit(parameter);
     for (const auto &parameter : cpu_split_parameters())
+        visit(parameter);
+    for (const auto &parameter : cpu_projection_parameters())
         visit(parameter);
 }
 

@@ -79,7 +79,7 @@ static void run_worker(void *data, int32_t index) {
     finish *f = data;
     if (index < 0 || index >= f->workers)
         return;
-    const unsigned callers_mode = attune_enter_float_mode();
+    const attune_float_mode callers_mode = attune_enter_float_mode();
     int64_t task;
     while ((task = atomic_fetch_add(&f->next, 1)) < f->tasks) {
         const int which = task >= f->args->batch * f->blocks[0];

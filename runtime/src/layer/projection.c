@@ -149,7 +149,7 @@ static void run_worker(void *data, int32_t index) {
     if (index < 0 || index >= call->num_workers)
         return;  // a foreign parallel_for miscounts; `done` tells whether work is missing
     attune_scratch scratch = {.base = (uint8_t *)call->args->workspace + (size_t)index * call->slot_bytes, .size = call->slot_bytes};
-    const unsigned callers_mode = attune_enter_float_mode();
+    const attune_float_mode callers_mode = attune_enter_float_mode();
     int64_t task;
     while (!atomic_load_explicit(&t->failed_code, memory_order_relaxed) && (task = atomic_fetch_add(&t->next, 1)) < call->num_tasks) {
         const int code = run_task(call, &scratch, task);
