@@ -69,7 +69,7 @@ TEST(TunedDatabase, ReadsAFolderAndTellsLines) {
     ASSERT_EQ(reading.problems.size(), 2u);
     EXPECT_EQ(reading.problems[0].text().find(folder.file("a.jsonl") + ":4: the line is no JSON from column 2 on, expected one JSON object; "), 0u)
         << reading.problems[0].text();
-    EXPECT_EQ(reading.problems[1].text().find(folder.file("b.jsonl") + ":2: schema is 7, expected 1; "), 0u) << reading.problems[1].text();
+    EXPECT_EQ(reading.problems[1].text().find(folder.file("b.jsonl") + ":2: schema is 7, expected 2; "), 0u) << reading.problems[1].text();
     EXPECT_TRUE(reading.problems[1].foreign);
     EXPECT_EQ(reading.files.size(), 2u);
 }
