@@ -50,8 +50,7 @@ const std::vector<ScheduleParameter<CpuScheduleParameters>> &cpu_parameters() {
          1,
          8,
          {1, 2, 4},
-         "steps of the inner products in one turn of the loop, 1 to 8. 4 is 1 to 2 % faster than 2 and takes 2 KB more code",
-         RowBits::kept},
+         "steps of the inner products in one turn of the loop, 1 to 8. 4 is 1 to 2 % faster than 2 and takes 2 KB more code"},
     };
     return parameters;
 }

@@ -28,22 +28,19 @@ const std::vector<ScheduleParameter<CpuSplitParameters>> &cpu_split_parameters()
          {2, 4, 6, 8, 12, 16, 24},
          "decode: vector registers of sums in a tile of rows, fewer than the machine has. More hides the latency of an addition and reads "
          "the "
-         "query less often",
-         RowBits::kept},
+         "query less often"},
         {"unroll",
          &P::unroll,
          1,
          8,
          {1, 2, 4},
-         "decode: steps over head_dim in one turn of the loop; as many of them as divide head_dim's vectors",
-         RowBits::kept},
+         "decode: steps over head_dim in one turn of the loop; as many of them as divide head_dim's vectors"},
         {"unroll_values",
          &P::unroll_values,
          1,
          split_value_block,
          {1, 2, 4, 8},
-         "decode: keys of one turn of the sum over values; a power of 2. More loads the sums of a column less often",
-         RowBits::kept},
+         "decode: keys of one turn of the sum over values; a power of 2. More loads the sums of a column less often"},
     };
     return parameters;
 }

@@ -13,7 +13,7 @@
 namespace attune::test {
 namespace {
 
-const std::vector<ScheduleRule> short_calls = {{{64, 0}, {{"block_q", 16}}}, {{0, 128}, {{"block_q", 32}, {"unroll", 1}}}};
+const std::vector<ScheduleRule> short_calls = {{{64, 0}, {{"block_q", 16}}}, {{0, 128}, {{"block_q", 32}, {"tile_d", 2}}}};
 
 AttentionSpec causal_spec(int group = 1) { return make_spec(DType::f32, 20, 12, "causal", Algorithm::automatic, group); }
 const CpuTarget &sse41() { return cpu_target("sse41"); }
@@ -52,7 +52,8 @@ TEST(DifferenceInBits, IsNamed) {
     const auto difference = [](const AttentionSpec &spec, const ScheduleParameters &a, const ScheduleParameters &b) {
         return difference_in_bits(plan_kernel(spec, sse41(), a), plan_kernel(spec, sse41(), b));
     };
-    EXPECT_EQ(difference(causal_spec(), {{"block_q", 16}}, {{"block_q", 64}, {"unroll", 4}}), "");
+    EXPECT_EQ(difference(causal_spec(), {{"block_q", 16}}, {{"block_q", 64}, {"tile_d", 2}}), "");
+    EXPECT_EQ(difference(causal_spec(), {{"unroll", 1}}, {{"unroll", 4}}), "unroll is 1 and 4");
     EXPECT_EQ(difference(causal_spec(), {{"block_kv", 64}}, {{"block_kv", 128}}), "block_kv is 64 and 128");
     // 16 rows are 5 positions of 3 heads, and one row is left over: the second task begins at row 15, in the middle of a strip.
     EXPECT_EQ(difference(causal_spec(3), {{"block_q", 16}}, {{"block_q", 48}}), "block_q holds 5 positions of 3 heads, which are no whole strips of 8 rows");
@@ -101,7 +102,7 @@ TEST(ScheduleRules, AreFollowedAtRunTimeWithTheSameBits) {
         const LoadedKernel &plain = kernel_for(spec, *target, {.overrides = otherwise});
         EXPECT_EQ(std::string(attune_kernel_schedule(table->kernel(), 40, 5000)).find("block_q=" + std::to_string(strip) + " "), 0u);
         EXPECT_EQ(std::string(attune_kernel_schedule(table->kernel(), 41, 5)).find("block_q=" + std::to_string(4 * strip) + " "), 0u);
-        for (const ShapeCase &shape : {ShapeCase{"short", 2, 2, 1, 40, 75}, ShapeCase{"longer", 2, 2, 1, 41, 75}, ShapeCase{"long", 1, 2, 1, 200, 210}}) {
+        for (const ShapeCase &shape : {ShapeCase{"short", 2, 2, 2, 40, 75}, ShapeCase{"longer", 2, 2, 2, 41, 75}, ShapeCase{"long", 1, 2, 2, 200, 210}}) {
             SCOPED_TRACE(shape.name);
             check_shape(*table, shape);
             const ReferenceProblem problem = make_problem(spec, shape, InputKind::wide_8, 3);

@@ -1,6 +1,5 @@
 // Schedules that may stand in one table (difference_in_bits) give every row the same bits, whichever of them runs.
 #include "generator/backend/schedule_space.h"
-#include "tests/support/cache_formats.h"
 #include "tests/support/kernel_case.h"
 
 #include <random>
@@ -16,8 +15,6 @@ struct BitsCase {
     const char *mask;
     Algorithm algorithm = Algorithm::automatic;
     ComputeDType compute = ComputeDType::f32;
-    bool decode = false;
-    KvCacheSpec cache = {};
     friend void PrintTo(const BitsCase &row, std::ostream *out) { *out << row.name; }
 };
 
@@ -31,18 +28,12 @@ const BitsCase cases[] = {
     {"bf16", DType::bf16, 64, 64, 2, "causal"},                               // pairs in full chunks, f32 in partial ones, where there are pairs
     {"halves", DType::f16, 64, 64, 1, "causal", Algorithm::automatic, ComputeDType::f16},
     {"integers", DType::f32, 64, 64, 1, "none", Algorithm::automatic, ComputeDType::i8},
-    {"decode", DType::f32, 64, 64, 1, "none", Algorithm::automatic, ComputeDType::f32, true},
-    {"decode_f16_grouped", DType::f16, 128, 80, 4, "none", Algorithm::automatic, ComputeDType::f32, true},
-    {"decode_i8", DType::f16, 64, 64, 4, "none", Algorithm::automatic, ComputeDType::f32, true, i8},
-    {"decode_i4", DType::f32, 64, 32, 1, "none", Algorithm::automatic, ComputeDType::f32, true, i4},
 };
 
 AttentionSpec spec_of(const BitsCase &row) {
     AttentionSpec spec = make_spec(row.dtype, row.head_dim, row.head_dim_v, row.group, PairsText{.mask = row.mask});
     spec.algorithm = row.algorithm;
     spec.compute_dtype = row.compute;
-    spec.decode = row.decode;
-    spec.cache = row.cache;
     spec.name = spec.id();
     return spec;
 }
@@ -77,8 +68,7 @@ TEST_P(RowBitsOf, AreTheSameUnderSchedulesThatMayStandTogether) {
     const auto others = companions(spec, *target, 2);
     ASSERT_EQ(others.size(), 2u) << "what is there to be chosen among?";
     const int64_t heads = 2 * row.group;
-    std::vector<ShapeCase> shapes = {{"tails", 2, heads, 2, 101, 133}, {"short", 1, heads, 2, 19, 300}, {"hidden", 1, heads, 2, 90, 37}};
-    if (row.decode) shapes = {{"one_row", 1, heads, 2, 1, 1700}, {"five_rows", 2, heads, 2, 5, 193}};
+    const std::vector<ShapeCase> shapes = {{"tails", 2, heads, 2, 101, 133}, {"short", 1, heads, 2, 19, 300}, {"hidden", 1, heads, 2, 90, 37}};
     const LoadedKernel &standard = kernel_for(spec, *target);
     for (const ScheduleParameters &overrides : others) {
         const LoadedKernel &other = kernel_for(spec, *target, {.overrides = overrides});

@@ -69,7 +69,7 @@ TEST(TunedDatabase, ReadsAFolderAndTellsLines) {
     ASSERT_EQ(reading.problems.size(), 2u);
     EXPECT_EQ(reading.problems[0].text().find(folder.file("a.jsonl") + ":4: the line is no JSON from column 2 on, expected one JSON object; "), 0u)
         << reading.problems[0].text();
-    EXPECT_EQ(reading.problems[1].text().find(folder.file("b.jsonl") + ":2: schema is 7, expected 1; "), 0u) << reading.problems[1].text();
+    EXPECT_EQ(reading.problems[1].text().find(folder.file("b.jsonl") + ":2: schema is 7, expected 2; "), 0u) << reading.problems[1].text();
     EXPECT_TRUE(reading.problems[1].foreign);
     EXPECT_EQ(reading.files.size(), 2u);
 }
@@ -92,8 +92,8 @@ TEST(TunedDatabase, PruneKeepsOneOfAKey) {
     other_shape.provenance.halide = "19.0.0";
     TunedDatabase database = database_of({slow_new, fast_old, other_shape});
     database.broken.insert("{");
-    database.foreign.insert("{\"schema\":2}");
-    EXPECT_EQ(prune_tuned(database, {}).text(), database_of({slow_new, other_shape}).text() + "{\"schema\":2}\n");
+    database.foreign.insert("{\"schema\":3}");
+    EXPECT_EQ(prune_tuned(database, {}).text(), database_of({slow_new, other_shape}).text() + "{\"schema\":3}\n");
     EXPECT_EQ(prune_tuned(database, {.best = true, .attune = "", .halide = ""}).rows.count(record_text(fast_old)), 1u);
     EXPECT_EQ(prune_tuned(database, {.best = false, .attune = "", .halide = "21.0.0"}).rows.size(), 1u);
     EXPECT_EQ(prune_tuned(database, {.best = false, .attune = "9.9.9", .halide = ""}).rows.size(), 0u);
@@ -116,7 +116,7 @@ TEST(TunedDatabase, DiffTellsAddedRemovedAndChanged) {
 
 TEST(UpdateTunedFile, KeepsWhatItCannotRead) {
     const Folder folder;
-    const std::string file = folder.file("tuned.jsonl"), foreign = "{\"schema\":2,\"x\":1}", good = record_text(sample_record(1));
+    const std::string file = folder.file("tuned.jsonl"), foreign = "{\"schema\":3,\"x\":1}", good = record_text(sample_record(1));
     write_text(file, "<<<<<<< ours\n" + foreign + "\nbroken\n" + good + "\n=======\n" + good + "\n>>>>>>> theirs\n");
     append_tuned(file, sample_record(2));
     EXPECT_EQ(read_text(file), good + "\n" + record_text(sample_record(2)) + "\n" + foreign + "\nbroken\n");

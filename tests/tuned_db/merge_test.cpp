@@ -25,7 +25,7 @@ TunedDatabase some_database() {
     for (int i = 0; i < count; i++)
         out.add({some_record(), *rc::gen::element<std::string>("a", "b"), *rc::gen::inRange(1, 9)});
     if (*rc::gen::arbitrary<bool>())
-        out.foreign.insert(*rc::gen::element<std::string>("{\"schema\":2}", "{\"schema\":3}"));
+        out.foreign.insert(*rc::gen::element<std::string>("{\"schema\":3}", "{\"schema\":4}"));
     if (*rc::gen::arbitrary<bool>())
         out.broken.insert(*rc::gen::element<std::string>("{", "x"));
     return out;
