@@ -30,6 +30,12 @@ const std::vector<ScheduleParameter<GpuFlashParameters>> &gpu_flash_parameters()
          8,
          {1, 2, 4},
          "Keys of the sum of weighted values that are unrolled, a divisor of block_kv. More: fewer counters and branches, more registers."},
+        {"split_keys",
+         &GpuFlashParameters::split_keys,
+         0,
+         1 << 20,
+         {256, 512, 1024},
+         "Decode: keys of a work-group, a multiple of block_kv; 0 for prefill. Larger: fewer parts to combine, fewer work-groups."},
     };
     return parameters;
 }
@@ -43,6 +49,8 @@ std::string gpu_flash_parameters_error(const GpuFlashParameters &p) {
         return fmt::format("block_kv is {}, expected a multiple of threads_x ({})", p.block_kv, p.threads_x);
     if (p.block_kv % p.unroll_keys != 0)
         return fmt::format("block_kv is {}, expected a multiple of unroll_keys ({})", p.block_kv, p.unroll_keys);
+    if (p.split_keys % p.block_kv != 0)
+        return fmt::format("split_keys is {}, expected a multiple of block_kv ({})", p.split_keys, p.block_kv);
     if (p.threads_x * p.threads_y > 1024)
         return fmt::format("threads_x * threads_y is {}, expected at most 1024", p.threads_x * p.threads_y);
     return "";
@@ -58,7 +66,12 @@ int64_t gpu_flash_shared_bytes(const AttentionSpec &spec, const GpuFlashParamete
 }
 
 DeviceShape gpu_flash_shape(const GpuFlashParameters &p, int fold) {
-    return {.block_q = p.block_q, .block_kv = p.block_kv, .threads_x = p.threads_x, .threads_y = p.threads_y, .fold = fold};
+    return {.block_q = p.block_q,
+            .block_kv = p.block_kv,
+            .threads_x = p.threads_x,
+            .threads_y = p.threads_y,
+            .fold = fold,
+            .split_keys = p.split_keys};
 }
 
 std::map<std::string, int> gpu_flash_replicated(const DeviceStages &stages, const DeviceShape &shape) {
@@ -107,11 +120,11 @@ private:
         vectorize_rows(stages_.tile_sums, ii_);
         per_row(stages_.row_sum, stages_.over_tile_sums, LoopLevel(stages_.output, qb_));
         Func lse = stages_.row_lse;
-        if (task_.spec.lse)
+        if (task_.spec.lse || shape_.split_keys)
             lse.compute_at(stages_.output, qb_)
                 .store_in(MemoryType::GPUShared)
                 .bound(i_, 0, shape_.block_q)
-                .bound(t_, 0, 1)
+                .bound(t_, 0, shape_.split_keys ? 2 : 1)
                 .split(i_, io_, ii_, rows_)
                 .reorder(ii_, t_, io_)
                 .gpu_threads(t_, io_)
@@ -129,10 +142,13 @@ private:
     void place_output() {
         Func output = stages_.output;
         Var row("row");
-        output.bound(d_, 0, task_.spec.head_dim_v).bound(head_, 0, shape_.fold);
+        output.bound(d_, 0, task_.spec.head_dim_v);
         const bool padded = task_.spec.head_dim_v % columns_ != 0;
-        output.fuse(head_, position_, row)
-            .split(row, qb_, i_, shape_.block_q, TailStrategy::GuardWithIf)
+        if (shape_.split_keys)
+            output.rename(Var("r"), row);
+        else
+            output.bound(head_, 0, shape_.fold).fuse(head_, position_, row);
+        output.split(row, qb_, i_, shape_.block_q, TailStrategy::GuardWithIf)
             .split(i_, io_, ii_, rows_)
             .split(d_, dx_, dd_, columns_, padded ? TailStrategy::GuardWithIf : TailStrategy::Auto)
             .reorder(dd_, ii_, dx_, io_, qb_, hb_, b_)
@@ -297,7 +313,7 @@ void schedule_gpu_flash(DeviceTask &task, DeviceStages &stages, const GpuFlashPa
         };
         align(task.args.query), align(task.args.key), align(task.args.value), align(stages.output.output_buffer());
     }
-    for (int d = 0; d < 5; d++)
+    for (int d = 0; d < stages.output.dimensions(); d++)
         stages.output.output_buffer().dim(d).set_min(0);
     FlashSchedule(task, stages, parameters).apply();
 }

@@ -16,6 +16,7 @@ struct GpuFlashParameters {
     int threads_y = 16;
     int unroll = 2;       ///< steps of the sum over head_dim
     int unroll_keys = 1;  ///< steps of the sum over keys
+    int split_keys = 0;
 };
 const std::vector<ScheduleParameter<GpuFlashParameters>> &gpu_flash_parameters();
 /// What is wrong with them ("block_q is 65, expected a multiple of threads_y (16)"), or "".

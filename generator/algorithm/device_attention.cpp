@@ -27,17 +27,6 @@ Expr DeviceTask::load(const ImageParam &tensor, const std::vector<Expr> &at) con
     return spec.dtype == DType::bf16 ? f32_of_bf16_bits(element) : f32_of_half_bits(element);
 }
 
-Expr DeviceTask::stored(const Expr &x) const {
-    const Type type = device_array_type(spec, operations);
-    if (type != UInt(16))
-        return as_output(x, type);
-    return spec.dtype == DType::bf16 ? bf16_bits_of_f32(x) : half_bits_of_f32(x);
-}
-
-Expr DeviceTask::exp2(const Expr &x) const {
-    return operations.exp2 ? Internal::Call::make(Float(32), operations.exp2, {x}, Internal::Call::PureExtern) : exp2_of_difference(x);
-}
-
 void DeviceTask::define_chunk(DeviceChunk &chunk, const Func &query, bool masked) const {
     const std::string suffix = masked ? "_masked" : "_full";
     Var i("i"), d("d"), k("k"), t("t"), c("c"), qb("qb"), hb("hb"), b("b");
@@ -114,6 +103,30 @@ void DeviceTask::define_chunk(DeviceChunk &chunk, const Func &query, bool masked
     chunk.weighted(vars({i, d})) = hides_some ? select(reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, so_far) : next;
 }
 
+/// The sums of the tiles of all threads of a row.
+void DeviceTask::define_row_sum(DeviceStages &stages) const {
+    Var i("i"), t("t"), qb("qb"), hb("hb"), b("b");
+    stages.tile_sums = Func("tile_sums");
+    stages.tile_sums(i, t, qb, hb, b) = stages.state(i, t * shape.columns_of_thread(spec.head_dim_v), qb, hb, b)[1];
+    stages.over_tile_sums = RDom(0, shape.threads_x, "over_tile_sums");
+    stages.row_sum = Func("row_sum");
+    stages.row_sum(i, qb, hb, b) = 0.0f;
+    stages.row_sum(i, qb, hb, b) += stages.tile_sums(i, stages.over_tile_sums, qb, hb, b);
+}
+
+/// Decode: the output is what a part makes of each row, whether it is in use or not; its maximum and sum go beside it.
+void DeviceTask::define_parts(DeviceStages &stages) const {
+    Var i("i"), t("t"), d("d"), r("r"), qb("qb"), hb("hb"), b("b");
+    define_row_sum(stages);
+    stages.row_lse = Func("row_maximum_and_sum");
+    stages.row_lse(i, t, qb, hb, b) = stored_too(select(t == 0, stages.state(i, 0, qb, hb, b)[0], stages.row_sum(i, qb, hb, b)),
+                                                 args.lse(part_values(spec) + t, qb * shape.block_q + i, hb, b), Internal::const_true());
+    stages.output = Func("output");
+    const Expr ri = r % shape.block_q, rb = r / shape.block_q;
+    const Expr result = after(stages.state(ri, d, rb, hb, b)[2], stages.query(0, ri, rb, hb, b));
+    stages.output(d, r, hb, b) = after(result, stages.row_lse(ri, 0, rb, hb, b) + stages.row_lse(ri, 1, rb, hb, b));
+}
+
 DeviceStages DeviceTask::define() const {
     DeviceStages stages;
     Var i("i"), t("t"), d("d"), qb("qb"), hb("hb"), b("b"), head("folded_head"), position("position");
@@ -152,6 +165,11 @@ DeviceStages DeviceTask::define() const {
                                               o * before + chunk->weighted(i, d, c, qb, hb, b) * now);
     }
 
+    if (block.split_keys) {
+        define_parts(stages);
+        return stages;
+    }
+
     stages.output = Func("output");
     const Expr r = position * shape.fold + head, ri = r % shape.block_q, rb = r / shape.block_q;
     // The query's shared memory is needed until the last loop has ended: Halide 21 gives memory whose last reader stands in a loop to what that
@@ -165,12 +183,7 @@ DeviceStages DeviceTask::define() const {
         return stages;
     }
 
-    stages.tile_sums = Func("tile_sums");
-    stages.tile_sums(i, t, qb, hb, b) = stages.state(i, t * columns, qb, hb, b)[1];
-    stages.over_tile_sums = RDom(0, shape.threads_x, "over_tile_sums");
-    stages.row_sum = Func("row_sum");
-    stages.row_sum(i, qb, hb, b) = 0.0f;
-    stages.row_sum(i, qb, hb, b) += stages.tile_sums(i, stages.over_tile_sums, qb, hb, b);
+    define_row_sum(stages);
 
     /// The row's maximum and sum with its sink, and the factor that what came before takes.
     struct Total {

@@ -9,8 +9,9 @@ struct DeviceShape {
     int block_q = 64, block_kv = 32;
     int threads_x = 8, threads_y = 16;
     int fold = 1;
+    int split_keys = 0;  ///< of decode
 
-    DeviceBlock block() const { return {block_q, block_kv, fold}; }
+    DeviceBlock block() const { return {block_q, block_kv, fold, split_keys}; }
     int rows_of_thread() const { return block_q / threads_y; }
     int keys_of_thread() const { return block_kv / threads_x; }
     int threads() const { return threads_x * threads_y; }
@@ -43,7 +44,8 @@ struct DeviceStages {
     Halide::Func row_sum;    ///< (i, qb, hb, b)
     Halide::RDom over_tile_sums;
     Halide::Func row_lse;  ///< (i, t, qb, hb, b), t = 0
-    Halide::Func output;   ///< (d, head of fold, position, hb, b)
+    Halide::Func
+        output;  ///< (d, head of fold, position, hb, b); of parts (d, row of all parts, hb, b), and row_lse is their maximum and sum
 };
 
 /// Online softmax over a device's blocks (Milakov & Gimelshein 2018; Dao 2023): chunks relative to their own maximum, combined with the running one.
@@ -62,9 +64,9 @@ public:
 
 private:
     void define_chunk(DeviceChunk &chunk, const Halide::Func &query, bool masked) const;
+    void define_row_sum(DeviceStages &stages) const;
+    void define_parts(DeviceStages &stages) const;
     Halide::Expr load(const Halide::ImageParam &tensor, const std::vector<Halide::Expr> &at) const;  ///< as f32
-    Halide::Expr stored(const Halide::Expr &x) const;                                                ///< an f32 as the output stores it
-    Halide::Expr exp2(const Halide::Expr &x) const;
 };
 
 }  // namespace attune

@@ -1,4 +1,5 @@
 #include "generator/algorithm/device_blocks.h"
+#include "generator/algorithm/half_bits.h"
 #include "generator/plan/block_plan.h"
 #include "generator/plan/simplify.h"
 
@@ -13,37 +14,42 @@ Type device_array_type(const AttentionSpec &spec, const DeviceOperations &operat
     return as_bits ? UInt(16) : halide_type(spec.dtype);
 }
 
-DeviceArguments::DeviceArguments(const AttentionSpec &spec, int fold, const DeviceOperations &operations)
+DeviceArguments::DeviceArguments(const AttentionSpec &spec, const DeviceBlock &block, const DeviceOperations &operations)
     : seq_len_q("seq_len_q"), seq_len_kv("seq_len_kv"), head_blocks_per_kv("head_blocks_per_kv"), has_lengths_q("has_lengths_q"),
       has_lengths_kv("has_lengths_kv"), writes_lse("writes_lse"), has_full("has_full"), row_offsets(Int(32), 3, "row_offsets"),
       columns(Int(32), 1, "columns"), full(UInt(8), 1, "full"), patterns(Int(32), 1, "patterns"), lengths_q(Int(32), 1, "lengths_q"),
       lengths_kv(Int(32), 1, "lengths_kv"), query(device_array_type(spec, operations), 5, "query"),
       key(device_array_type(spec, operations), 4, "key"), value(device_array_type(spec, operations), 4, "value"), lse(Float(32), 4, "lse"),
       has_lists_(spec.block_mask), has_patterns_(!DevicePatterns(spec).words.empty()) {
-    query.dim(0).set_bounds(0, spec.head_dim).dim(1).set_bounds(0, fold);
+    query.dim(0).set_bounds(0, spec.head_dim).dim(1).set_bounds(0, block.fold);
     key.dim(0).set_bounds(0, spec.head_dim);
     value.dim(0).set_bounds(0, spec.head_dim_v);
-    lse.dim(0).set_bounds(0, fold).set_stride(Expr());
+    if (block.split_keys)
+        lse.dim(0).set_bounds(0, part_columns(spec));
+    else
+        lse.dim(0).set_bounds(0, block.fold).set_stride(Expr());
     for (ImageParam *tensor : {&row_offsets, &columns, &full, &patterns, &lengths_q, &lengths_kv, &query, &key, &value, &lse})
         for (int d = 0; d < tensor->dimensions(); d++)
             tensor->dim(d).set_min(0);
     add_params(spec, true, params, param_arguments_);
 }
 
-std::vector<Argument> DeviceArguments::all() const {
+std::vector<Argument> DeviceArguments::all(const std::vector<Argument> &before_lse) const {
     std::vector<Argument> all = {seq_len_q, seq_len_kv, head_blocks_per_kv, has_lengths_q, has_lengths_kv, writes_lse};
     all.insert(all.end(), param_arguments_.begin(), param_arguments_.end());
     if (has_lists_)
         all.insert(all.end(), {has_full, row_offsets, columns, full});
     if (has_patterns_)
         all.push_back(patterns);
-    for (const ImageParam &tensor : {lengths_q, lengths_kv, query, key, value, lse})
+    for (const ImageParam &tensor : {lengths_q, lengths_kv, query, key, value})
         all.push_back(tensor);
+    all.insert(all.end(), before_lse.begin(), before_lse.end());
+    all.push_back(lse);
     return all;
 }
 
 DeviceBlocks::DeviceBlocks(const AttentionSpec &spec, const DeviceBlock &block, const DeviceOperations &operations)
-    : spec(spec), block(block), operations(operations), args(spec, block.fold, operations), patterns_(spec) {}
+    : spec(spec), block(block), operations(operations), args(spec, block, operations), patterns_(spec) {}
 
 DeviceBlocks::Span DeviceBlocks::used(const Param<int> &has, const ImageParam &lengths, const Param<int> &all, const Expr &b) const {
     // Where there is no array another stands in its place, of which the first element is not looked at. What lies on a device has not been
@@ -57,7 +63,13 @@ DeviceBlocks::Span DeviceBlocks::used(const Param<int> &has, const ImageParam &l
 DeviceBlocks::Place DeviceBlocks::place(const Expr &qb, const Expr &hb, const Expr &b) const {
     const Span rows = used(args.has_lengths_q, args.lengths_q, args.seq_len_q, b),
                keys = used(args.has_lengths_kv, args.lengths_kv, args.seq_len_kv, b);
-    return {qb, hb, b, rows.length, keys.length, rows.first, keys.first};
+    Expr block_of_rows = qb, part;
+    if (block.split_keys) {
+        const Expr parts = num_parts(args.seq_len_kv, block.split_keys);
+        block_of_rows = qb / parts;
+        part = qb % parts;
+    }
+    return {block_of_rows, hb, b, rows.length, keys.length, part, rows.first, keys.first};
 }
 
 ExpressionInputs DeviceBlocks::inputs(const Place &at) const {
@@ -97,6 +109,17 @@ Expr DeviceBlocks::logit_of(const Place &at, const Expr &row, const Expr &kv, co
     ExpressionInputs in = inputs(at, row, kv);
     in.variables[Variable::s] = scaled_product;
     return to_halide(spec.score.root, in) * static_cast<float>(M_LOG2E);
+}
+
+Expr DeviceBlocks::exp2(const Expr &x) const {
+    return operations.exp2 ? Internal::Call::make(Float(32), operations.exp2, {x}, Internal::Call::PureExtern) : exp2_of_difference(x);
+}
+
+Expr DeviceBlocks::stored(const Expr &x) const {
+    const Type type = device_array_type(spec, operations);
+    if (type != UInt(16))
+        return as_output(x, type);
+    return spec.dtype == DType::bf16 ? bf16_bits_of_f32(x) : half_bits_of_f32(x);
 }
 
 double DeviceBlocks::scale() const {
@@ -149,6 +172,14 @@ Expr DeviceBlocks::is_listed_full(const Place &at, const Expr &c) const {
 }
 
 DeviceBlocks::Chunks DeviceBlocks::chunks_of(const Place &at) const {
+    const Chunks all = all_chunks_of(at);
+    if (!block.split_keys)
+        return all;
+    const int of_part = block.split_keys / block.block_kv;
+    return {max(all.first, at.part * of_part), min(all.end, (at.part + 1) * of_part)};
+}
+
+DeviceBlocks::Chunks DeviceBlocks::all_chunks_of(const Place &at) const {
     if (spec.block_mask) {
         const Chunks entries = listed(at);
         return {0, select(row_of(at, 0) < rows_in_use(at), (entries.end - entries.first) * chunks_of_key_block(), 0)};

@@ -15,11 +15,25 @@ struct DeviceOperations {
 struct DeviceBlock {
     int block_q = 64, block_kv = 32;
     int fold = 1;  ///< query heads whose rows a block holds: row r is position r / fold of head r % fold
+    /// Of decode: a work-group takes a part of so many keys, a multiple of block_kv, and leaves its rows' state to DeviceCombine. 0: it takes all.
+    int split_keys = 0;
 };
+
+/// A row of a part: weighted values, then from a multiple of 4 on its maximum and its sum. Rows begin on 16 bytes.
+inline int part_values(const AttentionSpec &spec) {
+    return (spec.head_dim_v + 3) / 4 * 4;
+}
+inline int part_columns(const AttentionSpec &spec) {
+    return part_values(spec) + 4;
+}
+/// Of a call; one where there are no keys.
+inline Halide::Expr num_parts(const Halide::Expr &seq_len_kv, int split_keys) {
+    return max((seq_len_kv + (split_keys - 1)) / split_keys, 1);
+}
 
 /// The arguments of a device kernel's host function (attune/kernel.h), in their order.
 struct DeviceArguments {
-    DeviceArguments(const AttentionSpec &spec, int fold, const DeviceOperations &operations);
+    DeviceArguments(const AttentionSpec &spec, const DeviceBlock &block, const DeviceOperations &operations);
 
     Halide::Param<int> seq_len_q, seq_len_kv, head_blocks_per_kv, has_lengths_q, has_lengths_kv, writes_lse;
     std::vector<Halide::Parameter> params;
@@ -30,8 +44,10 @@ struct DeviceArguments {
     Halide::ImageParam lengths_q, lengths_kv;  // (batch); of packed sequences (batch + 1), where each begins
     Halide::ImageParam query, key, value;      // (d, fold, position, head block, batch), (d, position, kv head, batch)
     Halide::ImageParam lse;                    // (fold, position, head block, batch): written, by a marker (markers.h) or an address
+                                               // where keys are split, rows of parts: (column, row of all parts, head block, batch)
 
-    std::vector<Halide::Argument> all() const;
+    /// `before_lse`: what a kernel has besides.
+    std::vector<Halide::Argument> all(const std::vector<Halide::Argument> &before_lse = {}) const;
 
 private:
     std::vector<Halide::Argument> param_arguments_;
@@ -59,8 +75,10 @@ public:
     /// A block: its index, head block and sequence, and how much of that is in use.
     struct Place {
         Halide::Expr qb, hb, b, length_q, length_kv;
+        Halide::Expr part;               ///< where keys are split; else undefined
         Halide::Expr first_q, first_kv;  ///< where the sequence begins: 0 unless it is packed
     };
+    /// `qb` counts blocks of rows, and where keys are split the parts of each.
     Place place(const Halide::Expr &qb, const Halide::Expr &hb, const Halide::Expr &b) const;
 
     Halide::Expr rows() const { return args.seq_len_q * block.fold; }                     ///< of a head block
@@ -89,6 +107,9 @@ public:
     double scale() const;
     /// The logit of the sink of a head, in log2 units; undefined where there is none.
     Halide::Expr sink_of(const Place &at, const Halide::Expr &head) const;
+    Halide::Expr exp2(const Halide::Expr &x) const;
+    /// An f32 as the output stores it.
+    Halide::Expr stored(const Halide::Expr &x) const;
 
     /// Chunks first … end - 1 hold all keys that the block's rows see: of the mask's ranges, cut to the sequence. None for a block without
     /// rows in use.
@@ -114,6 +135,7 @@ private:
         Halide::Expr first, length;
     };
     Span used(const Halide::Param<int> &has, const Halide::ImageParam &lengths, const Halide::Param<int> &all, const Halide::Expr &b) const;
+    Chunks all_chunks_of(const Place &at) const;
     /// Of the lists: the entries first … end - 1 of a block of rows; how many key blocks there are; chunks of each.
     Chunks listed(const Place &at) const;
     Halide::Expr list_entry(const Place &at, const Halide::Expr &c) const;

@@ -43,7 +43,7 @@ Expr first_piece(const TensorCoreTask &task, const ImageParam &array, int dim, c
 }  // namespace
 
 DeviceBlocks::Place TensorCoreTask::place_of(const TensorCoreStages &stages, const Expr &qb, const Expr &hb, const Expr &b) const {
-    return {qb, hb, b, stages.used(b)[0], stages.used(b)[1], stages.used(b)[2], stages.used(b)[3]};
+    return {qb, hb, b, stages.used(b)[0], stages.used(b)[1], Expr(), stages.used(b)[2], stages.used(b)[3]};
 }
 
 /// What a thread does before its chunks.

@@ -23,7 +23,7 @@ static_assert(sizeof(attune_kernel) == 208 && offsetof(attune_kernel, info) == 1
               offsetof(attune_kernel, cache) == 120 && offsetof(attune_kernel, rope) == 144 &&
               offsetof(attune_kernel, device_variants) == 160 && offsetof(attune_kernel, pattern_words) == 176 &&
               offsetof(attune_kernel, variants) == 184);
-static_assert(sizeof(attune_device_variant) == 40 && offsetof(attune_device_variant, attention) == 32);
+static_assert(sizeof(attune_device_variant) == 56 && offsetof(attune_device_variant, attention) == 40);
 static_assert(sizeof(attune_param) == 48 && offsetof(attune_param, offset) == 16 && offsetof(attune_param, extent) == 28);
 
 /// A C string as an LLVM constant.
@@ -94,9 +94,12 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
         const std::string symbol = "@" + device_symbol(variant.plan) + "_argv";
         declarations += "declare i32 " + symbol + "(ptr)\n";
         const attune_device_variant &sizes = variant.sizes;
-        device_rows += fmt::format("{}  %device {{ {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, ptr {} }}",
+        const std::string combine = sizes.split_keys ? "@" + combine_symbol(variant.plan) + "_argv" : "null";
+        if (sizes.split_keys)
+            declarations += "declare i32 " + combine + "(ptr)\n";
+        device_rows += fmt::format("{}  %device {{ {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 0, ptr {}, ptr {} }}",
                                    device_rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name), int(sizes.api), sizes.fold,
-                                   sizes.block_q, sizes.block_kv, sizes.needs, sizes.alignment, symbol);
+                                   sizes.block_q, sizes.block_kv, sizes.needs, sizes.alignment, sizes.split_keys, symbol, combine);
         num_device_variants++;
     }
     for (const CompiledVariant &variant : variants) {
@@ -150,7 +153,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}
 %rope = type {{ ptr, i32, i32 }}
-%device = type {{ ptr, i32, i32, i32, i32, i32, i32, ptr }}
+%device = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr }}
 %kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, i32, i32, ptr, ptr, ptr, ptr }}
 {strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
 declare i64 @attune_kernel_workspace_size(ptr, ptr)

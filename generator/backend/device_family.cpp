@@ -6,6 +6,7 @@
 #include "generator/gpu/spirv_lowering.h"
 #include "generator/gpu/tensor_core_lowering.h"
 #include "generator/spec/error.h"
+#include "schedules/gpu_combine_parts.h"
 #include "schedules/gpu_flash_tiles.h"
 #include "schedules/gpu_tensor_tiles.h"
 
@@ -63,6 +64,16 @@ std::vector<GpuFlashParameters> tile_choices(const AttentionSpec &spec, const De
     return choices;
 }
 
+/// Decode: few rows, whose keys are what takes time. All heads of a group in one block, so that they are read once.
+std::vector<GpuFlashParameters> decode_choices(const AttentionSpec &spec) {
+    const int group = spec.group > 1 && spec.group <= 16 ? spec.group : 1, block_q = (8 + group - 1) / group * group;
+    const int threads_y = block_q % 4 == 0 ? 4 : block_q % 3 == 0 ? 3 : block_q % 2 == 0 ? 2 : block_q;
+    std::vector<GpuFlashParameters> choices;
+    for (const int block_kv : {64, 32, 16, 8})
+        choices.push_back({block_q, block_kv, block_kv >= 32 ? 32 : block_kv, threads_y, 2, 512});
+    return choices;
+}
+
 /// Of kernels with block lists: a block of rows has one list, and a chunk lies in one listed block.
 std::string lists_error(const AttentionSpec &spec, const GpuFlashParameters &p) {
     if (!spec.block_mask || (spec.block_size_q % p.block_q == 0 && spec.block_size_kv % p.block_kv == 0))
@@ -73,7 +84,7 @@ std::string lists_error(const AttentionSpec &spec, const GpuFlashParameters &p) 
 
 std::vector<DeviceBlockPlan> flash_choices(const AttentionSpec &spec, const DeviceTarget &target, const ScheduleParameters &overrides) {
     std::vector<DeviceBlockPlan> all;
-    for (const GpuFlashParameters &choice : tile_choices(spec, target)) {
+    for (const GpuFlashParameters &choice : spec.decode ? decode_choices(spec) : tile_choices(spec, target)) {
         const GpuFlashParameters p = unnamed(overrides, gpu_flash_parameters(), "gpu_flash_tiles", choice);
         const std::string of_lists = lists_error(spec, p), error = gpu_flash_parameters_error(p);
         if (!of_lists.empty() && overrides.empty())
@@ -82,6 +93,10 @@ std::vector<DeviceBlockPlan> flash_choices(const AttentionSpec &spec, const Devi
             {named(p, gpu_flash_parameters()), p.block_q, p.block_kv, p.threads_x * p.threads_y, 0, error.empty() ? of_lists : error});
         const bool merged = target.api == ATTUNE_API_CUDA && p.block_q >= 64 && std::max(spec.head_dim, spec.head_dim_v) <= 128 &&
                             spec.normalizer != Normalizer::sigmoid;
+        all.back().split_keys = p.split_keys;
+        if (all.back().error.empty() && spec.decode != (p.split_keys > 0))
+            all.back().error =
+                fmt::format("split_keys is {}, expected {}", p.split_keys, spec.decode ? "the keys of a part" : "0, as phases is prefill");
         if (all.back().error.empty())
             all.back().shared_bytes = gpu_flash_shared_bytes(spec, p, merged);
     }
@@ -114,6 +129,18 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     return with_ptx(module, [&](const std::string &ptx) { return inline_ptx_calls(ptx, {}, "attune_", {.directives = directives}); });
 }
 
+Halide::Module lower_combine(const DevicePlan &plan, const Halide::Target &target) {
+    const auto parameters = unnamed(plan.parameters, gpu_flash_parameters(), "gpu_flash_tiles");
+    DeviceCombine task(plan.spec, gpu_flash_shape(parameters, plan.fold).block(), plan.target->operations);
+    DeviceCombineStages stages = task.define();
+    schedule_gpu_combine(task, stages);
+    Halide::Pipeline pipeline(stages.output);
+    lower_markers(pipeline, output_positions);
+    if (plan.target->api == ATTUNE_API_VULKAN)
+        lower_for_spirv(pipeline);
+    return pipeline.compile_to_module(task.arguments(), combine_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
+}
+
 // ---- gpu_tensor_tiles: products of halves on tensor cores
 
 void check_tensor(const AttentionSpec &spec, const DeviceTarget &target) {
@@ -123,6 +150,8 @@ void check_tensor(const AttentionSpec &spec, const DeviceTarget &target) {
     for (const auto &[key, value] : {std::pair("head_dim", spec.head_dim), std::pair("head_dim_v", spec.head_dim_v)})
         if (value % 16 != 0 || value > 256)
             throw Error({ErrorCode::target, key, std::to_string(value), "a multiple of 16, at most 256", cure, "", 0, 0});
+    if (spec.decode)
+        throw Error({ErrorCode::target, "phases", "decode", "prefill", cure, "", 0, 0});
     if (spec.block_mask)
         throw Error({ErrorCode::target, "block_mask", "csr", "a mask that is an expression", cure, "", 0, 0});
     if (spec.normalizer == Normalizer::sigmoid)
@@ -157,9 +186,10 @@ Halide::Module lower_tensor(const DevicePlan &plan, const Halide::Target &target
 }  // namespace
 
 const DeviceFamily &device_family(const DeviceTarget &target) {
-    static const DeviceFamily flash = {"gpu_flash_tiles", [](const AttentionSpec &, const DeviceTarget &) {}, flash_choices, lower_flash,
-                                       false},
-                              tensor = {"gpu_tensor_tiles", check_tensor, tensor_choices, lower_tensor, true};
+    static const DeviceFamily flash = {"gpu_flash_tiles", [](const AttentionSpec &, const DeviceTarget &) {},
+                                       flash_choices,     lower_flash,
+                                       lower_combine,     false},
+                              tensor = {"gpu_tensor_tiles", check_tensor, tensor_choices, lower_tensor, nullptr, true};
     return target.tensor_cores ? tensor : flash;
 }
 

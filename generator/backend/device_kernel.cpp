@@ -23,8 +23,20 @@ namespace {
 /// What this version computes on CPUs alone.
 void check_device_can(const AttentionSpec &spec, const DeviceTarget &target) {
     const std::string cure = "leave it out, or generate the kernel for CPUs";
-    if (spec.decode)
-        refuse(target, "phases", "decode", cure);
+    if (spec.cache.dtype != KvDType::same)
+        refuse(target, "kv_dtype", kv_dtype_name(spec.cache.dtype), cure);
+    if (spec.cache.layout != KvLayout::contiguous)
+        refuse(target, "kv_layout", kv_layout_name(spec.cache.layout), cure);
+    if (spec.cache.values_in_key)
+        refuse(target, "value", "in key", cure);
+    if (spec.rope.style != RopeSpec::Style::none)
+        refuse(target, "rope", rope_text(spec.rope, "\""), "turn query and key before, or generate the kernel for CPUs");
+    if (spec.decode && spec.normalizer == Normalizer::sigmoid)
+        refuse(target, "normalizer", normalizer_name(spec.normalizer), "use phases prefill, or generate the kernel for CPUs");
+    if (spec.decode && spec.block_mask)
+        refuse(target, "block_mask", "csr", "use phases prefill, or generate the kernel for CPUs");
+    if (spec.decode && !target.has_runtime)
+        refuse(target, "phases", "decode", "its two kernels and their workspace need Attune's runtime: use cuda, opencl or vulkan");
     if (spec.pairs_output != PairsOutput::none)
         refuse(target, "outputs", pairs_output_name(spec.pairs_output), cure);
     if (spec.compute_dtype != ComputeDType::f32)
@@ -60,11 +72,11 @@ private:
     }
 };
 
-Halide::Module lower(const DevicePlan &plan) {
+Halide::Target module_target(const DevicePlan &plan) {
     Halide::Target target(plan.target->halide);
     using Halide::Target;
     target.set_features({Target::NoRuntime, Target::UserContext, Target::NoAsserts, Target::NoBoundsQuery});
-    return device_family(*plan.target).lower(plan, target);
+    return target;
 }
 
 }  // namespace
@@ -85,6 +97,10 @@ std::string device_symbol(const DevicePlan &plan) {
     return fmt::format("{}__{}{}_attention", plan.spec.name, plan.target->name, plan.aligned ? "_aligned" : "");
 }
 
+std::string combine_symbol(const DevicePlan &plan) {
+    return fmt::format("{}__{}{}_combine", plan.spec.name, plan.target->name, plan.aligned ? "_aligned" : "");
+}
+
 DevicePlan plan_device_kernel(const AttentionSpec &spec, const DeviceTarget &target, bool aligned, const ScheduleParameters &overrides) {
     check_device_can(spec, target);
     const DeviceFamily &family = device_family(target);
@@ -102,12 +118,15 @@ DevicePlan plan_device_kernel(const AttentionSpec &spec, const DeviceTarget &tar
         plan.shared_bytes = choice.shared_bytes;
         plan.block_q = choice.block_q;
         plan.block_kv = choice.block_kv;
+        plan.split_keys = choice.split_keys;
         // Rows of all heads of a group in one block read their keys once.
         // Not where each head has block lists of its own.
         plan.fold = !spec.block_mask && spec.group > 1 && spec.group <= 16 && plan.block_q % spec.group == 0 ? spec.group : 1;
         plan.reason = fmt::format("blocks of {} rows x {} keys on {} threads, {} KB of shared memory{}", plan.block_q, plan.block_kv,
                                   choice.threads, (plan.shared_bytes + 1023) / 1024,
                                   plan.fold > 1 ? fmt::format("; {} query heads share the rows of a block", plan.fold) : "");
+        if (plan.split_keys)
+            plan.reason += fmt::format("; parts of {} keys, combined by a second kernel", plan.split_keys);
         return plan;
     }
     refuse(target, "head_dim", std::to_string(std::max(spec.head_dim, spec.head_dim_v)),
@@ -122,6 +141,7 @@ attune_device_variant planned_sizes(const DevicePlan &plan) {
     sizes.block_kv = plan.block_kv;
     sizes.needs = plan.target->needs;
     sizes.alignment = plan.aligned ? 16 : 0;
+    sizes.split_keys = plan.split_keys;
     return sizes;
 }
 
@@ -130,7 +150,8 @@ CompiledDeviceVariant compile_device_variant(const DevicePlan &plan) {
     report_errors_as_ours();
     CompiledDeviceVariant variant;
     variant.plan = plan;
-    const Halide::Module module = lower(plan);
+    const DeviceFamily &family = device_family(*plan.target);
+    const Halide::Module module = family.lower(plan, module_target(plan));
     variant.device_code = code_of(module, *plan.target);
     LaunchSharedBytes shared;
     for (const Halide::Internal::LoweredFunc &function : module.functions())
@@ -143,6 +164,11 @@ CompiledDeviceVariant compile_device_variant(const DevicePlan &plan) {
     variant.plan.shared_bytes = shared.most;  // the plan had an estimate
     if (plan.target->has_runtime)
         variant.objects.push_back({device_symbol(plan) + ".o", generate_code(module, cpu_target("sse41"), CodeForm::object)});
+    if (plan.split_keys) {
+        const Halide::Module combine = family.lower_combine(plan, module_target(plan));
+        variant.device_code += "\n" + code_of(combine, *plan.target);
+        variant.objects.push_back({combine_symbol(plan) + ".o", generate_code(combine, cpu_target("sse41"), CodeForm::object)});
+    }
     variant.sizes = planned_sizes(plan);
     variant.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return variant;

@@ -14,6 +14,7 @@ struct DevicePlan {
     bool aligned = false;  ///< arrays and strides are multiples of 16 bytes: loads of four elements
     ScheduleParameters parameters;
     int block_q = 0, block_kv = 0;  ///< of them
+    int split_keys = 0;             ///< of decode: keys of a part
     std::string reason;
     int64_t shared_bytes = 0;
 
@@ -21,7 +22,7 @@ struct DevicePlan {
     const char *schedule() const;      ///< the family: "gpu_flash_tiles"
     bool rounds_weights() const;       ///< before they meet values, to the kernel's type (Precision of reference.h)
 };
-/// Throws Error(usage) for parameters that are illegal or unknown, Error(target) for what devices do not do (decode caches, block masks,
+/// Throws Error(usage) for parameters that are illegal or unknown, Error(target) for what devices do not do (caches of integers, rope,
 /// pairs, …) or the target does not (cuda_mma: f32, head dims that are no multiple of 16). The plan is of aligned arrays, whatever is
 /// asked, where the target has no other variant.
 DevicePlan plan_device_kernel(const AttentionSpec &spec, const DeviceTarget &target, bool aligned,
@@ -44,6 +45,7 @@ struct CompiledDeviceVariant {
 CompiledDeviceVariant compile_device_variant(const DevicePlan &plan);
 /// "minilm_attention__cuda_aligned_attention"
 std::string device_symbol(const DevicePlan &plan);
+std::string combine_symbol(const DevicePlan &plan);  ///< of decode: "…_combine"
 
 /// Compiles the target's variants, or takes them from the cache, and loads them. Throws Error(target) for a target without a runtime.
 std::unique_ptr<LoadedKernel> load_device_kernel(const AttentionSpec &spec, const DeviceTarget &target,

@@ -107,6 +107,8 @@ public:
             rows_.push_back(variant.sizes);
             rows_.back().target = variant.plan.target->name;
             rows_.back().attention = code_.find<int(void **)>(device_symbol(variant.plan) + "_argv");
+            if (variant.plan.split_keys)
+                rows_.back().combine = code_.find<int(void **)>(combine_symbol(variant.plan) + "_argv");
         }
         table_.kernel.device_variants = rows_.data();
         table_.kernel.num_device_variants = static_cast<uint32_t>(rows_.size());

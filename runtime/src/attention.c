@@ -2,6 +2,7 @@
 #include "call.h"
 #include "decode.h"
 #include "device/device_call.h"
+#include "device/parts.h"
 #include "dispatch.h"
 #include "kv_cache.h"
 #include "phase.h"
@@ -24,7 +25,7 @@ size_t attune_kernel_workspace_size(const attune_kernel *kernel, const attune_at
     if (check_structs(kernel, args))
         return 0;
     if (attune_device_of(args))
-        return attune_check_device_call(kernel, args), 0;
+        return attune_check_device_call(kernel, args) ? 0 : attune_parts_workspace(kernel, args);
     return prepare(kernel, args, &call) ? 0 : call.workspace_bytes;
 }
 

@@ -77,6 +77,8 @@ attune_status attune_check_presence(const attune_operand *tensor);
 attune_status attune_check_pointer(const attune_operand *tensor);
 /// Whether a dimension of the tensor counts keys: without any, it is neither checked nor looked at.
 bool attune_has_keys(const attune_param *param);
+/// There, large enough and, where memory has addresses, aligned.
+attune_status attune_check_workspace(const attune_attention_args *args, size_t needed);
 /// What is written, `workspace_bytes` of workspace included, is apart from all else.
 attune_status attune_check_apart(const attune_kernel *kernel, const attune_attention_args *args,
                                  const attune_operand tensors[ATTUNE_NUM_OPERANDS], size_t workspace_bytes);

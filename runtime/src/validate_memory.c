@@ -42,7 +42,7 @@ attune_status attune_check_pointer(const attune_operand *t) {
     return ATTUNE_OK;
 }
 
-static attune_status check_workspace(const attune_attention_args *a, size_t needed) {
+attune_status attune_check_workspace(const attune_attention_args *a, size_t needed) {
     if (needed == 0)
         return ATTUNE_OK;
     if (!a->workspace)
@@ -52,7 +52,7 @@ static attune_status check_workspace(const attune_attention_args *a, size_t need
         return attune_fail(ATTUNE_WORKSPACE_TOO_SMALL,
                            "workspace_size is %zu but this call needs %zu bytes; allocate what workspace_size returns for these args",
                            a->workspace_size, needed);
-    if ((uintptr_t)a->workspace % workspace_alignment)
+    if (attune_has_addresses(a) && (uintptr_t)a->workspace % workspace_alignment)
         return attune_fail(ATTUNE_MISALIGNED, "workspace is at %p but must be aligned to %d bytes; use aligned_alloc", a->workspace,
                            workspace_alignment);
     return ATTUNE_OK;
@@ -67,7 +67,7 @@ attune_status attune_check_memory(const attune_kernel *kernel, const attune_atte
     for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
         status = attune_check_pointer(&tensors[i]);
     if (!status)
-        status = check_workspace(a, workspace_bytes);
+        status = attune_check_workspace(a, workspace_bytes);
     return status ? status : attune_check_apart(kernel, a, tensors, workspace_bytes);
 }
 

@@ -111,6 +111,33 @@ TEST(DeviceCall, GivesBlockListsWhoseContentsItDoesNotRead) {
     EXPECT_EQ(shared.buffers.at(query_at).device, c.p.args.query);
 }
 
+TEST(DeviceCall, KeepsPartsOfDecodeInTheWorkspace) {
+    CallOnDevice c;
+    c.fake.split_keys(4);
+    // 7 keys are 2 parts of a block of 64 rows; 3 values, padded to 4, with 4 more columns.
+    const int columns = 8, rows = 128;
+    ASSERT_EQ(attune_kernel_workspace_size(&c.fake.kernel, &c.p.args), size_t(columns * rows * 4 * 2) * sizeof(float));
+    std::vector<float> memory(columns * rows * 4 * 2 + 16);
+    c.p.args.workspace = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64 / 4;
+    c.p.args.workspace_size = size_t(columns * rows * 4 * 2) * sizeof(float);
+    ASSERT_EQ(c.run(), ATTUNE_OK) << attune_last_error();
+    ASSERT_EQ(c.fake.calls.size(), 1u);
+    ASSERT_EQ(c.fake.combined.size(), 1u);
+    const std::vector<int> strides = {1, columns, columns * rows, columns * rows * 4};
+    expect_buffer(c.buffer(lse_at), c.p.args.workspace, type_float, {columns, rows, 4, 2}, strides);
+    expect_buffer(c.buffer(output_at), c.p.args.workspace, type_float, {3, rows, 4, 2}, strides);
+    const DeviceCall &combined = c.fake.combined[0];
+    EXPECT_EQ(combined.scalars, c.fake.calls[0].scalars);
+    EXPECT_EQ(combined.buffers.at(query_at).device, c.p.args.query);
+    expect_buffer(combined.buffers.at(lse_at), c.p.args.workspace, type_float, {columns, rows, 4, 2}, strides);
+    EXPECT_EQ(combined.buffers.at(lse_at + 1).device, c.p.args.lse);
+    EXPECT_EQ(combined.buffers.at(output_at + 1).device, c.p.args.output);
+
+    c.fake.body = [](void **) { return -3; };
+    EXPECT_EQ(c.run(), ATTUNE_INTERNAL);
+    EXPECT_EQ(c.fake.combined.size(), 1u) << "parts that are not there are not combined";
+}
+
 TEST(DeviceCall, CopiesPatternsOnceAContext) {
     static const int32_t words[] = {5, -1, 7}, others[] = {5, -1, 8};
     CallOnDevice c;
@@ -342,7 +369,7 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"metal", ATTUNE_DEVICE, {"device.api is Metal", "does not drive", "CUDA, OpenCL and Vulkan"}, SPOIL(c.device.api = ATTUNE_API_METAL)},
         ErrorCase{"no_context", ATTUNE_DEVICE, {"device.context is null", "no CUDA context is current", "attune_device_open"}, SPOIL(c.device.context = nullptr)},
         ErrorCase{"no_variant", ATTUNE_INVALID_ARGUMENT, {"kernel fake has opencl, vulkan but", "driven by CUDA", "add cuda to TARGETS"},
-                  SPOIL(c.fake.device_variants[0].api = ATTUNE_API_OPENCL, c.fake.device_variants[0].target = "opencl", c.fake.device_variants.push_back({"vulkan", ATTUNE_API_VULKAN, 1, 0, 0, 0, 0, nullptr}), c.fake.refresh())},
+                  SPOIL(c.fake.device_variants[0].api = ATTUNE_API_OPENCL, c.fake.device_variants[0].target = "opencl", c.fake.device_variants.push_back({"vulkan", ATTUNE_API_VULKAN, 1, 0, 0, 0, 0, 0, 0, nullptr, nullptr}), c.fake.refresh())},
         ErrorCase{"no_device_variants", ATTUNE_INVALID_ARGUMENT, {"kernel fake has no device targets", "driven by CUDA"}, SPOIL(c.fake.kernel.num_device_variants = 0)},
         ErrorCase{"capability", ATTUNE_DEVICE, {"kernel fake has cuda, which needs compute capability 9.0, but the device has 8.0"}, SPOIL(c.fake.device_variants[0].needs = 90)},
         ErrorCase{"capability_of_mma", ATTUNE_DEVICE, {"kernel fake has cuda_mma, which needs", "the device has 8.0; add to TARGETS: cuda"}, SPOIL(c.fake.device_variants[0].needs = 90, c.fake.device_variants[0].target = "cuda_mma")},
@@ -353,6 +380,13 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"cu_seqlens_misaligned", ATTUNE_MISALIGNED, {"cu_seqlens_kv is at 0x2", "4 bytes"}, SPOIL(c.p.args.cu_seqlens_q = cu, c.p.args.cu_seqlens_kv = reinterpret_cast<const int32_t *>(2))},
         ErrorCase{"pairs", ATTUNE_INVALID_ARGUMENT, {"pairs is given", "pass null"}, SPOIL(c.fake.kernel.info.pairs = "weights", c.p.ask_pairs())},
         ErrorCase{"rope", ATTUNE_INVALID_ARGUMENT, {"kernel fake has rope"}, SPOIL(c.fake.kernel.rope.frequencies = &frequency)},
+        ErrorCase{"no_workspace", ATTUNE_WORKSPACE_TOO_SMALL, {"workspace is null but this call needs 32768 bytes"}, SPOIL(c.fake.split_keys(4))},
+        ErrorCase{"small_workspace", ATTUNE_WORKSPACE_TOO_SMALL, {"workspace_size is 64 but this call needs 32768"}, SPOIL(c.fake.split_keys(4), c.p.args.workspace = (void *)64, c.p.args.workspace_size = 64)},
+        ErrorCase{"workspace_misaligned", ATTUNE_MISALIGNED, {"workspace is at 0x60"}, SPOIL(c.fake.split_keys(4), c.p.args.workspace = (void *)0x60, c.p.args.workspace_size = 1 << 20)},
+        ErrorCase{"workspace_is_output", ATTUNE_INVALID_ARGUMENT, {"workspace overlaps", "memory of its own"}, SPOIL(c.fake.split_keys(4), c.p.args.workspace = (void *)((uintptr_t)c.p.args.output / 64 * 64), c.p.args.workspace_size = 1 << 20)},
+        ErrorCase{"many_parts", ATTUNE_INDEX_RANGE, {"parts of the keys take more than", "split the batch"}, SPOIL(c.fake.split_keys(1), c.p.args.seq_len_kv = 1 << 20, c.p.args.stride_key[0] = c.p.args.stride_key[1] = c.p.args.stride_value[0] = c.p.args.stride_value[1] = 0)},
+        ErrorCase{"packed_decode", ATTUNE_INVALID_ARGUMENT, {"cu_seqlens is given but kernel fake is for decode", "lengths_q and lengths_kv"}, SPOIL(c.fake.split_keys(4), c.p.args.cu_seqlens_q = cu, c.p.args.cu_seqlens_kv = cu)},
+        ErrorCase{"damaged_combine", ATTUNE_INTERNAL, {"damaged table for cuda"}, SPOIL(c.fake.split_keys(4), c.fake.device_variants[0].combine = nullptr)},
         ErrorCase{"lists_null", ATTUNE_NULL_POINTER, {"params.block_mask.columns is null", "attune_list_blocks"}, SPOIL(use_lists(c, {cu, nullptr, nullptr, 0, 0}))},
         ErrorCase{"lists_misaligned", ATTUNE_MISALIGNED, {"params.block_mask.row_offsets is at 0x2", "4 bytes"}, SPOIL(use_lists(c, {reinterpret_cast<const int32_t *>(2), cu, nullptr, 0, 0}))},
         ErrorCase{"damaged_lists", ATTUNE_INTERNAL, {"damaged table for cuda"}, SPOIL(use_lists(c, {cu, cu, nullptr, 0, 0}), c.fake.kernel.block_size_q = 0)},

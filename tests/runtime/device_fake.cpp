@@ -18,7 +18,7 @@ DeviceBuffer copy_of(const void *argument) {
     return copy;
 }
 
-int attention(void **arguments) {
+DeviceCall note(void **arguments, int num_buffers) {
     DeviceCall call{};
     call.user_context = *static_cast<void **>(*arguments++);
     for (int i = 0; i < 6; i++)
@@ -37,14 +37,24 @@ int attention(void **arguments) {
     }
     if (current->kernel.num_pattern_words)
         call.patterns.push_back(copy_of(*rest++));
-    for (int i = 0; i < num_device_buffers; i++)
+    for (int i = 0; i < num_buffers; i++)
         call.buffers.push_back(copy_of(rest[i]));
+    return call;
+}
+
+int combine(void **arguments) {
+    current->combined.push_back(note(arguments, num_device_buffers + 1));
+    return 0;
+}
+
+int attention(void **arguments) {
+    const DeviceCall call = note(arguments, num_device_buffers);
     static std::mutex mutex;
     {
         std::lock_guard lock(mutex);
         current->calls.push_back(call);
     }
-    return current->body ? current->body(arguments - 1) : 0;
+    return current->body ? current->body(arguments) : 0;
 }
 
 // Before main: the first test that needs the driver finds it.
@@ -53,7 +63,7 @@ const int environment = setenv("ATTUNE_CUDA_LIBRARY", ATTUNE_MOCK_CUDA, 1);
 }  // namespace
 
 FakeDeviceKernel::FakeDeviceKernel(const FakeOptions &options) : FakeKernel(options) {
-    device_variants.push_back({"cuda", ATTUNE_API_CUDA, options.fold, 64, 64, 70, 0, attention});
+    device_variants.push_back({"cuda", ATTUNE_API_CUDA, options.fold, 64, 64, 70, 0, 0, 0, attention, nullptr});
     current = this;
     refresh();
 }
@@ -66,6 +76,11 @@ void FakeDeviceKernel::refresh() {
     FakeKernel::refresh();
     kernel.device_variants = device_variants.data();
     kernel.num_device_variants = uint32_t(device_variants.size());
+}
+
+void FakeDeviceKernel::split_keys(int keys) {
+    device_variants[0].split_keys = keys;
+    device_variants[0].combine = combine;
 }
 
 void FakeDeviceKernel::leave_devices_only() {

@@ -28,11 +28,14 @@ enum { lengths_q_at, lengths_kv_at, query_at, key_at, value_at, lse_at, output_a
 struct FakeDeviceKernel : FakeKernel {
     std::vector<attune_device_variant> device_variants;
     std::vector<DeviceCall> calls;
+    std::vector<DeviceCall> combined;  ///< calls of combine, whose buffers have parts before lse
     std::function<int(void **)> body;  ///< runs inside the attention function, after the call is noted
 
     explicit FakeDeviceKernel(const FakeOptions &options = {});
     ~FakeDeviceKernel();
     void refresh();
+    /// Makes it a kernel of decode.
+    void split_keys(int keys);
     /// Takes the CPU's variants away.
     void leave_devices_only();
 };

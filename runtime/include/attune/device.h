@@ -12,7 +12,7 @@
 /// row_offsets must be within columns (and full). cu_seqlens that overlap leave rows that two sequences write with the result of either.
 /// Packed sequences: seq_len_q counts the rows of all, and as the host does not know their lengths, each sequence gets as many blocks of rows as all of
 /// them need. Those past its end compute nothing, but thousands of short sequences are better packed into several calls.
-/// workspace_size is 0. Not on devices: caches of pages, rings or integers, rope, append, pairs.
+/// workspace is device memory, and only kernels of decode need some. Not on devices: packed sequences of decode kernels; caches of pages, rings or integers, rope, append, pairs.
 /// Drivers are loaded when first asked for, by name and never linked: libcuda.so.1 (ATTUNE_CUDA_LIBRARY names another), libOpenCL.so.1
 /// (ATTUNE_OPENCL_LIBRARY), libvulkan.so.1 (ATTUNE_VULKAN_LIBRARY).
 /// Vulkan: a tensor is a VkBuffer for storage, from its first byte on, of memory on any heap. Calls of the runtime on one VkQueue may come from many

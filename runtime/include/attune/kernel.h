@@ -161,14 +161,22 @@ enum { ATTUNE_LENGTHS_NONE = 0, ATTUNE_LENGTHS_EACH = 1, ATTUNE_LENGTHS_CUMULATI
 /// output (as query, of head_dim_v). All of them, params' too, have `device` and device_interface, no host, flags 0. What the caller did
 /// not give has the device handle of query, and strides 0; of packed sequences batch strides are 0. seq_len_kv may be 0. Returns 0, or what a
 /// function that failed returned.
+/// Of decode, keys are split: `attention` computes parts of split_keys keys each, num_parts = ceil(seq_len_kv / split_keys), at least 1. For it lse is
+/// (2, part_rows, num_heads / fold, batch): a row's maximum in log2 units and its sum of 2^(logit - maximum); output (head_dim_v, part_rows, ...) f32 the
+/// sum of weighted values, both dense and the workspace's. part_rows = blocks * num_parts * block_q with blocks = ceil(seq_len_q * fold / block_q): row i
+/// of part p of block j is (j * num_parts + p) * block_q + i. `combine` then makes output and lse of them: its arguments are those of a variant without
+/// parts, with both of these (maxima and sums, then values) between value and lse.
 typedef struct attune_device_variant {
     const char *target;         ///< "cuda", "cuda_mma", "opencl", "vulkan", "metal", "d3d12", "webgpu"
     int32_t api;                ///< attune_api
     int32_t fold;               ///< query heads whose rows a block holds: 1, or all of a group
-    int32_t block_q, block_kv;  ///< rows and keys of a block, for information
+    int32_t block_q, block_kv;  ///< rows and keys of a block; keys for information
     int32_t needs;              ///< CUDA: the least compute capability, 10 * major + minor; else 0
     int32_t alignment;          ///< bytes that query, key, value and output, and their strides, must be multiples of; 0 or 1: none
+    int32_t split_keys;         ///< of decode: keys of a part; 0: there are no parts
+    int32_t reserved;           ///< 0
     attune_task_fn attention;
+    attune_task_fn combine;     ///< null where there are no parts
 } attune_device_variant;
 
 struct attune_kernel {

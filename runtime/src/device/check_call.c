@@ -1,6 +1,7 @@
 /// Checks of calls on devices: those of calls on CPUs, and what devices do not have. Nothing that lies on a device is read.
 #include "device_call.h"
 #include "kv_cache.h"
+#include "parts.h"
 #include "status.h"
 #include "validate.h"
 
@@ -8,6 +9,15 @@
 
 static attune_status check_support(const attune_kernel *kernel, const attune_attention_args *a) {
     const char *name = kernel->info.name;
+    bool has_parts = false;
+    for (uint32_t i = 0; i < kernel->num_device_variants; i++)
+        has_parts = has_parts || kernel->device_variants[i].split_keys;
+    if (a->cu_seqlens_q && has_parts)
+        return attune_fail(
+            ATTUNE_INVALID_ARGUMENT,
+            "cu_seqlens is given but kernel %s is for decode, which takes no packed sequences on devices; pass lengths_q and "
+            "lengths_kv",
+            name);
     if (a->pairs)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "pairs is given but calls on devices write none; pass null");
     if (a->positions || kernel->rope.frequencies)
@@ -73,7 +83,12 @@ static attune_status check_alignment(const attune_operand *t, int32_t alignment,
 }
 
 /// Handles have no neighbours: of two that differ nothing is known, the same one twice is the same memory.
-static attune_status check_handles_differ(const attune_kernel *kernel, const attune_attention_args *a, const attune_operand *tensors) {
+static attune_status check_handles_differ(const attune_kernel *kernel, const attune_attention_args *a, const attune_operand *tensors,
+                                          size_t workspace_bytes) {
+    for (int i = 0; workspace_bytes && i < ATTUNE_NUM_OPERANDS; i++)
+        if (tensors[i].data == a->workspace)
+            return attune_fail(ATTUNE_INVALID_ARGUMENT, "workspace and %s are the same memory object but must be apart; give each its own",
+                               tensors[i].name);
     static const int written[] = {ATTUNE_OUTPUT, ATTUNE_LSE};
     for (int i = 0; i < 2; i++) {
         const attune_operand *w = &tensors[written[i]];
@@ -114,5 +129,10 @@ attune_status attune_check_device_memory(const attune_kernel *kernel, const attu
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++)
         if (has_addresses && (uintptr_t)integers[i].data % sizeof(int32_t))
             return misaligned(integers[i].name, integers[i].data, sizeof(int32_t));
-    return has_addresses ? attune_check_apart(kernel, a, tensors, 0) : check_handles_differ(kernel, a, tensors);
+    status = attune_check_parts(kernel, variant, a);
+    if (status)
+        return status;
+    const size_t workspace_bytes = (size_t)attune_size_parts(kernel, variant, a).elements * sizeof(float);
+    return has_addresses ? attune_check_apart(kernel, a, tensors, workspace_bytes)
+                         : check_handles_differ(kernel, a, tensors, workspace_bytes);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /// Arrays on the device that stand for the host's.
-enum { max_copies = ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 2 + 3 };
+enum { max_copies = ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 2 + 3 + 1 };
 typedef struct copies {
     const attune_device *device;
     void *memory[max_copies];
@@ -121,6 +121,10 @@ static attune_status run(copies *c, const attune_kernel *kernel, const attune_at
     args.cu_seqlens_q = cu_q, args.cu_seqlens_kv = cu_kv;
     args.params = host->params ? params : NULL;
     args.exec = &exec;
+    args.workspace_size = attune_kernel_workspace_size(kernel, &args);
+    status = add(c, host->query, args.workspace_size, false, &args.workspace);
+    if (status)
+        return status;
     status = attune_kernel_run(kernel, &args);
     for (int i = ATTUNE_OUTPUT; i <= ATTUNE_LSE && !status; i++)
         if (memory[i])

@@ -2,6 +2,7 @@
 
 #include "bound_params.h"
 #include "dispatch.h"
+#include "parts.h"
 #include "patterns.h"
 #include "status.h"
 #include "validate.h"
@@ -90,6 +91,22 @@ static void describe_lists(const attune_kernel *kernel, const attune_attention_a
     b->has_full = has_lists && mask->full;
 }
 
+/// Parts in the workspace, as lse and as output of the kernel that writes them.
+typedef struct part_buffers {
+    attune_buffer rows, values;
+    attune_dimension row_dim[4], value_dim[4];
+} part_buffers;
+
+static void describe_parts(const attune_device_call *call, const attune_attention_args *a, part_buffers *b) {
+    const attune_parts parts = attune_size_parts(call->kernel, call->variant, a);
+    const int64_t of_rows = parts.columns * parts.rows, head_blocks = a->num_heads / call->variant->fold;
+    const axis rows[] = {{parts.columns, 1}, {parts.rows, parts.columns}, {head_blocks, of_rows}, {a->batch, of_rows * head_blocks}};
+    const axis values[] = {{call->kernel->info.head_dim_v, 1}, rows[1], rows[2], rows[3]};
+    b->rows = make_buffer(b->row_dim, type_float, 32, a->workspace, a->query, 4, rows);
+    b->values = make_buffer(b->value_dim, type_float, 32, a->workspace, a->query, 4, values);
+    b->rows.device_interface = b->values.device_interface = call->session.api->interface();
+}
+
 static int32_t kind_of_lengths(const int32_t *lengths, const int32_t *cumulative) {
     return cumulative ? ATTUNE_LENGTHS_CUMULATIVE : lengths ? ATTUNE_LENGTHS_EACH : ATTUNE_LENGTHS_NONE;
 }
@@ -107,7 +124,7 @@ attune_status attune_call_variant(attune_device_call *call, const attune_attenti
     const attune_kernel *kernel = call->kernel;
     const attune_device_variant *variant = call->variant;
     const void *interface = call->session.api->interface();
-    void *arguments[1 + num_scalars + ATTUNE_MAX_PARAMS + 1 + NUM_LIST_BUFFERS + 1 + NUM_BUFFERS];
+    void *arguments[1 + num_scalars + ATTUNE_MAX_PARAMS + 1 + NUM_LIST_BUFFERS + 1 + NUM_BUFFERS + 1];
     int n = 0;
 
     attune_device_call *context = call;
@@ -162,7 +179,19 @@ attune_status attune_call_variant(attune_device_call *call, const attune_attenti
         arguments[n++] = &tensors.buffer[i];
     }
 
-    const int code = variant->attention(arguments);
+    int code;
+    if (variant->split_keys) {
+        part_buffers parts;
+        describe_parts(call, a, &parts);
+        void **const last = &arguments[n - 2], *const lse = last[0], *const output = last[1];
+        last[0] = &parts.rows, last[1] = &parts.values;
+        code = variant->attention(arguments);
+        last[0] = &parts.rows, last[1] = lse, last[2] = output;
+        if (!code && !call->status)
+            code = variant->combine(arguments);
+    } else {
+        code = variant->attention(arguments);
+    }
     if (!call->status && code)
         call->status =
             attune_fail(ATTUNE_INTERNAL, "kernel %s (%s) failed with code %d; please report it", kernel->info.name, variant->target, code);
@@ -202,6 +231,7 @@ static attune_status prepare(attune_device_call *call) {
                                         .key = nowhere,
                                         .value = nowhere,
                                         .output = nowhere,
+                                        .workspace = nowhere,
                                         .batch = 1,
                                         .num_heads = kernel->info.group > 0 ? kernel->info.group : 1,
                                         .num_kv_heads = 1,

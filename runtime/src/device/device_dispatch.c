@@ -11,7 +11,8 @@ static bool is_well_formed(const attune_kernel *kernel, const attune_device_vari
     const bool heads_are_whole = v->fold == 1 || (v->fold > 1 && v->fold == kernel->info.group);
     const bool lists_fit = !kernel->block_size_kv || (kernel->block_size_q > 0 && kernel->block_size_kv > 0 && v->fold == 1 &&
                                                       kernel->params_size >= sizeof(attune_block_mask));
-    return v->attention && heads_are_whole && lists_fit && (!kernel->num_pattern_words || kernel->pattern_words) &&
+    const bool parts_fit = !v->split_keys || (v->split_keys > 0 && v->block_q > 0 && v->combine);
+    return v->attention && parts_fit && heads_are_whole && lists_fit && (!kernel->num_pattern_words || kernel->pattern_words) &&
            attune_params_are_bounded(kernel);
 }
 
