@@ -12,7 +12,8 @@ typedef struct attune_variants {
     const void *rows;
     uint32_t count;
     size_t row_bytes;
-    size_t features_at;  ///< bytes from a row's start to its features, ATTUNE_CPU_… bits that are all needed. It starts with its target's name
+    size_t
+        features_at;  ///< bytes from a row's start to its features, ATTUNE_CPU_… bits that are all needed. It starts with its target's name
 } attune_variants;
 
 /// The first that this CPU runs, or the one that ATTUNE_FORCE_TARGET names.

@@ -78,7 +78,7 @@ attune_status attune_check_pointer(const attune_operand *tensor);
 /// Whether a dimension of the tensor counts keys: without any, it is neither checked nor looked at.
 bool attune_has_keys(const attune_param *param);
 /// There, large enough and, where memory has addresses, aligned.
-attune_status attune_check_workspace(const attune_attention_args *args, size_t needed);
+attune_status attune_check_workspace(const void *workspace, size_t size, size_t needed, bool is_address);
 /// What is written, `workspace_bytes` of workspace included, is apart from all else.
 attune_status attune_check_apart(const attune_kernel *kernel, const attune_attention_args *args,
                                  const attune_operand tensors[ATTUNE_NUM_OPERANDS], size_t workspace_bytes);

@@ -42,18 +42,18 @@ attune_status attune_check_pointer(const attune_operand *t) {
     return ATTUNE_OK;
 }
 
-attune_status attune_check_workspace(const attune_attention_args *a, size_t needed) {
+attune_status attune_check_workspace(const void *workspace, size_t size, size_t needed, bool is_address) {
     if (needed == 0)
         return ATTUNE_OK;
-    if (!a->workspace)
+    if (!workspace)
         return attune_fail(ATTUNE_WORKSPACE_TOO_SMALL,
                            "workspace is null but this call needs %zu bytes; allocate what workspace_size returns", needed);
-    if (a->workspace_size < needed)
+    if (size < needed)
         return attune_fail(ATTUNE_WORKSPACE_TOO_SMALL,
-                           "workspace_size is %zu but this call needs %zu bytes; allocate what workspace_size returns for these args",
-                           a->workspace_size, needed);
-    if (attune_has_addresses(a) && (uintptr_t)a->workspace % workspace_alignment)
-        return attune_fail(ATTUNE_MISALIGNED, "workspace is at %p but must be aligned to %d bytes; use aligned_alloc", a->workspace,
+                           "workspace_size is %zu but this call needs %zu bytes; allocate what workspace_size returns for these args", size,
+                           needed);
+    if (is_address && (uintptr_t)workspace % workspace_alignment)
+        return attune_fail(ATTUNE_MISALIGNED, "workspace is at %p but must be aligned to %d bytes; use aligned_alloc", workspace,
                            workspace_alignment);
     return ATTUNE_OK;
 }
@@ -67,7 +67,7 @@ attune_status attune_check_memory(const attune_kernel *kernel, const attune_atte
     for (int i = 0; i < ATTUNE_NUM_OPERANDS && !status; i++)
         status = attune_check_pointer(&tensors[i]);
     if (!status)
-        status = attune_check_workspace(a, workspace_bytes);
+        status = attune_check_workspace(a->workspace, a->workspace_size, workspace_bytes, attune_has_addresses(a));
     return status ? status : attune_check_apart(kernel, a, tensors, workspace_bytes);
 }
 

@@ -41,5 +41,5 @@ attune_status attune_check_parts(const attune_kernel *kernel, const attune_devic
     const size_t bytes = (size_t)elements * sizeof(float);
     if (elements > INT32_MAX)
         return too_many();
-    return attune_check_workspace(a, bytes);
+    return attune_check_workspace(a->workspace, a->workspace_size, bytes, attune_has_addresses(a));
 }

@@ -55,5 +55,5 @@ attune_status attune_check_layer_memory(const attune_layer *layer, const attune_
         return attune_fail(ATTUNE_NULL_POINTER, "context is null but seq_len_context is %" PRId64 "; pass its first element",
                            a->seq_len_context);
     attune_status status = attune_check_packed(a->weights);
-    return status ? status : attune_check_workspace(a->workspace, a->workspace_size, workspace_bytes);
+    return status ? status : attune_check_workspace(a->workspace, a->workspace_size, workspace_bytes, true);
 }

@@ -63,19 +63,6 @@ attune_status attune_check_packed(const void *weights) {
     return ATTUNE_OK;
 }
 
-attune_status attune_check_workspace(const void *workspace, size_t given, size_t needed) {
-    if (needed == 0)
-        return ATTUNE_OK;
-    if (!workspace || given < needed)
-        return attune_fail(ATTUNE_WORKSPACE_TOO_SMALL,
-                           "workspace is %p of %zu bytes but this call needs %zu; allocate what workspace_size returns for these args",
-                           workspace, given, needed);
-    if ((uintptr_t)workspace % packed_alignment)
-        return attune_fail(ATTUNE_MISALIGNED, "workspace is at %p but must be aligned to %d bytes; use aligned_alloc", workspace,
-                           packed_alignment);
-    return ATTUNE_OK;
-}
-
 attune_status attune_check_projection_memory(const attune_projection_call *call) {
     const attune_projection_args *a = call->args;
     if (call->num_tasks == 0)
@@ -88,7 +75,7 @@ attune_status attune_check_projection_memory(const attune_projection_call *call)
     if (!status)
         status = attune_check_packed(a->weights);
     if (!status)
-        status = attune_check_workspace(a->workspace, a->workspace_size, call->workspace_bytes);
+        status = attune_check_workspace(a->workspace, a->workspace_size, call->workspace_bytes, true);
     if (status)
         return status;
     const attune_range written[] = {attune_operand_range(&all.output),

@@ -34,6 +34,5 @@ attune_status attune_check_projection_memory(const attune_projection_call *call)
 attune_rows_view attune_view_rows(int64_t batch, int64_t rows, int64_t features, const int64_t stride[2]);
 /// Packed weights of a call: given, and aligned.
 attune_status attune_check_packed(const void *weights);
-attune_status attune_check_workspace(const void *workspace, size_t given, size_t needed);
 
 #endif

@@ -14,7 +14,7 @@ namespace {
 
 struct Api {
     attune_api api;
-    const char *missing, *variable, *library;  ///< library: words of a path in /proc/self/maps
+    const char *missing, *variable, *file;  ///< file: words of a path in /proc/self/maps
 };
 const Api apis[] = {{ATTUNE_API_CUDA, "there is no CUDA driver: libcuda.so.1 is not found; install it, or set ATTUNE_CUDA_LIBRARY", "ATTUNE_CUDA_LIBRARY", "libcuda"},
                     {ATTUNE_API_OPENCL, "there is no OpenCL driver: libOpenCL.so.1 is not found; install it, or set ATTUNE_OPENCL_LIBRARY", "ATTUNE_OPENCL_LIBRARY", "libOpenCL"},
@@ -26,7 +26,7 @@ std::string loaded_drivers() {
     std::string found;
     for (std::string line; std::getline(maps, line);)
         for (const Api &row : apis)
-            if (line.find(row.library) != std::string::npos) found += line + "\n";
+            if (line.find(row.file) != std::string::npos) found += line + "\n";
     return found;
 }
 const std::string loaded_at_start = loaded_drivers();
