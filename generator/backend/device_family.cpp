@@ -70,7 +70,7 @@ std::vector<GpuFlashParameters> decode_choices(const AttentionSpec &spec) {
     const int threads_y = block_q % 4 == 0 ? 4 : block_q % 3 == 0 ? 3 : block_q % 2 == 0 ? 2 : block_q;
     std::vector<GpuFlashParameters> choices;
     for (const int block_kv : {64, 32, 16, 8})
-        choices.push_back({block_q, block_kv, block_kv >= 32 ? 32 : block_kv, threads_y, 2, 512});
+        choices.push_back({block_q, block_kv, block_kv >= 32 ? 32 : block_kv, threads_y, 2, 1, 512});
     return choices;
 }
 
