@@ -123,9 +123,9 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     if (plan.target->api != ATTUNE_API_CUDA)
         return module;
     // Registers for two blocks an SM: without the word, the driver's compiler takes 130 to 163 for each of 256 threads, which leaves one
-    // block, and with it 128 without a spill.
+    // block, and with it 128 without a spill; but for a run-time group, whose division takes the one register too many on sm_86.
     const std::string directives = fmt::format(".maxntid {}, {}, 1\n.minnctapersm {}\n", parameters.threads_x, parameters.threads_y,
-                                               task.shape.threads() <= 256 ? 2 : 1);
+                                               task.shape.threads() <= 256 && plan.spec.group > 0 ? 2 : 1);
     return with_ptx(module, [&](const std::string &ptx) { return inline_ptx_calls(ptx, {}, "attune_", {.directives = directives}); });
 }
 
