@@ -62,7 +62,9 @@ int64_t gpu_flash_shared_bytes(const AttentionSpec &spec, const GpuFlashParamete
                   value = int64_t(shape.padded_head_dim_v(spec.head_dim_v)) * p.block_kv, weights = p.block_q * p.block_kv;
     if (merged)
         return 4 * (query + std::max(key, value) + 2 * weights);
-    return 4 * (query + key + value + weights + 2 * p.block_q * p.threads_x + 3 * p.block_q);
+    // Of a decode block's few rows the stages of full and of masked chunks find no place in one another.
+    const int copies = p.split_keys ? 2 : 1;
+    return 4 * (query + key + value + copies * (weights + 2 * p.block_q * p.threads_x) + 3 * p.block_q);
 }
 
 DeviceShape gpu_flash_shape(const GpuFlashParameters &p, int fold) {

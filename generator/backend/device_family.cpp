@@ -136,6 +136,8 @@ Halide::Module lower_combine(const DevicePlan &plan, const Halide::Target &targe
     schedule_gpu_combine(task, stages);
     Halide::Pipeline pipeline(stages.output);
     lower_markers(pipeline, output_positions);
+    if (plan.target->operations.exp2 == shader_exp2)
+        lower_for_shaders(pipeline);
     if (plan.target->api == ATTUNE_API_VULKAN)
         lower_for_spirv(pipeline);
     return pipeline.compile_to_module(task.arguments(), combine_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
