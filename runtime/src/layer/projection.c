@@ -81,18 +81,21 @@ attune_status attune_plan_projection(const attune_projection *projection, const 
     for (int i = 0; i < 2 && is_even; i++)
         *views[i] = (attune_rows_view){1, args->batch * args->rows, {0, views[i]->stride[1]}};
 
+    const attune_exec *exec = args->exec;
+    const int64_t threads = attune_min(exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads(), ATTUNE_MAX_THREADS);
     // Blocks of like size, in whole tiles, rather than a short last one.
     const int64_t rows = call->input.rows, panels = divide_up(projection->out_features, v->panel);
-    const int64_t row_blocks = divide_up(rows, v->block_rows), column_blocks = divide_up(panels, v->block_columns / v->panel);
+    const int64_t row_blocks = divide_up(rows, v->block_rows), row_tasks = call->input.batch * row_blocks;
+    // Few rows are split by outputs until each thread has some: that changes no bit.
+    int64_t column_blocks = divide_up(panels, v->block_columns / v->panel);
+    if (row_tasks * column_blocks < threads)
+        column_blocks = attune_min(panels, divide_up(threads, row_tasks));
     call->rows_of_block = attune_min(divide_up(divide_up(rows, row_blocks), v->tile_rows) * v->tile_rows, v->block_rows);
     call->row_blocks = divide_up(rows, call->rows_of_block);
     call->outputs_of_block = divide_up(panels, column_blocks) * v->panel;
     call->column_blocks = divide_up(projection->out_features, call->outputs_of_block);
     call->num_tasks = call->input.batch * call->row_blocks * call->column_blocks;
-
-    const attune_exec *exec = args->exec;
-    const int64_t threads = exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads();
-    call->num_workers = (int32_t)attune_min(attune_min(threads, ATTUNE_MAX_THREADS), call->num_tasks);
+    call->num_workers = (int32_t)attune_min(threads, call->num_tasks);
     call->slot_bytes = ((size_t)v->scratch_bytes + 63) / 64 * 64;
     call->workspace_bytes = call->slot_bytes * (size_t)call->num_workers;
     return ATTUNE_OK;
