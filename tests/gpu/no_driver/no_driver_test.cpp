@@ -42,7 +42,7 @@ struct Call {
     }
     attune::Status run(const attune_device *device) {
         const attune::Shape shape{.batch = 1, .heads = heads, .seq_len = rows, .head_dim = head_dim};
-        const attune::Kernel kernel = attune::find({.head_dim = head_dim, .mask = "causal"});
+        const attune::Kernel kernel = attune::find("no_driver_attention");
         return kernel({.query = attune::bhsd(query.data(), shape), .key = attune::bhsd(key.data(), shape), .value = attune::bhsd(value.data(), shape),
                        .output = attune::bhsd(output.data(), shape), .device = device}, workspace);
     }
