@@ -52,7 +52,7 @@ std::vector<GpuFlashParameters> tile_choices(const AttentionSpec &spec, const De
         return {{32, 32, 32, 8}, {16, 32, 32, 8}, {8, 32, 32, 8}, {8, 8, 8, 8}, {8, 4, 4, 8}};
     std::vector<GpuFlashParameters> choices;
     if (target.api == ATTUNE_API_CUDA)
-        choices.push_back(head_dim <= 32   ? GpuFlashParameters{128, 32, 4, 32, 2, 4}
+        choices.push_back(head_dim <= 32   ? GpuFlashParameters{128, 32, 4, 32, 2, 2}
                           : head_dim == 40 ? GpuFlashParameters{128, 40, 5, 32, 2, 4}
                           : head_dim <= 64 ? GpuFlashParameters{128, 32, 8, 16}
                                            : GpuFlashParameters{64, 64, 16, 16});
@@ -122,10 +122,11 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
         pipeline.compile_to_module(task.args.all(), device_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
     if (plan.target->api != ATTUNE_API_CUDA)
         return module;
-    // Registers for two blocks an SM: without the word, the driver's compiler takes 130 to 163 for each of 256 threads, which leaves one
-    // block, and with it 128 without a spill; but for a run-time group, whose division takes the one register too many on sm_86.
-    const std::string directives = fmt::format(".maxntid {}, {}, 1\n.minnctapersm {}\n", parameters.threads_x, parameters.threads_y,
-                                               task.shape.threads() <= 256 && plan.spec.group > 0 ? 2 : 1);
+    // Registers for two blocks an SM: without the word, the driver's compiler takes 155 to 255 for each of 128 threads. Above head_dim 64 a block's 96 KB of
+    // shared memory leave one an SM on all but Hopper, and 128 registers for each of 256 threads spilled in some kernels.
+    const bool two_blocks = task.shape.threads() <= 256 && std::max(plan.spec.head_dim, plan.spec.head_dim_v) <= 64;
+    const std::string directives =
+        fmt::format(".maxntid {}, {}, 1\n.minnctapersm {}\n", parameters.threads_x, parameters.threads_y, two_blocks ? 2 : 1);
     return with_ptx(module, [&](const std::string &ptx) { return inline_ptx_calls(ptx, {}, "attune_", {.directives = directives}); });
 }
 
