@@ -13,7 +13,7 @@
 namespace attune::test {
 namespace {
 
-const std::vector<ScheduleRule> short_calls = {{{64, 0}, {{"block_q", 16}}}, {{0, 128}, {{"block_q", 32}, {"tile_d", 2}}}};
+const std::vector<ScheduleRule> short_calls = {{{64, 0}, {{"block_q", 16}}}, {{0, 128}, {{"block_q", 32}}}};
 
 AttentionSpec causal_spec(int group = 1) { return make_spec(DType::f32, 20, 12, "causal", Algorithm::automatic, group); }
 const CpuTarget &sse41() { return cpu_target("sse41"); }
@@ -52,7 +52,10 @@ TEST(DifferenceInBits, IsNamed) {
     const auto difference = [](const AttentionSpec &spec, const ScheduleParameters &a, const ScheduleParameters &b) {
         return difference_in_bits(plan_kernel(spec, sse41(), a), plan_kernel(spec, sse41(), b));
     };
-    EXPECT_EQ(difference(causal_spec(), {{"block_q", 16}}, {{"block_q", 64}, {"tile_d", 2}}), "");
+    AttentionSpec online = causal_spec();
+    online.algorithm = Algorithm::online;
+    EXPECT_NE(difference(online, {{"block_q", 16}}, {{"block_q", 64}}).find("with algorithm online"), std::string::npos);
+    EXPECT_EQ(difference(causal_spec(), {{"block_q", 16}}, {{"block_q", 64}}), "");
     EXPECT_EQ(difference(causal_spec(), {{"unroll", 1}}, {{"unroll", 4}}), "unroll is 1 and 4");
     EXPECT_EQ(difference(causal_spec(), {{"block_kv", 64}}, {{"block_kv", 128}}), "block_kv is 64 and 128");
     // 16 rows are 5 positions of 3 heads, and one row is left over: the second task begins at row 15, in the middle of a strip.

@@ -1078,7 +1078,7 @@ def db():
     expect_json(words)
     expect(open(path("k.d")).read() == "tuned/k.a: rows rows/tuned.jsonl\n", words, open(path("k.d")).read())
     # Several schedules, of which each call takes one by its seq_lens.
-    ruled = dict(tuned_row(key, block_q=64), schema=2, rules=[{"most_seq_len_q": 48, "parameters": {"block_q": 16}}, {"most_seq_len_kv": 512, "parameters": {"block_q": 32, "tile_d": 2}}])
+    ruled = dict(tuned_row(key, block_q=64), schema=2, rules=[{"most_seq_len_q": 48, "parameters": {"block_q": 16}}, {"most_seq_len_kv": 512, "parameters": {"block_q": 32}}])
     rows = write_rows("ruled.jsonl", ruled)
     words = ["explain", *kernel, "--tuned", rows, "--shape", "sq=48,skv=900"]
     j = expect_json(words)
