@@ -1,30 +1,14 @@
 #include "generator/algorithm/device_patterns.h"
-
-#include <unordered_set>
+#include "generator/spec/patterns.h"
 
 namespace attune {
 
 using namespace Halide;
 
 DevicePatterns::DevicePatterns(const AttentionSpec &spec) {
-    std::vector<const Node *> open;
-    std::unordered_set<const Node *> seen;
     for (const Expression *expression : {&spec.mask, &spec.score})
-        if (*expression)
-            open.push_back(expression->root.get());
-    while (!open.empty()) {
-        const Node *node = open.back();
-        open.pop_back();
-        if (!seen.insert(node).second)
-            continue;
-        if (node->op == Op::pattern)
-            add(*node->pattern);
-        if (node->body)
-            open.push_back(node->body.get());
-        else
-            for (const ExprPtr &operand : node->operands)
-                open.push_back(operand.get());
-    }
+        for (const Pattern *pattern : patterns_of(*expression))
+            add(*pattern);
 }
 
 void DevicePatterns::add(const Pattern &pattern) {

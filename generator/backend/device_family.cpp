@@ -103,6 +103,14 @@ std::vector<DeviceBlockPlan> flash_choices(const AttentionSpec &spec, const Devi
     return all;
 }
 
+/// What an api's writer of code gets wrong or has no words for, said otherwise.
+void lower_for_api(Halide::Pipeline &pipeline, const DeviceTarget &target) {
+    if (target.operations.exp2 == shader_exp2)
+        lower_for_shaders(pipeline);
+    if (target.api == ATTUNE_API_VULKAN)
+        lower_for_spirv(pipeline);
+}
+
 Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target) {
     const auto parameters = unnamed(plan.parameters, gpu_flash_parameters(), "gpu_flash_tiles");
     DeviceTask task(plan.spec, gpu_flash_shape(parameters, plan.fold), plan.target->operations);
@@ -111,10 +119,7 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     Halide::Pipeline pipeline(stages.output);
     lower_markers(pipeline, output_positions);
     keep_in_registers(pipeline, gpu_flash_replicated(stages, task.shape));
-    if (plan.target->operations.exp2 == shader_exp2)
-        lower_for_shaders(pipeline);
-    if (plan.target->api == ATTUNE_API_VULKAN)
-        lower_for_spirv(pipeline);
+    lower_for_api(pipeline, *plan.target);
     if (!plan.target->has_wide_integers())
         narrow_integers(pipeline, plan.target->name, plan.spec.mask ? "mask" : "score",
                         plan.spec.mask ? plan.spec.mask_text() : plan.spec.score_text());
@@ -137,10 +142,7 @@ Halide::Module lower_combine(const DevicePlan &plan, const Halide::Target &targe
     schedule_gpu_combine(task, stages);
     Halide::Pipeline pipeline(stages.output);
     lower_markers(pipeline, output_positions);
-    if (plan.target->operations.exp2 == shader_exp2)
-        lower_for_shaders(pipeline);
-    if (plan.target->api == ATTUNE_API_VULKAN)
-        lower_for_spirv(pipeline);
+    lower_for_api(pipeline, *plan.target);
     return pipeline.compile_to_module(task.arguments(), combine_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
 }
 

@@ -1,3 +1,4 @@
+#include "generator/backend/include_guard.h"
 #include "generator/backend/kernel.h"
 #include "generator/backend/params_struct.h"
 
@@ -86,10 +87,14 @@ typedef struct {0}_params {{
 
 }  // namespace
 
-std::string kernel_header(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants) {
-    std::string guard = "ATTUNE_GENERATED_" + spec.name + "_H";
+std::string include_guard(const std::string &name) {
+    std::string guard = "ATTUNE_GENERATED_" + name + "_H";
     for (char &c : guard)
         c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return guard;
+}
+
+std::string kernel_header(const AttentionSpec &spec, const std::vector<CompiledVariant> &variants) {
     const std::string group = spec.group == 0   ? "num_heads is any multiple of num_kv_heads"
                               : spec.group == 1 ? "num_heads equals num_kv_heads"
                                                 : fmt::format("num_heads is {} * num_kv_heads", spec.group);
@@ -131,12 +136,13 @@ extern attune_kernel {name}_kernel;
 #endif
 #endif
 )",
-        fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", guard),
+        fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", include_guard(spec.name)),
         fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec)),
         fmt::arg("score", spec.score_text()), fmt::arg("normalizer", normalizer_equations(spec)),
-        fmt::arg("params", params_declaration(spec)), fmt::arg("cache", cache_sentences(spec)), fmt::arg("schedules", schedule_sentences(variants)),
-        fmt::arg("append", append_declaration(spec)), fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim),
-        fmt::arg("head_dim_v", spec.head_dim_v), fmt::arg("group", group), fmt::arg("name", spec.name));
+        fmt::arg("params", params_declaration(spec)), fmt::arg("cache", cache_sentences(spec)),
+        fmt::arg("schedules", schedule_sentences(variants)), fmt::arg("append", append_declaration(spec)),
+        fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim), fmt::arg("head_dim_v", spec.head_dim_v),
+        fmt::arg("group", group), fmt::arg("name", spec.name));
 }
 
 }  // namespace attune

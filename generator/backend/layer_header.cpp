@@ -1,18 +1,11 @@
+#include "generator/backend/include_guard.h"
 #include "generator/backend/projection_kernel.h"
 
-#include <cctype>
 #include <fmt/format.h>
 
 namespace attune {
 
 namespace {
-
-std::string guard_of(const std::string &name) {
-    std::string guard = "ATTUNE_GENERATED_" + name + "_H";
-    for (char &c : guard)
-        c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    return guard;
-}
 
 /// Comment, guard and linkage around `body`.
 std::string header_text(const std::string &name, const std::string &of, const std::string &includes, const std::string &body) {
@@ -32,7 +25,7 @@ extern "C" {{
 #endif
 #endif
 )",
-                       ATTUNE_VERSION, of, guard_of(name), includes, body);
+                       ATTUNE_VERSION, of, include_guard(name), includes, body);
 }
 
 std::string activation_text(Activation activation, const std::string &x) {

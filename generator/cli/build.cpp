@@ -6,6 +6,7 @@
 #include "generator/cli/spec_flags.h"
 #include "generator/cli/text_file.h"
 #include "generator/cli/tuned.h"
+#include "generator/spec/patterns.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,7 +15,6 @@
 #include <chrono>
 #include <filesystem>
 #include <set>
-#include <unordered_set>
 
 namespace attune::cli {
 namespace {
@@ -52,23 +52,10 @@ std::set<std::string> sources(const Flags &flags, const AttentionSpec &spec) {
     std::set<std::string> files;
     if (flags.has("SPEC"))
         files.insert(spec_file(flags.text("SPEC")));
-    std::vector<const Node *> open;
-    std::unordered_set<const Node *> seen;
     for (const Expression *expression : {&spec.mask, &spec.score})
-        if (*expression)
-            open.push_back(expression->root.get());
-    while (!open.empty()) {
-        const Node *node = open.back();
-        open.pop_back();
-        if (!seen.insert(node).second)
-            continue;
-        if (node->pattern && !node->pattern->path.empty())
-            files.insert(std::filesystem::absolute(node->pattern->path).string());
-        if (node->body)
-            open.push_back(node->body.get());
-        for (const ExprPtr &operand : node->operands)
-            open.push_back(operand.get());
-    }
+        for (const Pattern *pattern : patterns_of(*expression))
+            if (!pattern->path.empty())
+                files.insert(std::filesystem::absolute(pattern->path).string());
     return files;
 }
 

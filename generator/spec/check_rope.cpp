@@ -1,22 +1,16 @@
 #include "generator/spec/check_rope.h"
 
+#include "generator/spec/check_value.h"
 #include "generator/spec/nearest.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <charconv>
 
 namespace attune {
 namespace {
 
 using Type = RawValue::Type;
-
-template <class Number>
-bool read(const std::string &text, Number &number) {
-    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return status == std::errc() && end == text.data() + text.size();
-}
 
 class RopeSettings {
 public:
@@ -50,7 +44,7 @@ private:
             if (text != "linear" && text != "llama3") fail(given, "linear or llama3");
             rope_.scaling = text == "linear" ? RopeSpec::Scaling::linear : RopeSpec::Scaling::llama3;
         } else if (name == "dims") {
-            if (!read(text, rope_.dims) || rope_.dims < 2 || rope_.dims > head_dim_ || rope_.dims % 2 != 0)
+            if (!read_number(text, rope_.dims) || rope_.dims < 2 || rope_.dims > head_dim_ || rope_.dims % 2 != 0)
                 fail(given, fmt::format("an even number from 2 to head_dim, which is {}", head_dim_));
         } else {
             double *const number = name == "base"               ? &rope_.base
@@ -65,7 +59,7 @@ private:
                             fmt::format("some of {}", fmt::join(field_.key.allowed, ", ")));
             }
             // Written so that NaN fails.
-            if (!read(text, *number) || !(*number >= 1e-3 && *number <= 1e12)) fail(given, "a number from 0.001 to 1e12");
+            if (!read_number(text, *number) || !(*number >= 1e-3 && *number <= 1e12)) fail(given, "a number from 0.001 to 1e12");
         }
     }
 

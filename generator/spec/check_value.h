@@ -1,11 +1,19 @@
 #pragma once
 #include "generator/spec/field.h"
 
+#include <charconv>
 #include <optional>
 
 namespace attune {
 
 // One function for each kind of key (KeyKind): the value, or an Error that says what it should be.
+
+/// All of a text as a number.
+template <class Number>
+bool read_number(const std::string &text, Number &number) {
+    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return status == std::errc() && end == text.data() + text.size();
+}
 
 bool contains(const std::vector<std::string> &words, const std::string &word);
 

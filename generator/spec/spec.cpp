@@ -1,35 +1,11 @@
 #include "generator/spec/spec.h"
 
 #include "generator/spec/hash_text.h"
+#include "generator/spec/patterns.h"
 
 #include <fmt/format.h>
 
-#include <unordered_set>
-
 namespace attune {
-namespace {
-
-/// Of the constant patterns, in the order of the expression: a file's name does not say what it holds.
-std::vector<uint64_t> pattern_hashes(const ExprPtr &root) {
-    std::vector<uint64_t> out;
-    std::unordered_set<const Node *> seen;
-    std::vector<const Node *> open;
-    if (root) open.push_back(root.get());
-    while (!open.empty()) {
-        const Node *node = open.back();
-        open.pop_back();
-        if (!seen.insert(node).second) continue;
-        if (node->op == Op::helper) {
-            open.push_back(node->body.get());
-            continue;
-        }
-        if (node->op == Op::pattern) out.push_back(node->pattern->hash);
-        for (auto operand = node->operands.rbegin(); operand != node->operands.rend(); ++operand) open.push_back(operand->get());
-    }
-    return out;
-}
-
-}  // namespace
 
 std::string outputs_text(const AttentionSpec &spec, const char *separator) {
     std::string out = "out";
@@ -117,7 +93,7 @@ std::string AttentionSpec::canonical() const {
     if (rope.style != RopeSpec::Style::none) out += fmt::format(" rope={{{}}}", rope_text(rope, ""));
     for (const ParamDeclaration &p : params) out += fmt::format(" {}:{}", p.name, p.text());
     for (const Expression *e : {&mask, &score})
-        for (const uint64_t hash : pattern_hashes(e->root)) out += fmt::format(" pattern={:016x}", hash);
+        for (const Pattern *pattern : patterns_of(*e)) out += fmt::format(" pattern={:016x}", pattern->hash);  // a file's name does not say what it holds
     return out;
 }
 

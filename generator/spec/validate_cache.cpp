@@ -2,12 +2,12 @@
 
 #include "generator/spec/check_keys.h"
 #include "generator/spec/check_rope.h"
+#include "generator/spec/check_value.h"
 #include "generator/spec/nearest.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 namespace attune {
@@ -16,7 +16,7 @@ namespace {
 using Type = RawValue::Type;
 
 /// The word's place in the key's list.
-size_t check_word(const Field &field) {
+size_t word_index(const Field &field) {
     const auto &allowed = field.key.allowed;
     const auto found = std::find(allowed.begin(), allowed.end(), field.value.text);
     if (field.value.type == Type::string && found != allowed.end()) return static_cast<size_t>(found - allowed.begin());
@@ -24,15 +24,9 @@ size_t check_word(const Field &field) {
     field.fail(shown(field.value), guess.empty() ? "" : fmt::format("did you mean {}", guess));
 }
 
-template <class Number>
-bool read(const std::string &text, Number &number) {
-    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return status == std::errc() && end == text.data() + text.size();
-}
-
 int check_page_size(const Field &field) {
     int size = 0;
-    if (field.value.type != Type::integer || !read(field.value.text, size) || size < field.key.low || size > field.key.high ||
+    if (field.value.type != Type::integer || !read_number(field.value.text, size) || size < field.key.low || size > field.key.high ||
         (size & (size - 1)) != 0)
         field.fail(shown(field.value), "", "", "16, 32, 64, 128 or 256");
     return size;
@@ -42,7 +36,7 @@ int check_page_size(const Field &field) {
 int check_values_in_key(const Field &field, int head_dim) {
     const std::string &text = field.value.text;
     int columns = 0;
-    const bool is_slice = text.starts_with("key[0:") && text.ends_with("]") && read(text.substr(6, text.size() - 7), columns);
+    const bool is_slice = text.starts_with("key[0:") && text.ends_with("]") && read_number(text.substr(6, text.size() - 7), columns);
     if (field.value.type != Type::string || !is_slice || columns < 1 || columns > head_dim)
         field.fail(shown(field.value), "", "", fmt::format("key[0:N], N from 1 to head_dim, which is {}", head_dim));
     return columns;
@@ -57,18 +51,18 @@ void check_cache(const RawSpec &raw, AttentionSpec &spec) {
                         "it beside phases decode");
     KvCacheSpec &cache = spec.cache;
     if (const auto field = find_field(raw, "kernel.kv_dtype")) {
-        cache.dtype = check_word(*field) == 0 ? KvDType::i8 : KvDType::i4;
+        cache.dtype = word_index(*field) == 0 ? KvDType::i8 : KvDType::i4;
         for (const int dim : {spec.head_dim, spec.head_dim_v})
             if (cache.dtype == KvDType::i4 && dim % i4_group != 0)
                 field->fail("i4", "use i8", fmt::format("kv_dtype is i4 with heads of {} elements", dim), "heads of a multiple of 32 elements, a group of one scale");
     }
     if (const auto field = find_field(raw, "kernel.kv_quantization")) {
-        cache.zero_points = check_word(*field) == 1;
+        cache.zero_points = word_index(*field) == 1;
         if (cache.dtype == KvDType::same)
             field->fail(shown(field->value), "remove it, or write kv_dtype = \"i8\"", "kv_quantization is given without kv_dtype", "it beside kv_dtype");
     }
     if (const auto field = find_field(raw, "kernel.kv_layout")) {
-        const size_t layout = check_word(*field);
+        const size_t layout = word_index(*field);
         cache.layout = layout == 0 ? KvLayout::contiguous : layout == 1 ? KvLayout::ring : KvLayout::paged;
     }
     if (cache.layout == KvLayout::paged) cache.page_size = 16;

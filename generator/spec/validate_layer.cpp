@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 namespace attune {
 namespace {
 
@@ -53,8 +51,7 @@ double check_qk_norm(const Field &field) {
     for (const std::string &item : field.value.items) {
         const size_t equals = item.find('=');
         const std::string text = equals == std::string::npos ? "" : item.substr(equals + 1);
-        const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), eps);
-        if (item.substr(0, equals) != "eps" || status != std::errc() || end != text.data() + text.size() || !(eps >= 1e-12 && eps <= 1))
+        if (item.substr(0, equals) != "eps" || !read_number(text, eps) || !(eps >= 1e-12 && eps <= 1))
             field.fail(item, "", fmt::format("{} has {}", field.argument(), item), "eps, a number from 1e-12 to 1");
     }
     return eps;

@@ -10,8 +10,7 @@
 #include <stdatomic.h>
 
 enum {
-    largest_head_dim = 1024,  // the generator's limit
-    rows_of_task = 64         // of a sequence, all heads of each, which are turned alike
+    rows_of_task = 64  // of a sequence, all heads of each, which are turned alike
 };
 
 typedef struct append {
@@ -75,7 +74,7 @@ static int append_block(const append *p, int64_t batch, int64_t begin) {
     // Of more rows than a ring has slots, the last ones stay.
     const int64_t first_kept = p->kernel->cache.layout == ATTUNE_LAYOUT_RING && rows > a->seq_len_kv ? rows - a->seq_len_kv : 0;
     const int64_t end = attune_min(begin + rows_of_task, rows);
-    float rotation[ATTUNE_APPEND_ROWS * 2 * largest_head_dim];
+    float rotation[ATTUNE_APPEND_ROWS * 2 * ATTUNE_LARGEST_HEAD_DIM];
     for (int64_t row = begin > first_kept ? begin : first_kept, count; row < end; row += count) {
         count = attune_even_rows(&p->view, first + row, attune_min(ATTUNE_APPEND_ROWS, end - row));
         for (int64_t i = 0; rope->frequencies && i < count; i++)
@@ -117,10 +116,9 @@ attune_status attune_kernel_append(const attune_kernel *kernel, const attune_app
     if (p.tasks == 0)
         return ATTUNE_OK;
     const attune_exec *exec = args->exec;
-    const int64_t threads = exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads();
     // A thread that wakes for less takes longer than the rows do: a step of decode, of a few sequences, stays on the caller's.
     const int64_t useful = args->batch * args->num_new / rows_of_task + 1;
-    p.workers = (int32_t)attune_min(attune_min(threads, useful), attune_min(p.tasks, ATTUNE_MAX_THREADS));
+    p.workers = (int32_t)attune_min(attune_min(attune_threads_of(exec), useful), p.tasks);
     if (p.workers <= 1) {
         p.workers = 1;
         run_worker(&p, 0);

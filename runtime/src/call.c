@@ -97,8 +97,7 @@ static void plan_work(attune_call *call) {
     call->norm_tasks = call->variant->fixed ? a->batch * a->num_kv_heads * call->norm_blocks : 0;
 
     const attune_exec *exec = a->exec;
-    int64_t num_threads = exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads();
-    call->num_workers = (int32_t)attune_min(num_threads, ATTUNE_MAX_THREADS);
+    call->num_workers = attune_threads_of(exec);
     if (!call->variant->split)  // decode has more tasks than blocks of rows
         call->num_workers = (int32_t)attune_min(call->num_workers, call->row_tasks);
     call->parallel_for = exec && exec->parallel_for ? exec->parallel_for : attune_pool_parallel_for;

@@ -1,7 +1,5 @@
 #include "threads.h"
 
-#include "attune/attention.h"
-
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -44,4 +42,8 @@ int32_t attune_num_threads(void) {
 
 void attune_set_num_threads(int32_t num_threads) {
     atomic_store_explicit(&current, num_threads > 0 ? clamp_threads(num_threads) : 0, memory_order_relaxed);
+}
+
+int32_t attune_threads_of(const attune_exec *exec) {
+    return clamp_threads(exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads());
 }

@@ -135,6 +135,7 @@ static attune_status plan(const attune_layer *layer, const attune_layer_args *a,
         keys += (size_t)query_columns * bytes;
     uint8_t *mixed = take(&w, (size_t)(a->batch * a->seq_len * mixed_columns) * bytes);
     const uint8_t *packed = a->weights;
+    call->norms = (const float *)(const void *)(packed + packing.norms);
 
     call->tokens = projection_args(a, a->input, queries, packed, a->seq_len);
     call->context = projection_args(a, a->context, keys, packed + packing.context, rows_kv);
@@ -205,8 +206,7 @@ attune_status attune_layer_run(const attune_layer *layer, const attune_layer_arg
     if (!status && layer->context_projection)
         status = attune_projection_run(layer->context_projection, &call.context);
     if (!status && (layer->norm_epsilon || layer->rope.frequencies))
-        status = attune_finish_heads(layer, args, &call,
-                                     (const float *)(const void *)((const uint8_t *)args->weights + attune_find_packing(layer).norms));
+        status = attune_finish_heads(layer, args, &call);
     if (!status)
         status = attune_kernel_run(layer->attention, &call.attention);
     return status ? status : attune_projection_run(layer->output_projection, &call.output);

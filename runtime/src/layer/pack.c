@@ -10,14 +10,14 @@ static int64_t panels_of(const attune_projection *p, const attune_projection_var
     return (p->out_features + v->panel - 1) / v->panel;
 }
 
-static size_t weight_bytes(const attune_projection *p, const attune_projection_variant *v) {
+size_t attune_panel_bytes(const attune_projection *p, const attune_projection_variant *v) {
     const size_t bytes = (size_t)panels_of(p, v) * (size_t)v->panel * (size_t)v->padded_inputs * (p->type_bits / 8u);
     return (bytes + 63) / 64 * 64;
 }
 
 static size_t packed_bytes(const attune_projection *p, const attune_projection_variant *v) {
     const size_t bias = p->has_bias ? (size_t)panels_of(p, v) * (size_t)v->panel * sizeof(float) : 0;
-    return weight_bytes(p, v) + (bias + 63) / 64 * 64;
+    return attune_panel_bytes(p, v) + (bias + 63) / 64 * 64;
 }
 
 size_t attune_projection_packed_size(const attune_projection *projection) {
@@ -91,7 +91,7 @@ attune_status attune_projection_pack(const attune_projection *projection, const 
     if (status)
         return status;
     memset(packed, 0, packed_bytes(projection, variant));
-    float *bias = (float *)(void *)((uint8_t *)packed + weight_bytes(projection, variant));
+    float *bias = (float *)(void *)((uint8_t *)packed + attune_panel_bytes(projection, variant));
     const attune_element *element = attune_find_element(projection->dtype);
     int64_t output = 0;
     for (int32_t i = 0; i < num_parts; i++) {

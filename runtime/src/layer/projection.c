@@ -2,12 +2,10 @@
 #include "projection.h"
 #include "arguments.h"
 #include "choose.h"
-#include "float_mode.h"
-#include "parallel.h"
 #include "status.h"
+#include "tasks.h"
 #include "threads.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -81,8 +79,7 @@ attune_status attune_plan_projection(const attune_projection *projection, const 
     for (int i = 0; i < 2 && is_even; i++)
         *views[i] = (attune_rows_view){1, args->batch * args->rows, {0, views[i]->stride[1]}};
 
-    const attune_exec *exec = args->exec;
-    const int64_t threads = attune_min(exec && exec->num_threads > 0 ? exec->num_threads : attune_num_threads(), ATTUNE_MAX_THREADS);
+    const int64_t threads = attune_threads_of(args->exec);
     // Blocks of like size, in whole tiles, rather than a short last one.
     const int64_t rows = call->input.rows, panels = divide_up(projection->out_features, v->panel);
     const int64_t row_blocks = divide_up(rows, v->block_rows), row_tasks = call->input.batch * row_blocks;
@@ -101,14 +98,11 @@ attune_status attune_plan_projection(const attune_projection *projection, const 
     return ATTUNE_OK;
 }
 
-typedef struct tasks {
-    const attune_projection_call *call;
-    atomic_llong next, done;
-    atomic_int failed_code;
-} tasks;
-
 /// Neighbouring tasks have the same weights, which are then still in the cache.
-static int run_task(const attune_projection_call *call, attune_scratch *scratch, int64_t task) {
+static int run_task(void *data, int32_t worker, int64_t task) {
+    const attune_projection_call *call = data;
+    attune_scratch own = {.base = (uint8_t *)call->args->workspace + (size_t)worker * call->slot_bytes, .size = call->slot_bytes};
+    attune_scratch *scratch = &own;
     const attune_projection *p = call->projection;
     const attune_projection_variant *v = call->variant;
     const int64_t row_tasks = call->input.batch * call->row_blocks;
@@ -129,8 +123,8 @@ static int run_task(const attune_projection_call *call, attune_scratch *scratch,
                   v->padded_inputs);
     weights.dim[2] = (attune_dimension){.extent = (int32_t)panels, .stride = (int32_t)panel_elements};
     weights.buffer.dimensions = 3;
-    const int64_t bias_offset = (divide_up(p->out_features, v->panel) * panel_elements * bytes + 63) / 64 * 64;
-    attune_array(&bias, ATTUNE_TYPE_FLOAT, 32, (void *)(packed + bias_offset + first_output * (int64_t)sizeof(float)), outputs);
+    attune_array(&bias, ATTUNE_TYPE_FLOAT, 32, (void *)(packed + attune_panel_bytes(p, v) + first_output * (int64_t)sizeof(float)),
+                 outputs);
     attune_matrix(&output, p->type_code, p->type_bits, y, outputs, rows);
     output.dim[1].stride = (int32_t)call->output.stride[1];
 
@@ -142,44 +136,16 @@ static int run_task(const attune_projection_call *call, attune_scratch *scratch,
     if (p->has_bias)
         arguments[n++] = &bias.buffer;
     arguments[n++] = &output.buffer;
-    scratch->used = 0;
     return v->project(arguments);
 }
 
-static void run_worker(void *data, int32_t index) {
-    tasks *t = data;
-    const attune_projection_call *call = t->call;
-    if (index < 0 || index >= call->num_workers)
-        return;  // a foreign parallel_for miscounts; `done` tells whether work is missing
-    attune_scratch scratch = {.base = (uint8_t *)call->args->workspace + (size_t)index * call->slot_bytes, .size = call->slot_bytes};
-    const attune_float_mode callers_mode = attune_enter_float_mode();
-    int64_t task;
-    while (!atomic_load_explicit(&t->failed_code, memory_order_relaxed) && (task = atomic_fetch_add(&t->next, 1)) < call->num_tasks) {
-        const int code = run_task(call, &scratch, task);
-        if (code)
-            atomic_store(&t->failed_code, code);
-        else
-            atomic_fetch_add(&t->done, 1);
-    }
-    attune_leave_float_mode(callers_mode);
-}
-
-static attune_status run_tasks(const attune_projection_call *call) {
-    tasks t = {.call = call};
-    const attune_exec *exec = call->args->exec;
-    const attune_parallel_for parallel_for = exec && exec->parallel_for ? exec->parallel_for : attune_pool_parallel_for;
-    int code = 0;
-    if (call->num_workers == 1)
-        run_worker(&t, 0);
-    else
-        code = parallel_for(exec ? exec->parallel_context : NULL, call->num_workers, run_worker, &t);
-    if (atomic_load(&t.failed_code))
-        return attune_fail(ATTUNE_INTERNAL, "projection %s (%s) failed with code %d; please report it", call->projection->name,
-                           call->variant->target, atomic_load(&t.failed_code));
-    if (code || atomic_load(&t.done) != call->num_tasks)
-        return attune_fail(ATTUNE_INTERNAL, "parallel_for returned %d but must return 0 after running its %d bodies", code,
-                           call->num_workers);
-    return ATTUNE_OK;
+static attune_status run_tasks(attune_projection_call *call) {
+    const attune_tasks tasks = {call->num_tasks, call->num_workers, run_task, call};
+    int failed_code;
+    const attune_status status = attune_run_tasks(&tasks, call->args->exec, &failed_code);
+    return failed_code ? attune_fail(ATTUNE_INTERNAL, "projection %s (%s) failed with code %d; please report it", call->projection->name,
+                                     call->variant->target, failed_code)
+                       : status;
 }
 
 size_t attune_projection_workspace_size(const attune_projection *projection, const attune_projection_args *args) {

@@ -32,6 +32,8 @@ attune_status attune_check_projection_shape(const attune_projection *projection,
 attune_status attune_check_projection_memory(const attune_projection_call *call);
 /// Strides as they are, or those of dense rows where both are 0.
 attune_rows_view attune_view_rows(int64_t batch, int64_t rows, int64_t features, const int64_t stride[2]);
+/// Bytes of the panels in packed weights, which the bias follows.
+size_t attune_panel_bytes(const attune_projection *projection, const attune_projection_variant *variant);
 /// Packed weights of a call: given, and aligned.
 attune_status attune_check_packed(const void *weights);
 
