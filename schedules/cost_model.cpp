@@ -110,4 +110,25 @@ double predicted_ms(const AttentionSpec &spec, const CpuSplitParameters &p, int 
     return total * imbalance(parts, work.threads) / work.threads * 1e-6;
 }
 
+double predicted_ms(const AttentionSpec &spec, const LinearShape &shape, int registers, const MachineLimits &machine,
+                    const CallWork &work) {
+    const double clock = machine.clock_ns(shape.vector), vector = shape.vector;
+    const double head_dim = shape.head_dims(spec.head_dim), columns = shape.columns(spec.head_dim_v);
+    const double keys = work.seq_len_kv * work.kv_heads, rows = work.rows;
+    // Clocks of a multiply-add of a vector in register tiles of so many rows, or head dims.
+    const auto product = [&](int others) {
+        return (step_clocks(shape.tile_columns, others, registers) + turn_clocks) / (shape.tile_columns * others);
+    };
+    const double pairs = spec.mask ? shape.chunk : 0;  // of a row: products of all, values of half of them
+    const double read_clocks = rows * (head_dim * columns + pairs / 2 * columns + pairs * head_dim) / vector * product(shape.tile_rows);
+    const double update_clocks = keys * head_dim * columns / vector * product(shape.tile_d);
+    // Features, the keys side by side, and what is written out.
+    const double feature_clocks = (rows + 2 * keys) * head_dim / vector * exp2_clocks + keys * head_dim + rows * columns / vector * 3;
+    // The state is read by a chunk's rows, and read and written by its keys.
+    const double chunks = std::ceil(work.seq_len_kv / shape.chunk) * work.kv_heads, state_bytes = 4 * head_dim * columns;
+    const double state_ns = chunks * machine.read_ns(3 * state_bytes, 2 * state_bytes);
+    const double total = (read_clocks + update_clocks + feature_clocks) * clock + state_ns + 2 * chunks * task_ns / 4;
+    return total * imbalance(work.kv_heads, work.threads) / work.threads * 1e-6;
+}
+
 }  // namespace attune

@@ -1,4 +1,5 @@
 #pragma once
+#include "schedules/cpu_linear.h"
 #include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
 #include "schedules/machine_limits.h"
@@ -13,5 +14,6 @@ double predicted_ms(const AttentionSpec &spec, const CpuScheduleParameters &para
                     const MachineLimits &machine, const CallWork &work);
 double predicted_ms(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector, int registers,
                     const MachineLimits &machine, const CallWork &work);
+double predicted_ms(const AttentionSpec &spec, const LinearShape &shape, int registers, const MachineLimits &machine, const CallWork &work);
 
 }  // namespace attune

@@ -323,8 +323,11 @@ AttentionStages define_online_softmax(const AttentionTask &task, bool split_full
 /// Short rows: all logits of a strip are kept, one maximum, no rescaling: always right.
 AttentionStages define_full_row_softmax(const AttentionTask &task);
 
-/// Each weight by itself, sigmoid(logit): no sum, no reference. Ramapuram et al. 2024 (arXiv:2409.04431).
-AttentionStages define_sigmoid_weights(const AttentionTask &task);
+/// Each weight by itself: no sum, no reference. sigmoid(logit): Ramapuram et al. 2024 (arXiv:2409.04431); max(logit, 0): Wortsman et al. 2023
+/// (arXiv:2309.08586), who divide it by the number of keys, as a score s / seq_len_kv does.
+AttentionStages define_single_weights(const AttentionTask &task);
+/// max(logit, 0) of a logit in log2 units. A NaN stays one, and no weight is -0, which a hidden one is.
+Halide::Expr relu_of_log2(const Halide::Expr &logit);
 
 /// Few query rows against many keys: what one chunk of keys gives for all rows of a task, relative to the chunk's own maximum, and what becomes
 /// of the parts. Keys are in lanes of a row's products only after these are summed over head_dim, whose elements are the lanes: a row of the cache

@@ -82,7 +82,7 @@ void DeviceTask::define_chunk(DeviceChunk &chunk, const Func &query, bool masked
         // After the keys' last reader, so that it takes their place: 64 rows x 64 keys at head_dim 128 take 96 KB of shared memory, not 112.
         value = after(value, chunk.maximum(with_block({0, 0})));
     } else {
-        weight = sigmoid_of_log2(of_pair, exp2(-abs(of_pair)));
+        weight = spec.normalizer == Normalizer::relu ? relu_of_log2(of_pair) : sigmoid_of_log2(of_pair, exp2(-abs(of_pair)));
     }
     chunk.value = func("value");
     chunk.value(vars({d, k})) = value;

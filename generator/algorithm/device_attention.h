@@ -37,7 +37,7 @@ struct DeviceChunk {
 struct DeviceStages {
     Halide::Func query;  ///< (d, i, qb, hb, b)  scaled, as f32, padded with 0
     DeviceChunk full, masked;
-    /// (i, d, qb, hb, b)  Tuple: maximum, sum, weighted values so far; of sigmoid weighted values alone. The sum is over the keys of the tile of the thread that owns d:
+    /// (i, d, qb, hb, b)  Tuple: maximum, sum, weighted values so far; of sigmoid and relu weighted values alone. The sum is over the keys of the tile of the thread that owns d:
     /// threads add theirs up at the end, not in each chunk.
     Halide::Func state;
     Halide::Func tile_sums;  ///< (i, t, qb, hb, b)  of all chunks
@@ -49,7 +49,7 @@ struct DeviceStages {
 };
 
 /// Online softmax over a device's blocks (Milakov & Gimelshein 2018; Dao 2023): chunks relative to their own maximum, combined with the running one.
-/// Or sigmoid (Ramapuram et al. 2024): each weight by itself.
+/// Or sigmoid (Ramapuram et al. 2024) or relu: each weight by itself.
 class DeviceTask : public DeviceBlocks {
 public:
     DeviceTask(const AttentionSpec &spec, const DeviceShape &shape, const DeviceOperations &operations)
@@ -60,7 +60,7 @@ public:
     DeviceStages define() const;
     /// head_dim in steps that a vector load takes.
     int padded_head_dim() const { return (spec.head_dim + 3) / 4 * 4; }
-    bool is_softmax() const { return spec.normalizer != Normalizer::sigmoid; }
+    bool is_softmax() const { return attune::is_softmax(spec.normalizer); }
 
 private:
     void define_chunk(DeviceChunk &chunk, const Halide::Func &query, bool masked) const;

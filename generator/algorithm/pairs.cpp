@@ -33,8 +33,11 @@ PairsStages define_pairs(const AttentionTask &task) {
     Expr result = scaled;
     if (spec.pairs_output == PairsOutput::weights) {
         const Expr lse = task.args.lse(position * task.shape.fold + head);
-        const Expr weight = spec.normalizer == Normalizer::sigmoid ? 1.0f / (1.0f + exp2_capped(logit * static_cast<float>(-M_LOG2E)))
-                                                                   : exp2_capped((logit - lse) * static_cast<float>(M_LOG2E));
+        Expr weight = exp2_capped((logit - lse) * static_cast<float>(M_LOG2E));
+        if (spec.normalizer == Normalizer::sigmoid)
+            weight = 1.0f / (1.0f + exp2_capped(logit * static_cast<float>(-M_LOG2E)));
+        if (spec.normalizer == Normalizer::relu)
+            weight = relu_of_log2(logit * static_cast<float>(M_LOG2E));
         result = where_shown(weight, 0);
     } else if (spec.pairs_output != PairsOutput::logits_raw) {
         result = where_shown(logit, minus_infinity_bits);

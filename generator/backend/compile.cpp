@@ -15,6 +15,18 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     sizes.most_seq_len_q = plan.calls.most_seq_len_q;
     sizes.most_seq_len_kv = plan.calls.most_seq_len_kv;
     sizes.num_ranges = plan.spec.mask ? num_key_ranges(plan.spec) : 0;
+    if (is_linear(plan.spec)) {
+        const LinearShape shape = linear_shape(plan);
+        sizes.num_ranges = 0;
+        sizes.fold = shape.fold;
+        sizes.block_q = sizes.block_kv = sizes.tile_kv = shape.chunk;
+        sizes.strip_rows = shape.rows();
+        sizes.strips = 1;
+        sizes.state_columns = shape.columns(plan.spec.head_dim_v);
+        sizes.state_rows = shape.head_dims(plan.spec.head_dim);
+        sizes.corrects_state = plan.spec.beta.empty() ? 0 : 1;
+        return sizes;
+    }
     if (plan.spec.decode) {
         // The whole of a call's rows is one block; there are no strips.
         const BlockShape shape = cpu_split_shape(plan.spec, split_schedule_parameters(plan), vector);
@@ -37,7 +49,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     sizes.block_kv = parameters.block_kv;
     sizes.tile_kv = cpu_block_shape(parameters, vector).tile_kv;
     // The fallback of the fixed reference has one path for all chunks.
-    sizes.exact_splits = plan.spec.normalizer == Normalizer::sigmoid || plan.spec.algorithm == Algorithm::online;
+    sizes.exact_splits = !is_softmax(plan.spec.normalizer) || plan.spec.algorithm == Algorithm::online;
     return sizes;
 }
 

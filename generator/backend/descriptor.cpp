@@ -1,6 +1,7 @@
 #include "generator/algorithm/device_patterns.h"
 #include "generator/backend/cache_format.h"
 #include "generator/backend/device_kernel.h"
+#include "generator/backend/kernel_table.h"
 #include "generator/backend/lowering.h"
 #include "generator/backend/object.h"
 #include "generator/backend/params_struct.h"
@@ -15,14 +16,14 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 168 && offsetof(attune_kernel_variant, features) == 16 &&
-              offsetof(attune_kernel_variant, key_norms) == 72 && offsetof(attune_kernel_variant, scratch_bytes) == 152);
+static_assert(sizeof(attune_kernel_variant) == 192 && offsetof(attune_kernel_variant, features) == 16 &&
+              offsetof(attune_kernel_variant, key_norms) == 80 && offsetof(attune_kernel_variant, scratch_bytes) == 176);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
-static_assert(sizeof(attune_kernel) == 208 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
-              offsetof(attune_kernel, cache) == 120 && offsetof(attune_kernel, rope) == 144 &&
-              offsetof(attune_kernel, device_variants) == 160 && offsetof(attune_kernel, pattern_words) == 176 &&
-              offsetof(attune_kernel, variants) == 184);
+static_assert(sizeof(attune_kernel) == 216 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
+              offsetof(attune_kernel, cache) == 124 && offsetof(attune_kernel, rope) == 152 &&
+              offsetof(attune_kernel, device_variants) == 168 && offsetof(attune_kernel, pattern_words) == 184 &&
+              offsetof(attune_kernel, variants) == 192);
 static_assert(sizeof(attune_device_variant) == 56 && offsetof(attune_device_variant, attention) == 40);
 static_assert(sizeof(attune_param) == 48 && offsetof(attune_param, offset) == 16 && offsetof(attune_param, extent) == 28);
 
@@ -112,15 +113,16 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
             return "ptr " + symbol;
         };
         const attune_kernel_variant &sizes = variant.sizes;
-        rows +=
-            fmt::format("{}  %variant {{ {}, {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name),
-                        strings.add(parameters_text(variant.plan)), sizes.features);
-        for (int32_t size : {sizes.most_seq_len_q, sizes.most_seq_len_kv, sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips, sizes.block_kv, sizes.tile_kv, sizes.num_ranges,
-                             sizes.exact_splits, sizes.part_columns, sizes.split_asks})
+        rows += fmt::format("{}  %variant {{ {}, {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name),
+                            strings.add(parameters_text(variant.plan)), sizes.features);
+        for (int32_t size : {sizes.most_seq_len_q, sizes.most_seq_len_kv, sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips,
+                             sizes.block_kv, sizes.tile_kv, sizes.num_ranges, sizes.exact_splits, sizes.part_columns, sizes.split_asks,
+                             sizes.state_columns, sizes.state_rows, sizes.corrects_state})
             rows += fmt::format(", i32 {}", size);
-        for (TaskFunction function : {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states,
-                                      TaskFunction::row_reference, TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs,
-                                      TaskFunction::split, TaskFunction::combine, TaskFunction::append})
+        for (TaskFunction function :
+             {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states, TaskFunction::row_reference,
+              TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs, TaskFunction::split, TaskFunction::combine,
+              TaskFunction::append, TaskFunction::linear_read, TaskFunction::linear_update})
             rows += ", " + pointer(function);
         rows += fmt::format(", i64 {}, i64 {} }}", sizes.scratch_bytes, sizes.scratch_bytes_per_key);
     }
@@ -148,13 +150,13 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
     const PatternTable patterns = num_device_variants ? pattern_table(spec) : PatternTable{};
     const std::string text = fmt::format(
         R"(target triple = "{triple}"
-%variant = type {{ ptr, ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+%variant = type {{ ptr, ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
 %info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}
 %rope = type {{ ptr, i32, i32 }}
 %device = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr }}
-%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, %cache, %rope, ptr, i32, i32, ptr, ptr, ptr, ptr }}
+%kernel = type {{ i32, i32, i8, i8, i16, i32, %info, ptr, i32, i32, i32, i32, i32, %cache, %rope, ptr, i32, i32, ptr, ptr, ptr, ptr }}
 {strings}{declarations}declare i32 @attune_kernel_run(ptr, ptr)
 declare i64 @attune_kernel_workspace_size(ptr, ptr)
 declare i32 @attune_kernel_append(ptr, ptr)
@@ -168,7 +170,7 @@ declare void @attune_register_kernel(ptr)
 @{name}_param_table = internal constant [{num_params} x %param] [
 {params}
 ]
-{frequencies}{patterns}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_device_variants, i32 {num_devices}, i32 {num_patterns}, {pattern_words}, ptr @{name}_variants, ptr null, ptr null }}
+{frequencies}{patterns}@{name}_kernel = global %kernel {{ i32 {abi}, i32 {count}, i8 {code}, i8 {bits}, i16 0, i32 {params_size}, {info}, ptr @{name}_param_table, i32 {num_params}, i32 {block_q}, i32 {block_kv}, i32 {state}, i32 {has_sink}, {cache}, {rope}, ptr @{name}_device_variants, i32 {num_devices}, i32 {num_patterns}, {pattern_words}, ptr @{name}_variants, ptr null, ptr null }}
 define i32 @{name}(ptr %args) nounwind {{
   %status = tail call i32 @attune_kernel_run(ptr @{name}_kernel, ptr %args)
   ret i32 %status
@@ -186,17 +188,17 @@ define internal void @{name}_register() nounwind {{
 }}
 @llvm.global_ctors = appending global [1 x {{ i32, ptr, ptr }}] [{{ i32, ptr, ptr }} {{ i32 65535, ptr @{name}_register, ptr null }}]
 )",
-        fmt::arg("triple", triple), fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations), fmt::arg("name", spec.name),
-        fmt::arg("count", variants.size()), fmt::arg("cache", cache_constant(spec)),
-        fmt::arg("rope", rope_constant(spec.name + "_frequencies", spec.rope)),
-        fmt::arg("patterns", patterns.definition), fmt::arg("num_patterns", patterns.num_words),
-        fmt::arg("pattern_words", patterns.pointer),
+        fmt::arg("triple", triple), fmt::arg("strings", strings.definitions), fmt::arg("declarations", declarations),
+        fmt::arg("name", spec.name), fmt::arg("count", variants.size()), fmt::arg("cache", cache_constant(spec)),
+        fmt::arg("rope", rope_constant(spec.name + "_frequencies", spec.rope)), fmt::arg("patterns", patterns.definition),
+        fmt::arg("num_patterns", patterns.num_words), fmt::arg("pattern_words", patterns.pointer),
         fmt::arg("frequencies", frequency_table(spec.name + "_frequencies", spec.rope)), fmt::arg("append", append_function(spec)),
         fmt::arg("rows", rows), fmt::arg("device_rows", device_rows), fmt::arg("num_devices", num_device_variants),
         fmt::arg("abi", ATTUNE_KERNEL_ABI), fmt::arg("dims", ATTUNE_MAX_PARAM_DIMS), fmt::arg("params", params),
         fmt::arg("num_params", layout.members.size()), fmt::arg("params_size", layout.size), fmt::arg("has_sink", has_sink(spec) ? 1 : 0),
-        fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0), fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0),
-        fmt::arg("code", type_code(spec.dtype)), fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
+        fmt::arg("state", int(kernel_state(spec))), fmt::arg("block_q", spec.block_mask ? spec.block_size_q : 0),
+        fmt::arg("block_kv", spec.block_mask ? spec.block_size_kv : 0), fmt::arg("code", type_code(spec.dtype)),
+        fmt::arg("bits", 8 * dtype_bytes(spec.dtype)), fmt::arg("info", info));
     return assemble_llvm(text, spec.name + ".o", triple);
 }
 

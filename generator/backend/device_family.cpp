@@ -92,7 +92,7 @@ std::vector<DeviceBlockPlan> flash_choices(const AttentionSpec &spec, const Devi
         all.push_back(
             {named(p, gpu_flash_parameters()), p.block_q, p.block_kv, p.threads_x * p.threads_y, 0, error.empty() ? of_lists : error});
         const bool merged = target.api == ATTUNE_API_CUDA && p.block_q >= 64 && std::max(spec.head_dim, spec.head_dim_v) <= 128 &&
-                            spec.normalizer != Normalizer::sigmoid;
+                            is_softmax(spec.normalizer);
         all.back().split_keys = p.split_keys;
         if (all.back().error.empty() && spec.decode != (p.split_keys > 0))
             all.back().error =
@@ -159,7 +159,7 @@ void check_tensor(const AttentionSpec &spec, const DeviceTarget &target) {
         throw Error({ErrorCode::target, "phases", "decode", "prefill", cure, "", 0, 0});
     if (spec.block_mask)
         throw Error({ErrorCode::target, "block_mask", "csr", "a mask that is an expression", cure, "", 0, 0});
-    if (spec.normalizer == Normalizer::sigmoid)
+    if (!is_softmax(spec.normalizer))
         throw Error({ErrorCode::target, "normalizer", normalizer_name(spec.normalizer), "softmax", cure, "", 0, 0});
 }
 

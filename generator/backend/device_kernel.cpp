@@ -31,8 +31,8 @@ void check_device_can(const AttentionSpec &spec, const DeviceTarget &target) {
         refuse(target, "value", "in key", cure);
     if (spec.rope.style != RopeSpec::Style::none)
         refuse(target, "rope", rope_text(spec.rope, "\""), "turn query and key before, or generate the kernel for CPUs");
-    if (spec.decode && spec.normalizer == Normalizer::sigmoid)
-        refuse(target, "normalizer", normalizer_name(spec.normalizer), "use phases prefill, or generate the kernel for CPUs");
+    if (is_linear(spec))
+        refuse(target, "normalizer", normalizer_name(spec.normalizer), "generate the kernel for CPUs");
     if (spec.decode && spec.block_mask)
         refuse(target, "block_mask", "csr", "use phases prefill, or generate the kernel for CPUs");
     if (spec.decode && !target.has_runtime)

@@ -20,12 +20,49 @@ std::string mask_sentence(const AttentionSpec &spec) {
 std::string normalizer_equations(const AttentionSpec &spec) {
     if (spec.normalizer == Normalizer::sigmoid)
         return "///   weights(q, kv) = 1 / (1 + exp(-logits(q, kv)))\n";
+    if (spec.normalizer == Normalizer::relu)
+        return "///   weights(q, kv) = max(logits(q, kv), 0)\n";
     const std::string extra = spec.normalizer == Normalizer::softmax_plus_one ? "1 + "
                               : spec.sink.empty()                             ? ""
                                                                               : fmt::format("exp({}[h]) + ", spec.sink);
     return fmt::format("///   lse(q)        = log({}sum_kv exp(logits(q, kv)))             {}\n"
                        "///   weights(q, kv) = exp(logits(q, kv) - lse(q))\n",
                        extra, spec.lse ? "(natural log; null: not wanted)" : "(not written by this kernel: args->lse must be null)");
+}
+
+std::string equations(const AttentionSpec &spec) {
+    return fmt::format(R"(/// Scaled dot-product attention:
+///   s(q, kv)      = {:.9g} * sum_d query(d, q) * key(d, kv)
+///   logits(q, kv) = {};  {}
+{}///   output(d, q)  = sum_kv weights(q, kv) * value(d, kv)
+)",
+                       spec.softmax_scale, spec.score_text(), mask_sentence(spec), normalizer_equations(spec));
+}
+
+/// Of a running state, key by key.
+std::string linear_equations(const AttentionSpec &spec) {
+    const std::string feature = spec.feature_map == FeatureMap::identity ? "x"
+                                : spec.feature_map == FeatureMap::relu   ? "max(x, 0)"
+                                                                         : "x + 1 where x > 0, else exp(x)";
+    const std::string kept = spec.decay.empty() ? "state" : fmt::format("exp({}) * state", spec.decay);
+    std::string text =
+        fmt::format("/// Linear attention, f(x) = {}, {}:\n", feature,
+                    spec.mask ? "causal: a row reads the state after its own key" : "each row reads the state after all keys");
+    if (spec.beta.empty())
+        text += fmt::format("///   state(v, d)  = {}(v, d) + f(key(d, kv)) * value(v, kv)\n", kept);
+    else
+        text += fmt::format("///   change(v)    = {}(kv) * (value(v, kv) - sum_d {}(v, d) * f(key(d, kv)))\n"
+                            "///   state(v, d)  = {}(v, d) + f(key(d, kv)) * change(v)\n",
+                            spec.beta, kept, kept);
+    const std::string sum = fmt::format("{:.9g} * sum_d f(query(d, q)) * state(v, d)", spec.softmax_scale);
+    if (divides_by_sum(spec))
+        text += fmt::format("///   key_sum(d)   = {}key_sum(d) + f(key(d, kv))\n"
+                            "///   output(v, q) = sum_d f(query(d, q)) * state(v, d) / sum_d f(query(d, q)) * key_sum(d)\n",
+                            spec.decay.empty() ? "" : fmt::format("exp({}) * ", spec.decay));
+    else
+        text += fmt::format("///   output(v, q) = {}\n", sum);
+    return text + "/// args->state holds what is kept from call to call, or is null: no keys before, and none asked for. args->lse must be "
+                  "null.\n";
 }
 
 /// What is special in how keys and values are stored.
@@ -109,11 +146,7 @@ std::string kernel_header(const AttentionSpec &spec, const std::vector<CompiledV
 extern "C" {{
 #endif
 
-{params}/// Scaled dot-product attention:
-///   s(q, kv)      = {scale} * sum_d query(d, q) * key(d, kv)
-///   logits(q, kv) = {score};  {mask}
-{normalizer}///   output(d, q)  = sum_kv weights(q, kv) * value(d, kv)
-{cache}{schedules}/// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
+{params}{equations}{cache}{schedules}/// Shapes, innermost first, strides in elements, element type {dtype}: query (head_dim = {head_dim}, seq_len_q, num_heads, batch),
 /// key ({head_dim}, seq_len_kv, num_kv_heads, batch), value (head_dim_v = {head_dim_v}, seq_len_kv, num_kv_heads, batch),
 /// output ({head_dim_v}, seq_len_q, num_heads, batch), lse (seq_len_q, num_heads, batch) f32. {group}.
 /// Batch, heads, lengths and strides are those of each call. A row that sees no key has output 0 and lse -inf.
@@ -137,12 +170,10 @@ extern attune_kernel {name}_kernel;
 #endif
 )",
         fmt::arg("version", ATTUNE_VERSION), fmt::arg("id", spec.id()), fmt::arg("guard", include_guard(spec.name)),
-        fmt::arg("scale", fmt::format("{:.9g}", spec.softmax_scale)), fmt::arg("mask", mask_sentence(spec)),
-        fmt::arg("score", spec.score_text()), fmt::arg("normalizer", normalizer_equations(spec)),
-        fmt::arg("params", params_declaration(spec)), fmt::arg("cache", cache_sentences(spec)),
-        fmt::arg("schedules", schedule_sentences(variants)), fmt::arg("append", append_declaration(spec)),
-        fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim), fmt::arg("head_dim_v", spec.head_dim_v),
-        fmt::arg("group", group), fmt::arg("name", spec.name));
+        fmt::arg("equations", is_linear(spec) ? linear_equations(spec) : equations(spec)), fmt::arg("params", params_declaration(spec)),
+        fmt::arg("cache", cache_sentences(spec)), fmt::arg("schedules", schedule_sentences(variants)),
+        fmt::arg("append", append_declaration(spec)), fmt::arg("dtype", dtype_name(spec.dtype)), fmt::arg("head_dim", spec.head_dim),
+        fmt::arg("head_dim_v", spec.head_dim_v), fmt::arg("group", group), fmt::arg("name", spec.name));
 }
 
 }  // namespace attune

@@ -4,6 +4,12 @@
 
 namespace attune {
 
+int32_t kernel_state(const AttentionSpec &spec) {
+    if (!is_linear(spec))
+        return ATTUNE_STATE_NONE;
+    return divides_by_sum(spec) ? ATTUNE_STATE_OUTER_AND_KEY_SUM : ATTUNE_STATE_OUTER;
+}
+
 KernelTable::KernelTable(const AttentionSpec &spec, std::string metadata)
     : spec_(spec), params_(params_struct(spec).members), frequencies_(spec.rope.frequencies()), id_(spec.id()), mask_(spec.mask_text()),
       score_(spec.score_text()), metadata_(std::move(metadata)) {
@@ -19,6 +25,7 @@ KernelTable::KernelTable(const AttentionSpec &spec, std::string metadata)
     kernel.cache = cache_format(spec_);
     if (!frequencies_.empty())
         kernel.rope = {frequencies_.data(), spec_.rope.dims / 2, spec_.rope.style == RopeSpec::Style::interleaved};
+    kernel.state = kernel_state(spec_);
     kernel.has_sink = has_sink(spec_) ? 1 : 0;
     kernel.block_size_q = spec_.block_mask ? spec_.block_size_q : 0;
     kernel.block_size_kv = spec_.block_mask ? spec_.block_size_kv : 0;

@@ -3,6 +3,8 @@
 
 namespace attune {
 
+int32_t kernel_state(const AttentionSpec &spec);  ///< ATTUNE_STATE_…
+
 /// The attune_kernel of a specification, made in this process, with the strings and tables that it points to. It has no variants yet.
 class KernelTable {
 public:

@@ -65,12 +65,18 @@ private:
         attune_kernel_variant row = variant.sizes;
         row.target = variant.plan.target->name;
         row.schedule = schedules_.emplace_back(parameters_text(variant.plan)).c_str();
-        const std::pair<TaskFunction, attune_task_fn *> functions[] = {
-            {TaskFunction::key_norms, &row.key_norms},       {TaskFunction::key_ranges, &row.key_ranges},
-            {TaskFunction::block_states, &row.block_states}, {TaskFunction::row_reference, &row.row_reference},
-            {TaskFunction::fixed, &row.fixed},               {TaskFunction::exact, &row.exact},
-            {TaskFunction::pairs, &row.pairs},               {TaskFunction::split, &row.split},
-            {TaskFunction::combine, &row.combine},           {TaskFunction::append, &row.append}};
+        const std::pair<TaskFunction, attune_task_fn *> functions[] = {{TaskFunction::key_norms, &row.key_norms},
+                                                                       {TaskFunction::key_ranges, &row.key_ranges},
+                                                                       {TaskFunction::block_states, &row.block_states},
+                                                                       {TaskFunction::row_reference, &row.row_reference},
+                                                                       {TaskFunction::fixed, &row.fixed},
+                                                                       {TaskFunction::exact, &row.exact},
+                                                                       {TaskFunction::pairs, &row.pairs},
+                                                                       {TaskFunction::split, &row.split},
+                                                                       {TaskFunction::combine, &row.combine},
+                                                                       {TaskFunction::append, &row.append},
+                                                                       {TaskFunction::linear_read, &row.linear_read},
+                                                                       {TaskFunction::linear_update, &row.linear_update}};
         const std::vector<TaskFunction> present = task_functions(variant.plan);
         for (const auto &[function, pointer] : functions)
             if (std::find(present.begin(), present.end(), function) != present.end())

@@ -41,6 +41,10 @@ const char *task_function_name(TaskFunction function) {
         return "combine";
     case TaskFunction::append:
         return "append";
+    case TaskFunction::linear_read:
+        return "linear_read";
+    case TaskFunction::linear_update:
+        return "linear_update";
     case TaskFunction::exact:
         break;
     }
@@ -49,10 +53,12 @@ const char *task_function_name(TaskFunction function) {
 
 bool has_fixed_reference(const AttentionSpec &spec) {
     const Algorithm algorithm = softmax_algorithm(spec);
-    return !spec.decode && spec.normalizer != Normalizer::sigmoid && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
+    return !spec.decode && is_softmax(spec.normalizer) && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
 }
 
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
+    if (is_linear(plan.spec))
+        return {TaskFunction::linear_read, TaskFunction::linear_update};
     std::vector<TaskFunction> functions = {TaskFunction::exact};
     if (plan.spec.decode)
         functions = {TaskFunction::split, TaskFunction::combine, TaskFunction::append};
@@ -100,8 +106,29 @@ BlockShape task_shape(const KernelPlan &plan, TaskFunction function) {
 
 }  // namespace
 
+namespace {
+
+ScheduledFunction schedule_linear(const KernelPlan &plan, TaskFunction function, bool scheduled) {
+    const CpuLinearParameters parameters = linear_schedule_parameters(plan);
+    const auto task = std::make_shared<LinearTask>(plan.spec, linear_shape(plan));
+    if (function == TaskFunction::linear_read) {
+        LinearReadStages stages = task->define_read();
+        if (scheduled)
+            schedule_cpu_linear_read(*task, stages, parameters);
+        return {task, Halide::Pipeline(stages.outputs()), task->of_read()};
+    }
+    LinearUpdateStages stages = task->define_update();
+    if (scheduled)
+        schedule_cpu_linear_update(*task, stages, parameters);
+    return {task, Halide::Pipeline(stages.outputs()), task->of_update()};
+}
+
+}  // namespace
+
 ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction function, const CompileOptions &options, bool scheduled) {
     report_errors_as_ours();
+    if (is_linear(plan.spec))
+        return schedule_linear(plan, function, scheduled);
     const auto task = std::make_shared<AttentionTask>(plan.spec, task_shape(plan, function),
                                                       has_llvm_backend() && !options.twins ? plan.target->machine : MachineOperations{});
     const AttentionArguments &args = task->args;
@@ -162,8 +189,8 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         stages = define_fixed_reference_softmax(*task);
         if (scheduled)
             schedule_cpu_fixed_reference(*task, stages, parameters);
-    } else if (plan.spec.normalizer == Normalizer::sigmoid) {
-        stages = define_sigmoid_weights(*task);
+    } else if (!is_softmax(plan.spec.normalizer)) {
+        stages = define_single_weights(*task);
         if (scheduled)
             schedule_cpu_fixed_reference(*task, stages, parameters);
     } else if (softmax_algorithm(plan.spec) == Algorithm::full_row) {

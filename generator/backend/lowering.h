@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/backend/kernel.h"
+#include "schedules/cpu_linear.h"
 #include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
 
@@ -8,7 +9,20 @@
 namespace attune {
 
 /// Names of the task functions, after "<kernel>__<target>_": attune_kernel_variant has a pointer for each.
-enum class TaskFunction { key_norms, key_ranges, block_states, row_reference, fixed, exact, pairs, split, combine, append };
+enum class TaskFunction {
+    key_norms,
+    key_ranges,
+    block_states,
+    row_reference,
+    fixed,
+    exact,
+    pairs,
+    split,
+    combine,
+    append,
+    linear_read,
+    linear_update
+};
 const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const AttentionSpec &spec);
 /// The functions that a plan's kernel has.
@@ -16,13 +30,15 @@ std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed", "minilm_attention__avx512_q64_fixed"
 std::string task_symbol(const KernelPlan &plan, TaskFunction function);
 
-/// The plan's parameters as the schedules take them: of prefill, and of decode.
+/// The plan's parameters as the schedules take them: of prefill, of decode, of linear attention.
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan);
 CpuSplitParameters split_schedule_parameters(const KernelPlan &plan);
+CpuLinearParameters linear_schedule_parameters(const KernelPlan &plan);
+LinearShape linear_shape(const KernelPlan &plan);
 
 /// A pipeline with its arguments, ready to be lowered. Without `scheduled` it is the bare algorithm: every reduction for itself.
 struct ScheduledFunction {
-    std::shared_ptr<AttentionTask> task;  ///< owns the parameters
+    std::shared_ptr<const void> task;  ///< owns the parameters
     Halide::Pipeline pipeline;
     std::vector<Halide::Argument> arguments;
 };

@@ -20,11 +20,16 @@ std::string kernel_metadata(const AttentionSpec &spec, const std::vector<Compile
                     {"softmax_scale", spec.softmax_scale},
                     {"mask", spec.mask_text()},
                     {"score", spec.score_text()},
+                    {"normalizer", normalizer_name(spec.normalizer)},
                     {"outputs", spec.lse ? Json({"out", "lse"}) : Json::array({"out"})},
                     {"phases", Json::array({spec.phase()})},
                     {"algorithm", algorithm_name(spec.algorithm)}};
     json["toml"] = spec_to_toml(spec);
-    json["flops"] = "2 * visible_pairs * (head_dim + head_dim_v); visible_pairs = (q, kv) that the mask shows, summed over batch and heads";
+    if (is_linear(spec))
+        json["flops"] = "2 * head_dim * head_dim_v * (batch * num_heads * seq_len_q + batch * num_kv_heads * seq_len_kv)";
+    else
+        json["flops"] =
+            "2 * visible_pairs * (head_dim + head_dim_v); visible_pairs = (q, kv) that the mask shows, summed over batch and heads";
     json["bytes"] = "element * (batch * num_heads * seq_len_q * (head_dim + head_dim_v) + batch * num_kv_heads * seq_len_kv * (head_dim + "
                     "head_dim_v)) + 4 * batch * num_heads * seq_len_q where lse is written";
     json["variants"] = Json::array();

@@ -173,7 +173,7 @@ std::string KernelPlan::variant_name() const {
 }
 
 Algorithm softmax_algorithm(const AttentionSpec &spec) {
-    if (spec.algorithm != Algorithm::automatic || spec.normalizer == Normalizer::sigmoid)
+    if (spec.algorithm != Algorithm::automatic || !is_softmax(spec.normalizer))
         return spec.algorithm;
     // A bias for each row and key belongs to short sequences. 49 keys, head_dim 32, avx2: 1.33 times as fast, 197 keys, head_dim 64: 1.06
     // times, 1024: 0.97 times.
@@ -216,7 +216,41 @@ KernelPlan plan_decode(KernelPlan plan, const ScheduleParameters &overrides) {
     return plan;
 }
 
+KernelPlan plan_linear(KernelPlan plan, const ScheduleParameters &overrides) {
+    plan.parameters = overrides;
+    const CpuLinearParameters p = linear_schedule_parameters(plan);
+    plan.parameters.clear();
+    for (const auto &parameter : cpu_linear_parameters())
+        plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    const LinearShape shape = linear_shape(plan);
+    plan.algorithm = "linear_attention";
+    plan.schedule = "cpu_linear";
+    plan.reason = takes_one_key(plan.spec)
+                      ? "the normalizer: a running state, that each key changes in turn"
+                      : fmt::format("the normalizer: a running state, and pairs within chunks of {} positions", p.chunk);
+    if (shape.fold > 1)
+        plan.reason += fmt::format("; {} query heads share a state", shape.fold);
+    const int64_t dims = plan.spec.head_dim + plan.spec.head_dim_v;
+    plan.footprint_bytes = 4 * (int64_t(plan.spec.head_dim) * plan.spec.head_dim_v + shape.rows() * (dims + p.chunk) + p.chunk * dims);
+    plan.footprint_formula =
+        "4 * (head_dim * head_dim_v + chunk * fold * (head_dim + head_dim_v + chunk) + chunk * (head_dim + head_dim_v))";
+    return plan;
+}
+
 }  // namespace
+
+CpuLinearParameters linear_schedule_parameters(const KernelPlan &plan) {
+    CpuLinearParameters p = default_linear_parameters(plan.spec, plan.target->vector, plan.target->registers);
+    apply_overrides(p, plan.parameters, cpu_linear_parameters());
+    refuse_schedule(cpu_linear_parameters_error(p, plan.target->registers));
+    if (takes_one_key(plan.spec) && p.chunk != 1)
+        refuse_schedule(fmt::format("chunk is {}, expected 1 with decay or beta, where each key changes the state in turn", p.chunk));
+    return p;
+}
+
+LinearShape linear_shape(const KernelPlan &plan) {
+    return cpu_linear_shape(linear_schedule_parameters(plan), folded_heads(plan.spec), plan.target->vector);
+}
 
 KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides) {
     KernelPlan plan;
@@ -224,6 +258,8 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
     plan.target = &target;
     if (spec.decode)
         return plan_decode(std::move(plan), overrides);
+    if (is_linear(spec))
+        return plan_linear(std::move(plan), overrides);
     const Algorithm algorithm = softmax_algorithm(spec);
     const std::string wish = spec.algorithm == Algorithm::automatic ? "the default" : "asked for";
     switch (algorithm) {
@@ -242,8 +278,8 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
         plan.schedule = "cpu_query_lanes";
         plan.reason = wish + ": no maximum pass and no rescaling; rows that may leave its range take the online kernel";
     }
-    if (spec.normalizer == Normalizer::sigmoid) {
-        plan.algorithm = "sigmoid_weights";
+    if (!is_softmax(spec.normalizer)) {
+        plan.algorithm = fmt::format("{}_weights", normalizer_name(spec.normalizer));
         plan.schedule = "cpu_query_lanes";
         plan.reason = "the normalizer: each weight by itself";
     }

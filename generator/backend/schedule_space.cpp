@@ -38,7 +38,9 @@ autotune::Space schedule_space(const AttentionSpec &spec, const CpuTarget &targe
     const KernelPlan plan = plan_kernel(spec, target);
     autotune::Space space;
     space.family = plan.schedule;
-    space.parameters = spec.decode ? declared_values(cpu_split_parameters()) : declared_values(cpu_parameters());
+    space.parameters = spec.decode       ? declared_values(cpu_split_parameters())
+                       : is_linear(spec) ? declared_values(cpu_linear_parameters())
+                                         : declared_values(cpu_parameters());
     for (const auto &[name, value] : plan.parameters)
         space.fallback.push_back(value);
     for (const auto &[name, wanted] : values) {
@@ -74,6 +76,8 @@ autotune::MayStandTogether bits_are_kept(const AttentionSpec &spec, const CpuTar
 
 double predicted_ms(const KernelPlan &plan, const MachineLimits &machine, const CallWork &work) {
     const int vector = plan.target->vector, registers = plan.target->registers;
+    if (is_linear(plan.spec))
+        return predicted_ms(plan.spec, linear_shape(plan), registers, machine, work);
     return plan.spec.decode ? predicted_ms(plan.spec, split_schedule_parameters(plan), vector, registers, machine, work)
                             : predicted_ms(plan.spec, cpu_schedule_parameters(plan), vector, registers, machine, work);
 }

@@ -54,7 +54,7 @@ Cost call_cost(const AttentionSpec &spec, const Shape &s, const std::vector<Para
     const int64_t value_bytes = spec.cache.values_in_key ? 0 : cache_row_bytes(spec, spec.head_dim_v);
     Cost cost;
     cost.visible_pairs = lists ? listed_pairs(spec, s, params, lists) : visible_pairs(spec, s, params);
-    cost.flops = 2 * cost.visible_pairs * dims;
+    cost.flops = is_linear(spec) ? 2 * spec.head_dim * spec.head_dim_v * (rows + keys) : 2 * cost.visible_pairs * dims;
     cost.bytes =
         rows * dims * dtype_bytes(spec.dtype) + keys * (cache_row_bytes(spec, spec.head_dim) + value_bytes) + (spec.lse ? 4 * rows : 0);
     return cost;

@@ -232,7 +232,7 @@ int run(const Flags &flags, Session &session) {
                             {"shape", shape_text(shape)},
                             {"visible_pairs", cost.visible_pairs},
                             {"flops", cost.flops},
-                            {"flops_formula", flops_formula},
+                            {"flops_formula", flops_formula(spec)},
                             {"bytes", cost.bytes},
                             {"bytes_formula", bytes_formula(spec)},
                             {"intensity", cost.intensity()},
@@ -282,7 +282,7 @@ int run(const Flags &flags, Session &session) {
     if (!drawn.empty())
         row("params", fmt::format("not given, drawn at random: {}; give --param NAME=VALUE or NAME=FILE.npy", drawn));
     row("pairs", fmt::format("{} visible of {}", cost.visible_pairs, shape.batch * shape.num_heads * shape.seq_len_q * shape.seq_len_kv));
-    row("flops", fmt::format("{:.4g} = {}", double(cost.flops), flops_formula));
+    row("flops", fmt::format("{:.4g} = {}", double(cost.flops), flops_formula(spec)));
     row("bytes", fmt::format("{} = {}", human_bytes(double(cost.bytes)), bytes_formula(spec)));
     row("intensity", fmt::format("{:.1f} flops a byte", cost.intensity()));
     row("roofline",

@@ -42,7 +42,10 @@ Json scaling_json(const Scaling &scaling) {
                               {"tensor_bytes", p.tensor_bytes},
                               {"workspace_bytes", or_null(p.workspace_bytes)},
                               {"score_matrix_bytes", p.score_bytes}});
-        variants.push_back({{"name", variant.name}, {"mask", variant.spec.mask_text()}, {"points", points}});
+        variants.push_back({{"name", variant.name},
+                            {"mask", variant.spec.mask_text()},
+                            {"normalizer", normalizer_name(variant.spec.normalizer)},
+                            {"points", points}});
     }
     return {{"target", scaling.target},
             {"threads", scaling.threads},
@@ -92,7 +95,8 @@ std::string scaling_text(const Scaling &scaling) {
     if (has_extrapolated)
         text += "~ pairs go on as the doubling before did: to walk this mask over them would take too long\n";
     for (const ScalingVariant &variant : scaling.variants)
-        text += fmt::format("{:<14} mask {}\n", variant.name, variant.spec.mask_text());
+        text +=
+            fmt::format("{:<14} {}mask {}\n", variant.name, is_linear(variant.spec) ? "normalizer linear, " : "", variant.spec.mask_text());
     text += "\nmemory: what a call reads and writes, what it takes beside them, and what one f32 matrix of all scores would take\n";
     return text + align_table(bytes, {true, true, true, true});
 }
@@ -130,7 +134,8 @@ int explain_scaling(const Flags &flags, const AttentionSpec &spec, const CpuTarg
     for (ScalingVariant &variant : scaling.variants) {
         std::vector<CallParams> params;
         for (const Shape &s : shapes)
-            params.push_back(params_or_random(given, flags, variant.spec, s, scaling_seed));
+            params.push_back(variant.spec.params == spec.params ? params_or_random(given, flags, variant.spec, s, scaling_seed)
+                                                                : CallParams(variant.spec, {}));
         const CompileOptions options = tuned_options(flags, variant.spec, target);
         predict_scaling(variant, shapes, params, target, plan_kernel(variant.spec, target, options.overrides), machine, scaling.threads);
         if (!runs_here)

@@ -2,6 +2,7 @@
 #include "generator/cli/attention_weights.h"
 #include "generator/cli/command.h"
 #include "generator/cli/kernel_to_run.h"
+#include "generator/cli/linear_state.h"
 #include "generator/cli/npy/npy.h"
 #include "generator/cli/params.h"
 #include "generator/cli/problem.h"
@@ -22,7 +23,7 @@
 namespace attune::cli {
 namespace {
 
-const char *const result_flags[] = {"--out", "--lse", "--pairs", "--weights", "--importance"};
+const char *const result_flags[] = {"--out", "--lse", "--pairs", "--weights", "--importance", state_result_flags[0], state_result_flags[1]};
 
 void declare(Flags &flags) {
     declare_params(flags);
@@ -36,6 +37,7 @@ void declare(Flags &flags) {
     flags.value("--lse", "F.npy", "log-sum-exp of each row, natural: (batch, heads, seq) float32");
     flags.value("--pairs", "F.npy", "the matrix of pairs that outputs names: (batch, heads, seq, keys), in the encoding of query");
     declare_weights(flags);
+    declare_linear_state(flags);
 }
 
 /// The files can be written, and are different ones.
@@ -64,7 +66,8 @@ CallOutputs wanted_outputs(const Flags &flags, const AttentionSpec &spec) {
     const auto refuse = [&](const char *flag, const char *expected, const char *cure) {
         throw Error({.argument = flag, .value = flags.text(flag), .expected = expected, .cure = cure});
     };
-    const CallOutputs wanted = {.lse = flags.has("--lse"), .pairs = flags.has("--pairs") || wants_weights(flags)};
+    const CallOutputs wanted = {
+        .lse = flags.has("--lse"), .pairs = flags.has("--pairs") || wants_weights(flags), .state = wants_state(flags)};
     if (wanted.lse && !spec.lse)
         refuse("--lse", "outputs with \"lse\" in the specification", "add lse to outputs, or leave --lse out");
     if (flags.has("--pairs") && spec.pairs_output == PairsOutput::none)
@@ -115,9 +118,11 @@ std::unique_ptr<CacheImage> cache_of(const RunInputs &in, const AttentionSpec &s
     return std::make_unique<CacheImage>(spec, extents, numbers(in.key), numbers(in.value), 1);
 }
 
-NpyArray lse_array(const KernelCall &call, std::vector<int64_t> shape) {
-    const auto *bytes = reinterpret_cast<const unsigned char *>(call.lse());
-    return {"<f4", std::move(shape), {bytes, bytes + call.rows() * sizeof(float)}};
+NpyArray float_array(const float *floats, std::vector<int64_t> shape) {
+    NpyArray array = {"<f4", std::move(shape), {}};
+    const auto *bytes = reinterpret_cast<const unsigned char *>(floats);
+    array.bytes.assign(bytes, bytes + array.size() * static_cast<int64_t>(sizeof(float)));
+    return array;
 }
 
 /// Written, but not there yet.
@@ -133,7 +138,9 @@ std::vector<PendingNpy> pending_results(const Flags &flags, const RunInputs &in,
         return decode_array(bytes, spec.dtype, in.query.dtype, {batch, heads, rows, row});
     };
     write("--out", [&] { return decoded(call.output(), in.head_dim_v); });
-    write("--lse", [&] { return lse_array(call, {batch, heads, rows}); });
+    write("--lse", [&] { return float_array(call.lse(), {batch, heads, rows}); });
+    write("--state", [&] { return float_array(call.state().as<float>(), state_shape(spec, in.shape)); });
+    write("--key-sum", [&] { return float_array(call.key_sum().as<float>(), key_sum_shape(spec, in.shape)); });
     write("--pairs", [&] { return decoded(call.pairs(), in.shape.seq_len_kv); });
     if (wants_weights(flags)) {
         const AttentionWeights selected = select_weights(call.pairs(), spec.dtype, in.shape, selection);
@@ -154,6 +161,7 @@ int run(const Flags &flags, Session &session) {
     const AttentionSpec spec = spec_for_inputs(raw, in);
     const CallOutputs wanted = wanted_outputs(flags, spec);
     const WeightsSelection selection = read_weights_selection(flags, spec, in);
+    const PastState past = read_past_state(flags, spec, in);
     Shape extents = in.shape;
     extents.batch = in.array_batch;
     check_index_range(spec, extents, ErrorCode::input);
@@ -180,6 +188,8 @@ int run(const Flags &flags, Session &session) {
                      .lengths_kv = array(in.lengths_kv),
                      .cu_seqlens_q = array(in.cu_seqlens_q),
                      .cu_seqlens_kv = array(in.cu_seqlens_kv),
+                     .past_state = past.outer.empty() ? nullptr : past.outer.data(),
+                     .past_key_sum = past.key_sum.empty() ? nullptr : past.key_sum.data(),
                      .params = params.data()},
                     threads, wanted);
     const auto begin = std::chrono::steady_clock::now();
@@ -202,7 +212,9 @@ int run(const Flags &flags, Session &session) {
                             {"lse", path_or_null("--lse")},
                             {"pairs", path_or_null("--pairs")},
                             {"weights", path_or_null("--weights")},
-                            {"importance", path_or_null("--importance")}});
+                            {"importance", path_or_null("--importance")},
+                            {"state", path_or_null("--state")},
+                            {"key_sum", path_or_null("--key-sum")}});
     else {
         std::string files;
         for (const char *flag : result_flags)
@@ -224,7 +236,8 @@ const Command run_command = {
     "  attune run --query q.npy --key k.npy --value v.npy --mask causal --out out.npy --lse lse.npy\n"
     "  attune run kernel.toml --query q.npy --key k.npy --value v.npy --lengths-kv n.npy --out out.npy --target avx2 --threads 2\n"
     "  attune run --mask \"causal && document(ids)\" --params \"ids: i32[b, kv] nondecreasing\" --param ids=ids.npy --query q.npy ...\n"
-    "  attune run --query q.npy --key k.npy --value v.npy --mask causal --weights w.npy --heads 0,3 --rows 0:16 --importance i.npy\n\n"
+    "  attune run --query q.npy --key k.npy --value v.npy --mask causal --weights w.npy --heads 0,3 --rows 0:16 --importance i.npy\n"
+    "  attune run --normalizer linear --mask causal --query q.npy --key k.npy --value v.npy --out out.npy --state s.npy --key-sum z.npy\n\n"
     "Key and value are ordinary arrays for every cache of phases decode: they are rounded to kv_dtype and laid out as kv_layout says, as "
     "the\n"
     "kernel's append would have stored them but for roundings (a ring has a slot for each key). With rope the kernel turns the query, row "

@@ -145,6 +145,21 @@ KernelCall::KernelCall(const LoadedKernel &kernel, const CallInputs &inputs, int
         a.pairs = pairs_.data();
         dense_strides(a.stride_pairs, shape.num_heads, shape.seq_len_q, shape.seq_len_kv);
     }
+    if (wanted.state || inputs.past_state) {
+        const size_t sums = static_cast<size_t>(shape.batch * shape.num_kv_heads) * spec.head_dim;
+        linear_.size = sizeof linear_;
+        linear_.past = inputs.past_state;
+        linear_.past_key_sum = inputs.past_key_sum;
+        if (wanted.state) {
+            state_ = Bytes(sums * spec.head_dim_v * sizeof(float));
+            linear_.present = state_.as<float>();
+        }
+        if (wanted.state && divides_by_sum(spec)) {
+            key_sum_ = Bytes(sums * sizeof(float));
+            linear_.present_key_sum = key_sum_.as<float>();
+        }
+        a.state = &linear_;
+    }
     a.exec = &exec_;
 
     if (kernel_->num_variants == 0) {

@@ -17,12 +17,13 @@ struct CallInputs {
     const CacheImage *cache = nullptr;                          ///< instead of key and value, where the specification has a cache format
     const int32_t *lengths_q = nullptr, *lengths_kv = nullptr;  ///< (batch), or null
     const int32_t *cu_seqlens_q = nullptr, *cu_seqlens_kv = nullptr;  ///< (batch + 1), or null
+    const float *past_state = nullptr, *past_key_sum = nullptr;       ///< of linear attention, or null: there is no past
     const void *params = nullptr;                                     ///< <name>_params, or null where the kernel has none
 };
 
 /// What a call writes beside the output; the kernel must have it.
 struct CallOutputs {
-    bool lse = false, pairs = false;
+    bool lse = false, pairs = false, state = false;
 };
 
 /// A call made ready: what it writes and its workspace are allocated, so that run() is the kernel and nothing else.
@@ -39,17 +40,20 @@ public:
     const float *lse() const { return lse_.as<float>(); }  ///< (batch, heads, seq_q), or empty
     const Bytes &pairs() const {
         return pairs_;
-    }                                      ///< (batch, heads, seq_q, seq_kv) in the kernel's encoding, or empty; 0 outside the lengths
-    size_t rows() const { return rows_; }  ///< of output, over batch and heads
+    }  ///< (batch, heads, seq_q, seq_kv) in the kernel's encoding, or empty; 0 outside the lengths
+    const Bytes &state() const { return state_; }      ///< float32 (batch, kv_heads, head_dim, head_dim_v), or empty
+    const Bytes &key_sum() const { return key_sum_; }  ///< float32 (batch, kv_heads, head_dim), or empty
+    size_t rows() const { return rows_; }              ///< of output, over batch and heads
     size_t workspace_bytes() const { return workspace_.size(); }
 
 private:
     const attune_kernel *kernel_;
     const attune_device *device_ = nullptr;  ///< of a device kernel: run() copies there and back
     attune_exec exec_{};
+    attune_linear_state linear_{};
     attune_attention_args args_{};
     size_t rows_ = 0;
-    Bytes output_, lse_, pairs_, workspace_;
+    Bytes output_, lse_, pairs_, state_, key_sum_, workspace_;
 };
 
 /// The first device of an api, opened once. Throws Error(target) where there is none.

@@ -41,6 +41,21 @@ Expression parse_mask(const std::string &text) {
     return text.empty() ? Expression() : parse_expression(text, context);
 }
 
+/// A softmax, or linear attention, of the same heads and nothing else.
+AttentionSpec of_heads(const AttentionSpec &spec, Normalizer normalizer) {
+    AttentionSpec other;
+    other.dtype = spec.dtype;
+    other.head_dim = spec.head_dim;
+    other.head_dim_v = spec.head_dim_v;
+    other.group = spec.group;
+    other.scale = spec.scale;
+    other.softmax_scale = spec.softmax_scale;
+    other.normalizer = normalizer;
+    other.lse = is_softmax(normalizer);
+    other.targets = spec.targets;
+    return other;
+}
+
 /// An argument for each pair, a bias say, soon takes more than the kernel's own tensors: those of all lengths are in memory at once.
 bool has_large_arguments(const AttentionSpec &spec, const Shape &shape) {
     constexpr double most_elements = 1 << 24;
@@ -83,16 +98,22 @@ double measured_ms(const LoadedKernel &kernel, const ScalingVariant &variant, co
 }  // namespace
 
 std::vector<ScalingVariant> scaling_variants(const AttentionSpec &spec) {
-    std::vector<ScalingVariant> variants = {{"specification", spec, {}}};
+    std::vector<ScalingVariant> variants = {{is_linear(spec) ? "linear" : "specification", spec, {}}};
     for (const auto &[name, mask] : usual_masks) {
-        AttentionSpec other = spec;
+        AttentionSpec other = is_linear(spec) ? of_heads(spec, Normalizer::softmax) : spec;
         other.mask = parse_mask(mask);
         other.block_mask = false;
         other.name = other.id();
-        if (other.mask == spec.mask && !spec.block_mask)
+        if (other.canonical() == spec.canonical())
             variants[0].name = name;
         else
             variants.push_back({name, std::move(other), {}});
+    }
+    if (!spec.decode && !is_linear(spec)) {
+        AttentionSpec linear = of_heads(spec, Normalizer::linear);
+        linear.mask = parse_mask("causal");
+        linear.name = linear.id();
+        variants.push_back({"linear", std::move(linear), {}});
     }
     return variants;
 }

@@ -12,7 +12,7 @@ namespace {
 constexpr double panel_width = 360, panel_height = 300, left = 70, top = 62, gap = 100;
 constexpr Colour grid{232, 234, 238};
 // Apart in brightness as well as in hue, for print and for eyes that tell few hues.
-constexpr Colour line_colours[] = {{8, 40, 74}, {125, 128, 138}, {217, 95, 2}, {27, 158, 119}, {140, 86, 170}};
+constexpr Colour line_colours[] = {{8, 40, 74}, {125, 128, 138}, {217, 95, 2}, {27, 158, 119}, {140, 86, 170}, {190, 150, 20}};
 constexpr Colour matrix_colour{180, 40, 40};
 
 struct Curve {
@@ -87,7 +87,8 @@ Drawing draw_scaling(const Scaling &scaling, const std::string &title) {
     for (size_t i = 0; i < scaling.variants.size(); i++) {
         const ScalingVariant &variant = scaling.variants[i];
         const std::string mask = variant.spec.mask_text();
-        Curve curve{fmt::format("{}{}, grows by S^{:.2f} at the end", variant.name, variant.name == mask ? "" : ": mask " + mask,
+        const bool says_all = variant.name == mask || variant.name == normalizer_name(variant.spec.normalizer);
+        Curve curve{fmt::format("{}{}, grows by S^{:.2f} at the end", variant.name, says_all ? "" : ": mask " + mask,
                                 variant.points.back().exponent),
                     line_colours[i % std::size(line_colours)],
                     false,

@@ -1,5 +1,5 @@
 # attune_add_kernel(<target> [SPEC file|preset] [NAME n] [DTYPE f32] [COMPUTE_DTYPE f32] [HEAD_DIM n] [HEAD_DIM_V n] [GROUP n|any]
-#                   [SCALE x] [MASK "…"] [SCORE "…"] [PARAMS "n: type" …] [NORMALIZER n] [SINK param] [OUTPUTS …] [BLOCK_MASK csr] [BLOCK_SIZE q kv] [PHASES …]
+#                   [SCALE x] [MASK "…"] [SCORE "…"] [PARAMS "n: type" …] [NORMALIZER n] [FEATURE_MAP f] [DECAY param] [BETA param] [SINK param] [OUTPUTS …] [BLOCK_MASK csr] [BLOCK_SIZE q kv] [PHASES …]
 #                   [KV_DTYPE i8|i4] [KV_QUANTIZATION q] [KV_LAYOUT l] [PAGE_SIZE n] [ROPE "style=…,…"] [ALGORITHM a] [TARGETS …] [TUNED db] [DEVICE class] [DETERMINISM D0])
 #
 # An attention kernel as a library: compiled when <target> is built, for every instruction set in TARGETS, and chosen by the CPU at run time.
@@ -19,7 +19,7 @@ cmake_policy(PUSH)
 cmake_policy(VERSION 3.28)
 
 function(attune_add_kernel target)
-  set(values SPEC NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK KV_DTYPE KV_QUANTIZATION
+  set(values SPEC NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER FEATURE_MAP DECAY BETA SINK BLOCK_MASK KV_DTYPE KV_QUANTIZATION
       KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED DEVICE DETERMINISM)
   set(lists OUTPUTS BLOCK_SIZE PHASES PARAMS TARGETS)
   cmake_parse_arguments(PARSE_ARGV 1 kernel "" "${values}" "${lists}")
@@ -69,7 +69,7 @@ function(attune_add_kernel target)
   list(JOIN kernel_OUTPUTS "," kernel_OUTPUTS)
   list(JOIN kernel_BLOCK_SIZE "," kernel_BLOCK_SIZE)
   list(JOIN kernel_PHASES "," kernel_PHASES)
-  foreach(key IN ITEMS NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER SINK BLOCK_MASK KV_DTYPE
+  foreach(key IN ITEMS NAME DTYPE COMPUTE_DTYPE HEAD_DIM HEAD_DIM_V GROUP MASK SCORE SCALE NORMALIZER FEATURE_MAP DECAY BETA SINK BLOCK_MASK KV_DTYPE
           KV_QUANTIZATION KV_LAYOUT PAGE_SIZE ROPE ALGORITHM TUNED DEVICE DETERMINISM OUTPUTS BLOCK_SIZE PHASES)
     if(NOT "${kernel_${key}}" STREQUAL "")
       string(TOLOWER ${key} flag)

@@ -1,5 +1,7 @@
 #include "generator/reference/expressions.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 
@@ -31,6 +33,31 @@ private:
     Bindings bindings_;
 };
 
+/// The elements of a parameter [b, kv, hkv] or [b, kv, hkv, d], whose extents are the call's or 1.
+double element_at(const ParamValue &param, std::initializer_list<int64_t> index) {
+    size_t at = 0, d = 0;
+    for (const int64_t i : index) {
+        if (d == param.extents.size()) break;
+        at = at * static_cast<size_t>(param.extents[d]) + static_cast<size_t>(std::clamp<int64_t>(i, 0, param.extents[d] - 1));
+        d++;
+    }
+    return param.elements[at];
+}
+
+void set_linear_rule(ReferenceProblem &problem, const AttentionSpec &spec, const std::vector<ParamValue> &params) {
+    LinearRule &rule = problem.linear;
+    rule.feature_map = spec.feature_map;
+    rule.divides_by_sum = divides_by_sum(spec);
+    rule.is_causal = static_cast<bool>(spec.mask);
+    rule.decay = {};
+    rule.beta = {};
+    const auto param = [&](const std::string &name) { return params[static_cast<size_t>(spec.find_param(name) - spec.params.data())]; };
+    if (!spec.decay.empty())
+        rule.decay = [p = param(spec.decay)](int64_t b, int64_t kv, int64_t kv_head, int d) { return element_at(p, {b, kv, kv_head, d}); };
+    if (!spec.beta.empty())
+        rule.beta = [p = param(spec.beta)](int64_t b, int64_t kv, int64_t kv_head) { return element_at(p, {b, kv, kv_head}); };
+}
+
 }  // namespace
 
 void set_expressions(ReferenceProblem &problem, const AttentionSpec &spec, const std::vector<ParamValue> &params) {
@@ -45,6 +72,7 @@ void set_expressions(ReferenceProblem &problem, const AttentionSpec &spec, const
     problem.integer_queries = has_integer_products(spec);
     problem.pairs = spec.pairs_output;
     problem.visible = {};
+    if (is_linear(spec)) set_linear_rule(problem, spec, params);
     if (spec.mask)
         problem.visible = [f = PairFunction(spec.mask.root, values, group)](int64_t b, int64_t h, int64_t q, int64_t kv, int64_t seq_len_q,
                                                                             int64_t seq_len_kv) mutable {

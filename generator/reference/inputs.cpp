@@ -118,15 +118,20 @@ std::vector<ParamValue> random_params(const AttentionSpec &spec, int64_t batch, 
     return values;
 }
 
-void fill_inputs(ReferenceProblem &problem, InputKind kind, DType dtype, uint64_t seed) {
-    const double factor = kind == InputKind::wide_8 ? 8 : kind == InputKind::wide_20 ? 20 : 1;
-    const int64_t rows_q = problem.batch * problem.num_heads * problem.seq_len_q, heads_kv = problem.batch * problem.num_kv_heads;
-    const int64_t rows_kv = heads_kv * problem.seq_len_kv;
-    problem.query = normal_numbers(rows_q * problem.head_dim, 3 * seed, factor, dtype);  // a stream each: shapes do not shift one another
-    problem.key = normal_numbers(rows_kv * problem.head_dim, 3 * seed + 1, factor, dtype);
-    problem.value = normal_numbers(rows_kv * problem.head_dim_v, 3 * seed + 2, 1, dtype);
-    if (kind != InputKind::spike) return;
+namespace {
 
+/// Keys of the delta rule have norm 1, as its models make them: longer ones would make the state grow from key to key.
+void shorten_keys(ReferenceProblem &problem, DType dtype) {
+    const size_t dims = static_cast<size_t>(problem.head_dim);
+    for (size_t row = 0; row < problem.key.size(); row += dims) {
+        double square = 0;
+        for (size_t d = 0; d < dims; d++) square += problem.key[row + d] * problem.key[row + d];
+        for (size_t d = 0; d < dims && square > 0; d++) problem.key[row + d] = round_to(dtype, problem.key[row + d] / std::sqrt(square));
+    }
+}
+
+void enlarge_some_keys(ReferenceProblem &problem, DType dtype) {
+    const int64_t heads_kv = problem.batch * problem.num_kv_heads;
     for (int64_t head = 0; head < heads_kv; head++) {
         const int64_t b = head / problem.num_kv_heads;
         const int64_t length = problem.lengths_kv.empty() ? problem.seq_len_kv
@@ -140,6 +145,19 @@ void fill_inputs(ReferenceProblem &problem, InputKind kind, DType dtype, uint64_
         if (length > 1 && problem.visible) enlarge(length - 1, 10000);
         for (int64_t kv = length; kv < problem.seq_len_kv; kv++) enlarge(kv, 10000);
     }
+}
+
+}  // namespace
+
+void fill_inputs(ReferenceProblem &problem, InputKind kind, DType dtype, uint64_t seed) {
+    const double factor = kind == InputKind::wide_8 ? 8 : kind == InputKind::wide_20 ? 20 : 1;
+    const int64_t rows_q = problem.batch * problem.num_heads * problem.seq_len_q, heads_kv = problem.batch * problem.num_kv_heads;
+    const int64_t rows_kv = heads_kv * problem.seq_len_kv;
+    problem.query = normal_numbers(rows_q * problem.head_dim, 3 * seed, factor, dtype);  // a stream each: shapes do not shift one another
+    problem.key = normal_numbers(rows_kv * problem.head_dim, 3 * seed + 1, factor, dtype);
+    problem.value = normal_numbers(rows_kv * problem.head_dim_v, 3 * seed + 2, 1, dtype);
+    if (kind == InputKind::spike) enlarge_some_keys(problem, dtype);
+    if (problem.linear.beta) shorten_keys(problem, dtype);
 }
 
 }  // namespace attune

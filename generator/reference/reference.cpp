@@ -1,5 +1,7 @@
 #include "generator/reference/reference.h"
 
+#include "generator/reference/linear.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -80,6 +82,10 @@ public:
             for (double &logit : logits) logit = 1 / (1 + std::exp(-logit));
             return;
         }
+        if (p_.normalizer == Normalizer::relu) {
+            for (double &logit : logits) logit = logit < 0 ? 0 : logit;
+            return;
+        }
         const double sink = sink_of(p_, h_);
         double largest = sink;
         for (const double logit : logits) largest = std::max(largest, logit);
@@ -91,8 +97,8 @@ public:
     }
 
     void add_values() {
-        double mean_rounding = 0;  // what it does to the sum; sigmoid has none
-        if (p_.normalizer != Normalizer::sigmoid)
+        double mean_rounding = 0;  // what it does to the sum; without one nothing
+        if (is_softmax(p_.normalizer))
             for (size_t i = 0; i < seen.size(); i++) mean_rounding += logits[i] * rounding[i];
         result_.lse_error[static_cast<size_t>(row_)] = passed_ + mean_rounding;
 
@@ -100,17 +106,18 @@ public:
         double *output = result_.output.data() + at, *value_abs = result_.value_abs.data() + at, *error = result_.output_error.data() + at;
         for (size_t i = 0; i < seen.size(); i++) {
             const double weight = logits[i], *value = p_.value.data() + (kv_head_ * p_.seq_len_kv + seen[i]) * p_.head_dim_v;
-            const double relative_error = 2 * passed_ + rounding[i] + mean_rounding;
+            // Exponentials turn the logit's error into a share of the weight; relu hands it on as it is.
+            const double weight_error = p_.normalizer == Normalizer::relu ? passed_ + rounding[i] : weight * (2 * passed_ + rounding[i] + mean_rounding);
             const double lost = p_.compute == ComputeDType::f16 ? 0x1p-24 : 0, underflow = p_.integer_values ? 0x1p-118 : 0;
             for (int d = 0; d < p_.head_dim_v; d++) {
                 output[d] += weight * value[d];
                 value_abs[d] += weight * std::abs(value[d]);
-                if (value[d] != 0) error[d] += weight * std::abs(value[d]) * relative_error;  // which may be infinite
+                if (value[d] != 0) error[d] += std::abs(value[d]) * weight_error;  // which may be infinite
                 error[d] += lost * (std::abs(value[d]) + 0.5) + underflow * (std::abs(value[d]) + 1);
             }
             if (p_.pairs == PairsOutput::weights) {
                 pair(seen[i]) = weight;
-                pair_error(seen[i]) = weight * (8 * u32 + relative_error);
+                pair_error(seen[i]) = weight * 8 * u32 + weight_error;
             }
         }
     }
@@ -205,6 +212,7 @@ private:
 
 ReferenceResult reference_attention(const ReferenceProblem &p) {
     check_problem(p);
+    if (p.normalizer == Normalizer::linear) return reference_linear_attention(p);
     const int64_t rows = p.batch * p.num_heads * p.seq_len_q;
     ReferenceResult result;
     result.output.assign(static_cast<size_t>(rows * p.head_dim_v), 0.0);

@@ -7,6 +7,18 @@
 
 namespace attune {
 
+/// What linear attention adds to a problem (Normalizer::linear): the recurrence of each key/value head, key by key, a = exp(decay):
+///   change = value, or with beta beta (value - (a state)^T f(key))     state = a state + f(key) change^T     key_sum = a key_sum + f(key)
+///   output = scale f(query)^T state, or divided by its sum f(query)^T state / f(query)^T key_sum
+struct LinearRule {
+    FeatureMap feature_map = FeatureMap::elu_plus_one;
+    bool divides_by_sum = true;
+    bool is_causal = false;  ///< row i reads the state after key i + length_kv - length_q; else after all keys
+    std::function<double(int64_t batch, int64_t kv, int64_t kv_head, int d)> decay;  ///< empty: 0
+    std::function<double(int64_t batch, int64_t kv, int64_t kv_head)> beta;          ///< empty: no correction
+    std::vector<double> past, past_key_sum;  ///< (batch, kv_heads, head_dim, head_dim_v) and (batch, kv_heads, head_dim), or empty: 0
+};
+
 /// One attention problem in double, dense arrays (batch, heads, seq, dim), C order. It shares no code with the kernels.
 struct ReferenceProblem {
     int64_t batch = 1, num_heads = 1, num_kv_heads = 1, seq_len_q = 0, seq_len_kv = 0;
@@ -23,6 +35,7 @@ struct ReferenceProblem {
     Score biased_score;  ///< the same without its soft caps, for logits_biased. Empty: as score
     Normalizer normalizer = Normalizer::softmax;
     std::vector<double> sink;  ///< with softmax: a logit of each head that takes weight and has no value; or empty
+    LinearRule linear;
     PairsOutput pairs = PairsOutput::none;
     ComputeDType compute = ComputeDType::f32;  ///< what the kernel's products may be, for the bound
     bool integer_queries = false;              ///< query is rounded to 16 bits of its row's largest element: for the bound
@@ -55,12 +68,16 @@ struct ReferenceResult {
     std::vector<double> pairs;        ///< (batch, heads, seq_q, seq_kv), or empty; 0 outside the lengths, hidden logits are -inf
     std::vector<double> pairs_error;  ///< as pairs: how far a kernel may be, before its result is rounded
     int64_t visible_pairs = 0;        ///< summed over batch and heads
+    /// Of linear attention: after the last key, shaped as LinearRule::past, and how far f32 may be from it.
+    std::vector<double> state, state_error, key_sum, key_sum_error;
 };
 
 /// Attention by its definition.
 ///   softmax           p = exp(logit) / (sum exp(logit) + exp(sink)),  lse = log of the denominator
 ///   softmax_plus_one  the same with a sink of 0
 ///   sigmoid           p = 1 / (1 + exp(-logit))
+///   relu              p = max(logit, 0)
+///   linear            LinearRule; without lse
 /// Rows at or after lengths_q: output 0, lse -inf. A logit below -1e29 is hidden.
 ReferenceResult reference_attention(const ReferenceProblem &problem);
 

@@ -35,11 +35,21 @@ const std::vector<SpecKey> &spec_keys() {
         {.table = "kernel", .name = "score", .kind = expression, .allowed = {"none"}, .flag = true, .type = "EXPR", .otherwise = "s",
          .help = "the logit, an expression of the scaled product s such as softcap(s, 50)",
          .cure = "write an expression in quotes, such as \"softcap(s, 50)\""},
-        {.table = "kernel", .name = "normalizer", .kind = word, .allowed = {"softmax", "softmax_plus_one", "sigmoid"}, .flag = true,
-         .type = "NAME", .otherwise = "softmax", .help = "how logits become weights", .cure = "leave it out for softmax"},
-        {.table = "kernel", .name = "sink", .kind = parameter, .flag = true, .type = "NAME", .otherwise = "none",
+        {.table = "kernel", .name = "normalizer", .kind = word, .allowed = {"softmax", "softmax_plus_one", "sigmoid", "relu", "linear"}, .flag = true,
+         .type = "NAME", .otherwise = "softmax", .help = "how logits become weights; linear: products of features, in a running state",
+         .cure = "leave it out for softmax"},
+        {.table = "kernel", .name = "sink", .kind = parameter, .allowed = {"f32[h]"}, .flag = true, .type = "NAME", .otherwise = "none",
          .help = "parameter f32[h]: a logit of each head that takes weight and has no value",
          .cure = "give the parameter's name, such as \"sinks\""},
+        {.table = "kernel", .name = "feature_map", .kind = word, .allowed = {"elu_plus_one", "relu", "identity"}, .flag = true, .type = "NAME",
+         .otherwise = "elu_plus_one", .help = "of normalizer linear: what becomes of query and key; rows of identity are not divided by their sum",
+         .cure = "leave it out for elu(x) + 1"},
+        {.table = "kernel", .name = "decay", .kind = parameter, .allowed = {"f32[b, kv, hkv]", "f32[b, kv, hkv, head_dim]"}, .flag = true, .type = "NAME",
+         .otherwise = "none", .help = "of normalizer linear: parameter, the logarithm of what the state keeps at each key",
+         .cure = "give the parameter's name, such as \"decay\""},
+        {.table = "kernel", .name = "beta", .kind = parameter, .allowed = {"f32[b, kv, hkv]"}, .flag = true, .type = "NAME", .otherwise = "none",
+         .help = "of normalizer linear: parameter, how far each key replaces what the state holds for it (the delta rule)",
+         .cure = "give the parameter's name, such as \"beta\""},
         {.table = "kernel", .name = "outputs", .kind = words, .allowed = {"out", "lse", "logits_raw", "logits_biased", "logits", "weights"},
          .flag = true, .type = "LIST", .otherwise = "out,lse", .help = "what the kernel computes; one of the last four is a matrix of all pairs",
          .cure = "use [\"out\"] or [\"out\", \"lse\"]"},
@@ -164,7 +174,7 @@ std::string SpecKey::expected() const {
     case KeyKind::integer_or_word: return fmt::format("an integer from {} to {} or \"{}\"", low, high, fmt::join(allowed, "\" or \""));
     case KeyKind::scale: return "a positive number from 1e-30 to 1e30, or an expression of head_dim";
     case KeyKind::expression: return "an expression in quotes, or none";
-    case KeyKind::parameter: return "the name of a parameter f32[h]";
+    case KeyKind::parameter: return fmt::format("the name of a parameter {}", fmt::join(allowed, " or "));
     case KeyKind::sizes: return fmt::format("a list of two multiples of {} up to {}", low, high);
     case KeyKind::settings: return fmt::format("a table of some of {}", fmt::join(allowed, ", "));
     case KeyKind::declarations: return "parameters as NAME: TYPE";

@@ -25,6 +25,9 @@ std::string spec_to_toml(const AttentionSpec &spec) {
     if (spec.score) out += line("score", quoted(spec.score.text));
     if (spec.normalizer != Normalizer::softmax) out += line("normalizer", quoted(normalizer_name(spec.normalizer)));
     if (!spec.sink.empty()) out += line("sink", quoted(spec.sink));
+    if (is_linear(spec)) out += line("feature_map", quoted(feature_map_name(spec.feature_map)));
+    if (!spec.decay.empty()) out += line("decay", quoted(spec.decay));
+    if (!spec.beta.empty()) out += line("beta", quoted(spec.beta));
     out += line("outputs", fmt::format("[\"{}\"]", outputs_text(spec, "\", \"")));
     if (spec.block_mask)
         out += line("block_mask", quoted("csr")) + line("block_size", fmt::format("[{}, {}]", spec.block_size_q, spec.block_size_kv));

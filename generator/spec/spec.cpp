@@ -45,7 +45,18 @@ int64_t cache_row_bytes(const AttentionSpec &spec, int head_dim) {
 int dtype_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
 const char *normalizer_name(Normalizer normalizer) {
-    return normalizer == Normalizer::softmax ? "softmax" : normalizer == Normalizer::softmax_plus_one ? "softmax_plus_one" : "sigmoid";
+    switch (normalizer) {
+    case Normalizer::softmax: return "softmax";
+    case Normalizer::softmax_plus_one: return "softmax_plus_one";
+    case Normalizer::sigmoid: return "sigmoid";
+    case Normalizer::relu: return "relu";
+    case Normalizer::linear: return "linear";
+    }
+    return "softmax";
+}
+
+const char *feature_map_name(FeatureMap map) {
+    return map == FeatureMap::elu_plus_one ? "elu_plus_one" : map == FeatureMap::relu ? "relu" : "identity";
 }
 
 const char *pairs_output_name(PairsOutput output) {
@@ -86,6 +97,9 @@ std::string AttentionSpec::canonical() const {
     if (score) out += fmt::format(" score={}", score.text);
     if (normalizer != Normalizer::softmax) out += fmt::format(" normalizer={}", normalizer_name(normalizer));
     if (!sink.empty()) out += fmt::format(" sink={}", sink);
+    if (normalizer == Normalizer::linear) out += fmt::format(" feature_map={}", feature_map_name(feature_map));
+    if (!decay.empty()) out += fmt::format(" decay={}", decay);
+    if (!beta.empty()) out += fmt::format(" beta={}", beta);
     if (block_mask) out += fmt::format(" block_mask=csr:{}x{}", block_size_q, block_size_kv);
     if (cache != KvCacheSpec{})
         out += fmt::format(" cache={}{}:{}{}{}", kv_dtype_name(cache.dtype), cache.zero_points ? "z" : "", kv_layout_name(cache.layout),

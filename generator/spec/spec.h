@@ -52,8 +52,12 @@ struct RopeSpec {
     bool operator==(const RopeSpec &) const = default;
 };
 
-/// What weights are: exp(logit) over their sum, over 1 + their sum, or 1 / (1 + exp(-logit)) each for itself.
-enum class Normalizer { softmax, softmax_plus_one, sigmoid };
+/// What weights are: exp(logit) over their sum, or over 1 + their sum; 1 / (1 + exp(-logit)), or max(logit, 0), each for itself; or products of
+/// features, which sum up in a running state: work that grows with the keys, not with the pairs.
+enum class Normalizer { softmax, softmax_plus_one, sigmoid, relu, linear };
+/// What linear attention makes of each element of query and key.
+///   elu_plus_one(x) = x + 1 where x > 0, else exp(x)    relu(x) = max(x, 0)    identity(x) = x
+enum class FeatureMap { elu_plus_one, relu, identity };
 /// The pairs' matrix that a kernel of its own writes: the scaled product, the score without its soft caps and with the mask, the score
 /// with the mask, the softmax.
 enum class PairsOutput { none, logits_raw, logits_biased, logits, weights };
@@ -74,6 +78,7 @@ bool has_integer_products(const AttentionSpec &spec);
 int cache_scales(const KvCacheSpec &cache, int head_dim);
 int64_t cache_row_bytes(const AttentionSpec &spec, int head_dim);
 const char *normalizer_name(Normalizer);     ///< "softmax"
+const char *feature_map_name(FeatureMap);    ///< "elu_plus_one"
 const char *pairs_output_name(PairsOutput);  ///< "logits_raw"; "" for none
 const char *algorithm_name(Algorithm);   ///< "fixed_reference"; "auto" for automatic
 std::string outputs_text(const AttentionSpec &spec, const char *separator);  ///< "out,lse,weights"
@@ -93,6 +98,9 @@ struct AttentionSpec {
     Expression score;             ///< empty: the scaled logit
     Normalizer normalizer = Normalizer::softmax;
     std::string sink;             ///< the f32[h] parameter that holds a logit of each head without a value; "": none
+    FeatureMap feature_map = FeatureMap::elu_plus_one;  ///< of normalizer linear
+    std::string decay;            ///< of normalizer linear: the parameter f32[b, kv, hkv] or f32[b, kv, hkv, head_dim] of a key's log decay; "": none
+    std::string beta;             ///< likewise f32[b, kv, hkv], how far a key corrects what the state holds for it (delta rule); "": sums alone
     bool block_mask = false;      ///< block_mask = "csr": the call gives the key blocks of each block of rows
     int block_size_q = 128, block_size_kv = 128;  ///< of its blocks
     bool decode = false;          ///< phases: many query rows (prefill), or up to 16 against a cache (decode)
@@ -117,6 +125,16 @@ struct AttentionSpec {
 
     bool operator==(const AttentionSpec &) const = default;
 };
+
+/// Weights of a row sum to 1, or to less with a sink: there is a logarithm of their sum.
+inline bool is_softmax(Normalizer normalizer) {
+    return normalizer == Normalizer::softmax || normalizer == Normalizer::softmax_plus_one;
+}
+inline bool is_linear(const AttentionSpec &spec) { return spec.normalizer == Normalizer::linear; }
+/// Linear attention whose rows are divided by their sum, which features that are nowhere negative have.
+inline bool divides_by_sum(const AttentionSpec &spec) {
+    return is_linear(spec) && spec.feature_map != FeatureMap::identity && spec.beta.empty();
+}
 
 /// Rows have a logit without a key (attune_kernel::has_sink).
 inline bool has_sink(const AttentionSpec &spec) {

@@ -4,6 +4,7 @@
 #include "generator/spec/field.h"
 #include "generator/spec/layer_spec.h"
 #include "generator/spec/validate_cache.h"
+#include "generator/spec/validate_linear.h"
 #include "generator/spec/validate_params.h"
 
 #include <fmt/format.h>
@@ -109,9 +110,12 @@ void check_outputs(const Field &field, AttentionSpec &spec) {
                        "one matrix of all pairs");
         spec.pairs_output = p;
     }
-    if (spec.lse && spec.normalizer == Normalizer::sigmoid)
-        field.fail(shown(field.value), "remove lse", fmt::format("{} has lse with normalizer sigmoid", field.argument()),
-                   "no lse, as sigmoid weights have no sum");
+    if (spec.pairs_output != PairsOutput::none && is_linear(spec))
+        field.fail(pairs_output_name(spec.pairs_output), "leave it out", fmt::format("{} has {} with normalizer linear", field.argument(), pairs_output_name(spec.pairs_output)),
+                   "no matrix of pairs, which a running state is there to avoid");
+    if (spec.lse && !is_softmax(spec.normalizer))
+        field.fail(shown(field.value), "remove lse", fmt::format("{} has lse with normalizer {}", field.argument(), normalizer_name(spec.normalizer)),
+                   fmt::format("no lse, as {} weights have no sum of exponentials", normalizer_name(spec.normalizer)));
 }
 
 /// One phase a kernel; what decode cannot do is refused by the key that asks for it.
@@ -126,7 +130,7 @@ void check_phases(const Field &field, AttentionSpec &spec) {
     };
     if (spec.block_mask) refuse("block_mask");
     if (spec.pairs_output != PairsOutput::none) refuse("a matrix of pairs in outputs");
-    if (spec.normalizer == Normalizer::sigmoid) refuse("normalizer sigmoid");
+    if (!is_softmax(spec.normalizer)) refuse(fmt::format("normalizer {}", normalizer_name(spec.normalizer)).c_str());
 }
 
 }  // namespace
@@ -170,16 +174,17 @@ AttentionSpec validate_spec(const RawSpec &raw) {
     if (const auto field = find("kernel.score")) spec.score = check_expression(*field, spec.params, ExprType::real, "s");
     if (const auto field = find("kernel.normalizer")) {
         const std::string name = word(*field);
-        for (const Normalizer n : {Normalizer::softmax, Normalizer::softmax_plus_one, Normalizer::sigmoid})
+        for (const Normalizer n : {Normalizer::softmax, Normalizer::softmax_plus_one, Normalizer::sigmoid, Normalizer::relu, Normalizer::linear})
             if (name == normalizer_name(n)) spec.normalizer = n;
     }
     if (const auto field = find("kernel.sink")) check_sink(*field, spec);
+    check_linear(raw, spec);
     refuse_unused(spec, declared);
 
     if (const auto field = find("kernel.outputs"))
         check_outputs(*field, spec);
     else
-        spec.lse = spec.normalizer != Normalizer::sigmoid;
+        spec.lse = is_softmax(spec.normalizer);
     if (const auto field = find("kernel.block_mask")) spec.block_mask = word(*field) == "csr";
     if (const auto field = find("kernel.block_size")) {
         std::tie(spec.block_size_q, spec.block_size_kv) = check_sizes(*field);

@@ -1,6 +1,7 @@
 #include "generator/spec/validate_params.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -109,29 +110,32 @@ void refuse_unused(const AttentionSpec &spec, const std::vector<DeclaredParam> &
     collect_params(spec.mask.root, used);
     collect_params(spec.score.root, used);
     for (size_t i = 0; i < declared.size(); i++) {
-        if (used.contains(static_cast<int>(i)) || spec.params[i].name == spec.sink) continue;
+        const std::string &name = spec.params[i].name;
+        if (used.contains(static_cast<int>(i)) || name == spec.sink || name == spec.decay || name == spec.beta) continue;
         const SpecKey key = param_key(declared[i].name);
         Field{key, declared[i].value}.fail(spec.params[i].text(), "remove it, or use it",
                                            fmt::format("parameter {} is declared, but nothing reads it", declared[i].name),
-                                           "parameters that mask, score or sink read");
+                                           "parameters that mask, score, sink, decay or beta read");
     }
 }
 
-void check_sink(const Field &field, AttentionSpec &spec) {
+std::string check_named_param(const Field &field, AttentionSpec &spec, const std::vector<std::string> &types) {
     if (field.value.type != Type::string) field.fail(shown(field.value));
     const std::string &name = field.value.text;
+    const ParamDeclaration *declared = spec.find_param(name);
+    if (declared && std::find(types.begin(), types.end(), declared->text()) == types.end())
+        field.fail(name, fmt::format("declare {} = \"{}\"", name, types[0]), fmt::format("the {} {} is {}", field.key.name, name, declared->text()),
+                   fmt::format("{}", fmt::join(types, " or ")));
+    if (!declared) spec.params.push_back(parse_param(name, types[0], field.expression_context(ExprType::real, nullptr)));
+    return name;
+}
+
+void check_sink(const Field &field, AttentionSpec &spec) {
     if (spec.normalizer != Normalizer::softmax)
-        field.fail(name, "remove the sink, or the normalizer",
+        field.fail(shown(field.value), "remove the sink, or the normalizer",
                    fmt::format("{} is given with normalizer {}", field.argument(), normalizer_name(spec.normalizer)),
                    "it with softmax, whose sum it joins");
-    const ParamDeclaration wanted = {.name = name,
-                                     .element = ParamDeclaration::Element::f32,
-                                     .dims = {{.kind = ParamDeclaration::Dim::Kind::h, .extent = 1, .name = ""}}};
-    const ParamDeclaration *declared = spec.find_param(name);
-    if (declared && !(*declared == wanted))
-        field.fail(name, fmt::format("declare {} = \"f32[h]\"", name), fmt::format("the sink {} is {}", name, declared->text()), "f32[h]");
-    if (!declared) spec.params.push_back(parse_param(name, wanted.text(), field.expression_context(ExprType::real, nullptr)));
-    spec.sink = name;
+    spec.sink = check_named_param(field, spec, {"f32[h]"});
 }
 
 }  // namespace attune

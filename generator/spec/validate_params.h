@@ -16,7 +16,9 @@ struct DeclaredParam {
 std::vector<DeclaredParam> declared_params(const RawSpec &raw);
 std::vector<ParamDeclaration> check_params(const std::vector<DeclaredParam> &declared);
 
-/// The key `sink`. An undeclared sink is declared: its type has no choice.
+/// A key that names a parameter of one of these types; an undeclared one is declared as the first. Returns its name.
+std::string check_named_param(const Field &field, AttentionSpec &spec, const std::vector<std::string> &types);
+/// The key `sink`.
 void check_sink(const Field &field, AttentionSpec &spec);
 
 /// A parameter that nothing reads would have to be given in every call for nothing.

@@ -1,10 +1,11 @@
-/// A call: check, plan, then two phases, of decode three; or on a device.
+/// A call: check, plan, then two phases, of decode three, of linear attention one; or on a device.
 #include "call.h"
 #include "decode.h"
 #include "device/device_call.h"
 #include "device/parts.h"
 #include "dispatch.h"
 #include "kv_cache.h"
+#include "linear.h"
 #include "phase.h"
 #include "rows_task.h"
 #include "validate.h"
@@ -44,6 +45,10 @@ attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attent
         const attune_cache_view view = attune_view_cache(kernel, args);
         status = attune_check_cache(&view, args->lengths_kv);
     }
+    if (!status)
+        status = attune_check_linear_state(kernel, args);
+    if (!status && call.variant && call.variant->linear_read)
+        return attune_run_linear(&call);
     if (!status && call.variant && call.variant->split)
         return attune_run_decode(&call);
     if (!status)

@@ -2,6 +2,7 @@
 
 #include "decode.h"
 #include "dispatch.h"
+#include "linear.h"
 #include "parallel.h"
 #include "status.h"
 #include "threads.h"
@@ -98,7 +99,9 @@ static void plan_work(attune_call *call) {
 
     const attune_exec *exec = a->exec;
     call->num_workers = attune_threads_of(exec);
-    if (!call->variant->split)  // decode has more tasks than blocks of rows
+    if (call->variant->linear_read)
+        call->num_workers = (int32_t)attune_min(call->num_workers, attune_linear_tasks(call));
+    else if (!call->variant->split)  // decode has more tasks than blocks of rows
         call->num_workers = (int32_t)attune_min(call->num_workers, call->row_tasks);
     call->parallel_for = exec && exec->parallel_for ? exec->parallel_for : attune_pool_parallel_for;
     call->parallel_context = exec ? exec->parallel_context : NULL;
@@ -118,6 +121,8 @@ static bool plan_workspace(attune_call *call) {
     typedef unsigned __int128 wide;
     const wide limit = SIZE_MAX / 2;
     wide chunks = ((wide)longest_keys(call) + (wide)v->block_kv - 1) / (wide)v->block_kv;
+    if (v->linear_read)
+        chunks = 0;                                              // it lists no visits
     chunks += call->kernel->cache.layout == ATTUNE_LAYOUT_RING;  // which starts anywhere
     wide tiles = (wide)(v->block_kv / v->tile_kv);
     wide visits = chunks * (wide)(1 + v->strips) * 4, first_keys = chunks * tiles * 4, states = chunks * tiles * (wide)v->strips;
@@ -125,8 +130,10 @@ static bool plan_workspace(attune_call *call) {
     wide chunk_list = (chunks * 4 + 63) / 64 * 64;  // flags take less
     wide scratch = ((wide)v->scratch_bytes + (wide)v->scratch_bytes_per_key * chunks * (wide)v->block_kv + 63) / 64 * 64;
     attune_plan_decode_slot(call);
+    attune_plan_linear_slot(call);
     wide slot = 4 * (wide)call->row_array_bytes + 2 * visits + 2 * chunk_list + first_keys + states + scratch +
-                3 * (wide)call->start_bytes + 4 * (wide)call->scale_bytes;
+                3 * (wide)call->start_bytes + 4 * (wide)call->scale_bytes + call->outer_bytes + call->key_sum_bytes + call->change_bytes +
+                call->no_key_bytes;
     wide norms = v->fixed ? (wide)call->norm_batch_stride * (call->is_packed ? 1 : (wide)a->batch) * sizeof(float) : 0;
     if (slot > limit || slot * (wide)call->num_workers > limit || norms > limit)
         return false;
@@ -194,6 +201,10 @@ attune_slot attune_find_slot(const attune_call *call, int32_t index) {
     slot.value_rows = take(&at, call->start_bytes);
     slot.rows_ahead = take(&at, call->start_bytes);
     slot.scales = take(&at, 4 * call->scale_bytes);
+    slot.state = take(&at, call->outer_bytes);
+    slot.key_sum = take(&at, call->key_sum_bytes);
+    slot.change = take(&at, call->change_bytes);
+    slot.no_key = take(&at, call->no_key_bytes);
     slot.scratch = (attune_scratch){.base = at, .size = call->scratch_bytes};
     return slot;
 }

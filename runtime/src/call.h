@@ -17,7 +17,9 @@ typedef struct attune_visit_list {
 typedef struct attune_slot {
     int32_t *key_rows, *value_rows,
         *rows_ahead;  // of decode: where the rows of a chunk, and the next one's keys, start; null where they are not listed
-    float *scales;    // of decode: of a chunk's keys and values, then zero points, where they must be collected
+    float *state, *key_sum, *change;  // of linear attention: of a key/value head; what a key changes
+    void *no_key;                     // a row of zeros, where a call has no key
+    float *scales;                    // of decode: of a chunk's keys and values, then zero points, where they must be collected
     float *reference;
     int32_t *row_class, *row_state;
     float *lse;
@@ -54,8 +56,9 @@ typedef struct attune_call {
     // Workspace: key norms, or lists and parts of decode, then a slot a worker. Bytes, except the strides of the key norms (floats) and max_chunks.
     int64_t norm_head_stride, norm_batch_stride, max_chunks;
     size_t norm_bytes, row_array_bytes, visit_bytes, first_key_bytes, chunk_bytes, state_bytes, scratch_bytes, slot_bytes, workspace_bytes;
-    size_t list_bytes, part_bytes, rotation_bytes, decode_bytes;  ///< of one list, one part, all rotations, all of these
-    size_t start_bytes, scale_bytes;                              ///< of a slot: of one list of rows, of one tensor's scales
+    size_t list_bytes, part_bytes, rotation_bytes, decode_bytes;    ///< of one list, one part, all rotations, all of these
+    size_t outer_bytes, key_sum_bytes, change_bytes, no_key_bytes;  ///< of linear attention, of a slot
+    size_t start_bytes, scale_bytes;                                ///< of a slot: of one list of rows, of one tensor's scales
 } attune_call;
 
 static inline int64_t attune_min(int64_t a, int64_t b) {

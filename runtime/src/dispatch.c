@@ -34,6 +34,11 @@ static bool is_well_formed(const attune_kernel *kernel, const attune_kernel_vari
         return v->combine && v->part_columns > 0 && v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->append &&
                (kernel->cache.page_size & (kernel->cache.page_size - 1)) == 0 && v->block_q > 0 && v->strips == 1 &&
                (v->fold == 1 || v->fold == kernel->info.group) && v->scratch_bytes >= 0 && attune_params_are_bounded(kernel);
+    if (v->linear_read)
+        return v->linear_update && v->block_q > 0 && v->block_q == v->block_kv && (!v->corrects_state || v->block_q == 1) &&
+               (v->fold == 1 || v->fold == kernel->info.group) && v->state_columns >= kernel->info.head_dim_v &&
+               v->state_rows >= kernel->info.head_dim && kernel->state != ATTUNE_STATE_NONE && v->scratch_bytes >= 0 &&
+               attune_params_are_bounded(kernel);
     bool functions_are_there = v->exact && (!v->fixed || (v->key_norms && v->row_reference)) && (!writes_pairs || v->pairs);
     bool tiles_are_whole = v->tile_kv > 0 && v->block_kv > 0 && v->block_kv % v->tile_kv == 0 && v->block_kv / v->tile_kv <= 256;
     bool strips_are_whole =

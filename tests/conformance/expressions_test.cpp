@@ -53,6 +53,15 @@ const ExpressionCase expression_cases[] = {
     {"sink", 4, {.mask = "causal && window(30)", .params = "logit: f32[h]", .sink = "logit"}},
     {"softmax_plus_one", 3, {.mask = "causal", .normalizer = "softmax_plus_one"}},
     {"sigmoid", 1, {.mask = "causal && window(60)", .score = "s - 2", .normalizer = "sigmoid"}},
+    {"relu", 4, {.mask = "causal && window(60)", .score = "s / float(seq_len_kv)", .normalizer = "relu"}},
+    {"linear", 1, {.normalizer = "linear"}},
+    {"linear_causal", 4, {.mask = "causal", .normalizer = "linear"}},
+    {"linear_any", 0, {.mask = "causal", .normalizer = "linear", .feature_map = "relu"}},
+    {"linear_products", 3, {.mask = "causal", .normalizer = "linear", .feature_map = "identity"}},
+    {"linear_decay", 3, {.mask = "causal", .normalizer = "linear", .decay = "g"}},
+    {"linear_gated", 1, {.mask = "causal", .params = "g: f32[b, kv, hkv, 20]", .normalizer = "linear", .feature_map = "identity", .decay = "g"}},
+    {"linear_delta", 4, {.mask = "causal", .normalizer = "linear", .feature_map = "identity", .beta = "rate"}},
+    {"linear_gated_delta", 0, {.mask = "causal", .normalizer = "linear", .feature_map = "identity", .decay = "g", .beta = "rate"}},
     {"csr", 1, {.block_size = "64,32"}},
     {"csr_causal", 3, {.mask = "causal", .block_size = "32,64"}},
     {"csr_documents_alibi", 0, {.mask = "document(ids)", .score = "alibi(m)", .params = "ids: i32[b, kv] nondecreasing; m: f32[h]", .block_size = "128,128"}},
@@ -61,6 +70,7 @@ const ExpressionCase expression_cases[] = {
     {"biased_logits", 1, {.mask = "causal", .score = "softcap(s + bias, 3)", .params = "bias: f32[h, q, kv]", .outputs = "out,lse,logits_biased"}},
     {"logits", 0, {.mask = "window(40)", .score = "alibi(m)", .params = "m: f32[h]", .outputs = "out,logits"}},
     {"weights", 4, {.mask = "causal && window(w)", .params = "w: i32; logit: f32[h]", .sink = "logit", .outputs = "out,lse,weights"}, {{"w", 33}}},
+    {"weights_relu", 1, {.mask = "causal", .normalizer = "relu", .outputs = "out,weights"}},
     {"weights_sigmoid", 1, {.mask = "causal", .normalizer = "sigmoid", .outputs = "out,weights"}},
 };
 

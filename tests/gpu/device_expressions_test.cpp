@@ -32,6 +32,7 @@ const DeviceExpression expressions[] = {
     {"softmax_plus_one", 1, {.mask = "causal", .normalizer = "softmax_plus_one"}},
     {"patterns", 1, {.mask = "bigbird(64, 8, 3, 1, 1, 7) || bigbird(16, 32, 1, 0, 2, 3) && causal"}},  // two tables
     {"sigmoid", 1, {.mask = "causal && window(60)", .score = "s - 2", .normalizer = "sigmoid", .outputs = "out"}},
+    {"relu", 4, {.mask = "causal && window(60)", .score = "s / float(seq_len_kv)", .normalizer = "relu", .outputs = "out"}},
     {"sigmoid_group", 4, {.normalizer = "sigmoid", .outputs = "out"}},
     {"lists", 1, {.block_size = "64,32"}},
     {"lists_causal_group", 4, {.mask = "causal", .block_size = "32,64"}},

@@ -1,5 +1,6 @@
 // Every mask and score of the gallery (attune list --presets) on devices. What a target refuses is listed below with its reason.
 #include "generator/cli/presets.h"
+#include "generator/spec/error.h"
 #include "tests/gpu/device_kernels.h"
 
 #include <algorithm>
@@ -14,10 +15,11 @@ struct Refusal {
 /// None: OpenCL, the simulator of CUDA and Vulkan run all of them.
 const std::vector<Refusal> refusals = {};
 
-std::vector<std::string> gallery() {
+/// Presets of the gallery with pairs, or with a running state instead, which CPUs alone have.
+std::vector<std::string> gallery(bool linear = false) {
     std::vector<std::string> names;
     for (const cli::Preset &preset : cli::presets())
-        if (preset.kind == "gallery") names.push_back(preset.name);
+        if (preset.kind == "gallery" && is_linear(validate_spec(read_spec_file(cli::spec_file(preset.name)))) == linear) names.push_back(preset.name);
     return names;
 }
 
@@ -65,7 +67,20 @@ INSTANTIATE_TEST_SUITE_P(Device, DeviceGalleryOpencl, testing::ValuesIn(gallery(
 INSTANTIATE_TEST_SUITE_P(Device, DeviceGalleryCuda, testing::ValuesIn(gallery()), preset_name);
 INSTANTIATE_TEST_SUITE_P(Device, DeviceGalleryVulkan, testing::ValuesIn(gallery()), preset_name);
 
-TEST(DeviceGalleryTable, HoldsTheWholeGallery) { EXPECT_GE(gallery().size(), 32u) << "specs/gallery was not found"; }
+TEST(DeviceGalleryTable, HoldsTheWholeGallery) { EXPECT_GE(gallery().size(), 33u) << "specs/gallery was not found"; }
+
+TEST(DeviceGalleryTable, RunningStatesAreRefused) {
+    EXPECT_GE(gallery(true).size(), 3u);
+    for (const std::string &preset : gallery(true)) {
+        AttentionSpec spec = validate_spec(read_spec_file(cli::spec_file(preset)));
+        try {
+            plan_device_variants(spec, *find_device_target("cuda"), {});
+            FAIL() << preset;
+        } catch (const Error &error) {
+            EXPECT_NE(std::string(error.what()).find("normalizer is linear"), std::string::npos) << error.what();
+        }
+    }
+}
 
 }  // namespace
 }  // namespace attune::test

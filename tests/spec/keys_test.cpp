@@ -36,12 +36,13 @@ TEST(Keys, SpellFlagsAndArgumentsAsTheDesignDoes) {
 
 TEST(Keys, EveryWordOfTheTableIsAccepted) {
     for (const SpecKey &key : spec_keys()) {
-        if (key.kind == KeyKind::settings) continue;  // names, each with a value
+        if (key.kind == KeyKind::settings || key.kind == KeyKind::parameter) continue;  // names, each with a value; types of what is named
         const bool of_projection = key.key().starts_with("projection.");
         for (const std::string &word : key.allowed) {
             RawSpec raw;
             if (key.key() == "kernel.compute_dtype") set_spec_flag(raw, "kernel.dtype", "f16", "--dtype");  // the type that has all of them
             if (key.key().starts_with("kernel.kv_")) set_spec_flag(raw, "kernel.phases", "decode", "--phases");
+            if (key.key() == "kernel.feature_map") set_spec_flag(raw, "kernel.normalizer", "linear", "--normalizer");
             if (key.key() == "kernel.kv_quantization") set_spec_flag(raw, "kernel.kv_dtype", "i8", "--kv-dtype");
             const bool with_out = key.key() == "kernel.outputs" && word != "out";  // nothing stands there without it
             set_spec_flag(raw, key.key(), with_out ? "out," + word : word, "--flag");

@@ -26,7 +26,7 @@ TEST_P(SpecMessages, NameFileValueExpectationAndCure) {
     EXPECT_GT(details.column, 0);
 }
 
-#define KERNEL_KEYS "name, dtype, compute_dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, outputs, block_mask, block_size, phases, algorithm, kv_dtype, kv_quantization, kv_layout, page_size, rope, value"
+#define KERNEL_KEYS "name, dtype, compute_dtype, head_dim, head_dim_v, group, scale, mask, score, normalizer, sink, feature_map, decay, beta, outputs, block_mask, block_size, phases, algorithm, kv_dtype, kv_quantization, kv_layout, page_size, rope, value"
 #define SCALE "expected a positive number from 1e-30 to 1e30, or an expression of head_dim; "
 #define SCALE_CURE "leave it out for 1/sqrt(head_dim), or give the number, such as 0.125"
 #define GROUP "expected an integer from 1 to 1024 or \"any\"; give num_heads / num_kv_heads, or \"any\" where it is known at run time only"
@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"score_mask", "[kernel]\nscore = \"causal\"",
                 "spec.toml:2:10: score: the expression is true or false, expected a number; write select(condition, then, else), or put it into mask"},
     MessageCase{"normalizer_unknown", "[kernel]\nnormalizer = \"softmx\"",
-                "spec.toml:2:14: normalizer is softmx, expected one of softmax, softmax_plus_one, sigmoid; did you mean softmax"},
+                "spec.toml:2:14: normalizer is softmx, expected one of softmax, softmax_plus_one, sigmoid, relu, linear; did you mean softmax"},
     MessageCase{"sink_number", "[kernel]\nsink = 3",
                 "spec.toml:2:8: sink is 3, expected the name of a parameter f32[h]; give the parameter's name, such as \"sinks\""},
     MessageCase{"sink_name", "[kernel]\nsink = \"kv\"",
@@ -172,7 +172,23 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"sink_with_sigmoid", "[kernel]\nsink = \"a\"\nnormalizer = \"sigmoid\"",
                 "spec.toml:2:8: sink is given with normalizer sigmoid, expected it with softmax, whose sum it joins; remove the sink, or the normalizer"},
     MessageCase{"lse_with_sigmoid", "[kernel]\nnormalizer = \"sigmoid\"\noutputs = [\"out\", \"lse\"]",
-                "spec.toml:3:11: outputs has lse with normalizer sigmoid, expected no lse, as sigmoid weights have no sum; remove lse"},
+                "spec.toml:3:11: outputs has lse with normalizer sigmoid, expected no lse, as sigmoid weights have no sum of exponentials; remove lse"},
+    MessageCase{"linear_with_a_window", "[kernel]\nnormalizer = \"linear\"\nmask = \"causal && window(255)\"",
+                "spec.toml:3:8: mask is causal && window(255) with normalizer linear, expected none or causal: a running state is the sum of all keys so far, and forgets which they were; use one of these, or softmax"},
+    MessageCase{"linear_with_a_score", "[kernel]\nnormalizer = \"linear\"\nscore = \"softcap(s, 5)\"",
+                "spec.toml:3:9: score is softcap(s, 5) with normalizer linear, expected no score, as no pair has a logit of its own; leave it out, or use softmax"},
+    MessageCase{"linear_with_weights", "[kernel]\nnormalizer = \"linear\"\noutputs = [\"out\", \"weights\"]",
+                "spec.toml:3:11: outputs has weights with normalizer linear, expected no matrix of pairs, which a running state is there to avoid; leave it out"},
+    MessageCase{"linear_decode", "[kernel]\nnormalizer = \"linear\"\nphases = [\"decode\"]",
+                "spec.toml:3:10: phases is decode beside normalizer linear, expected decode without it; leave it out, or write phases = [\"prefill\"]"},
+    MessageCase{"feature_map_of_softmax", "[kernel]\nfeature_map = \"relu\"",
+                "spec.toml:2:15: feature_map is given with normalizer softmax, expected it beside normalizer linear; write normalizer = \"linear\", or leave it out"},
+    MessageCase{"feature_map_unknown", "[kernel]\nnormalizer = \"linear\"\nfeature_map = \"elu\"",
+                "spec.toml:3:15: feature_map is elu, expected one of elu_plus_one, relu, identity; did you mean relu"},
+    MessageCase{"decay_type", "[kernel]\nnormalizer = \"linear\"\nmask = \"causal\"\ndecay = \"g\"\n[params]\ng = \"f32[h]\"",
+                "spec.toml:4:9: the decay g is f32[h], expected f32[b, kv, hkv] or f32[b, kv, hkv, 64]; declare g = \"f32[b, kv, hkv]\""},
+    MessageCase{"decay_without_causal", "[kernel]\nnormalizer = \"linear\"\ndecay = \"g\"",
+                "spec.toml:3:9: decay is given without a mask, expected mask causal, as what a key leaves of the state depends on what was before it; write mask = \"causal\""},
     MessageCase{"two_matrices", "[kernel]\noutputs = [\"out\", \"weights\", \"logits_raw\"]",
                 "spec.toml:2:11: outputs has logits_raw and weights, expected one matrix of all pairs; keep one of them, and make another kernel for the other"},
     MessageCase{"weights_with_a_block_mask", "[kernel]\nblock_mask = \"csr\"\noutputs = [\"out\", \"weights\"]",
@@ -188,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"block_size_number", "[kernel]\nblock_mask = \"csr\"\nblock_size = 64",
                 "spec.toml:3:14: block_size is 64, expected a list of two multiples of 16 up to 1024; use [128, 128]"},
     MessageCase{"param_unused", "[params]\nn = \"i32\"",
-                "spec.toml:2:5: parameter n is declared, but nothing reads it, expected parameters that mask, score or sink read; remove it, or use it"},
+                "spec.toml:2:5: parameter n is declared, but nothing reads it, expected parameters that mask, score, sink, decay or beta read; remove it, or use it"},
     MessageCase{"param_type", "[kernel]\nmask = \"kv < n\"\n[params]\nn = \"i33\"",
                 "spec.toml:4:6: params.n: unknown type i33, expected one of i32, f32, f16, bf16, bool; write one of them, such as i32[b, kv]"},
     MessageCase{"param_name", "[params]\nkv = \"i32\"",
@@ -315,7 +331,7 @@ TEST(SpecMessages, FlagsAreNamedAsTyped) {
               "--sink:1: float cannot name a parameter: it is a word of the expression language, expected another name; choose another name");
     EXPECT_EQ(what("kernel.block_size", "64", "--block-size"), "--block-size is 64, expected a list of two multiples of 16 up to 1024; use [128, 128]");
     EXPECT_EQ(what("params", "n: i32", "--params"),
-              "parameter n is declared, but nothing reads it, expected parameters that mask, score or sink read; remove it, or use it");
+              "parameter n is declared, but nothing reads it, expected parameters that mask, score, sink, decay or beta read; remove it, or use it");
     EXPECT_EQ(what("params", "a: i32; b2 i32", "--params"),
               "--params is b2 i32, expected parameters as NAME: TYPE; write NAME: TYPE, such as w: i32, and ; between two of them");
     EXPECT_EQ(what("params", "a: i32; a: f32", "--params"), "--params declares a twice, expected parameters as NAME: TYPE; declare a once");

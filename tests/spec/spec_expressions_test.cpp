@@ -59,6 +59,7 @@ TEST(SpecExpressions, NormalizersChooseTheirOutputs) {
     EXPECT_EQ(parse_spec("[kernel]\nnormalizer = \"sigmoid\"").normalizer, Normalizer::sigmoid);
     EXPECT_FALSE(parse_spec("[kernel]\nnormalizer = \"sigmoid\"").lse);
     EXPECT_TRUE(parse_spec("[kernel]\nnormalizer = \"softmax_plus_one\"").lse);
+    for (const char *normalizer : {"relu", "linear"}) EXPECT_FALSE(parse_spec(std::string("[kernel]\nnormalizer = \"") + normalizer + "\"").lse) << normalizer;
 }
 
 TEST(SpecExpressions, ScalesAreExpressionsOfHeadDim) {
@@ -117,6 +118,13 @@ TEST(SpecExpressionsId, DependsOnEveryKey) {
                              "score = \"softcap(s, 51)\"",
                              "normalizer = \"sigmoid\"",
                              "normalizer = \"softmax_plus_one\"",
+                             "normalizer = \"relu\"",
+                             "normalizer = \"linear\"",
+                             "normalizer = \"linear\"\nmask = \"causal\"",
+                             "normalizer = \"linear\"\nfeature_map = \"relu\"",
+                             "normalizer = \"linear\"\nmask = \"causal\"\ndecay = \"a\"",
+                             "normalizer = \"linear\"\nmask = \"causal\"\ndecay = \"a\"\n[params]\na = \"f32[b, kv, hkv, 64]\"",
+                             "normalizer = \"linear\"\nmask = \"causal\"\nbeta = \"a\"",
                              "sink = \"a\"",
                              "sink = \"c\"",
                              "block_mask = \"csr\"",
@@ -150,6 +158,7 @@ INSTANTIATE_TEST_SUITE_P(All, ExpressionRoundTrip,
                          testing::Values("mask = \"causal && window(255)\"", "mask = false",
                                          "score = \"softcap(alibi(m), 50)\"\n[params]\nm = \"f32[h]\"", "sink = \"sinks\"",
                                          "normalizer = \"sigmoid\"", "outputs = [\"out\", \"logits_biased\"]",
+                                         "normalizer = \"linear\"\nfeature_map = \"identity\"\nmask = \"causal\"\ndecay = \"g\"\nbeta = \"b_\"\n[params]\ng = \"f32[b, kv, hkv, 64]\"",
                                          "block_mask = \"csr\"\nblock_size = [16, 1024]",
                                          "mask = \"document(z) && kv < a\"\nscore = \"s + bias\"\nsink = \"y\"\n[params]\nz = \"i32[1, kv] "
                                          "nondecreasing\"\na = \"i32\"\nbias = \"bf16[b, h, q, kv]\"",

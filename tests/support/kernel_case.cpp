@@ -229,10 +229,13 @@ AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, int group, co
     set("kernel.group", group == 0 ? "any" : std::to_string(group));
     set("params", text.params);
     set("kernel.mask", text.mask);
-    set("kernel.score", text.score);
+    set("kernel.score", text.score == "s" ? "" : text.score);
     set("kernel.normalizer", text.normalizer);
     set("kernel.sink", text.sink);
     set("kernel.outputs", text.outputs);
+    set("kernel.feature_map", text.feature_map);
+    set("kernel.decay", text.decay);
+    set("kernel.beta", text.beta);
     set("kernel.block_mask", text.block_size.empty() ? "" : "csr");
     set("kernel.block_size", text.block_size);
     return validate_spec(raw);

@@ -44,6 +44,7 @@ struct PairsText {
     std::string params = {};  ///< "ids: i32[b, kv] nondecreasing; w: i32"
     std::string normalizer = "softmax", sink = {}, outputs = {};
     std::string block_size = {};  ///< "64,32": block_mask = "csr"
+    std::string feature_map = {}, decay = {}, beta = {};
 };
 AttentionSpec make_spec(DType dtype, int head_dim, int head_dim_v, int group, const PairsText &text);
 

@@ -77,6 +77,10 @@ CallWork prefill_work(const KernelPlan &plan, const Shape &shape, size_t index, 
     work.seq_len_kv = double(shape.seq_len_kv);
     work.cache_row_bytes = key_and_value_bytes(plan.spec);
     work.tasks = heads / sizes.fold * tasks_of_head;
+    if (is_linear(plan.spec)) {  // no pairs but a chunk's
+        work.pairs = work.rows * double(block);
+        return work;
+    }
     work.pairs = counts.of(index, strip, sizes.tile_kv).computed;  // a partial chunk leaves out tiles
     work.masked_pairs = std::max(work.pairs - counts.of(index, strip, sizes.block_kv).full, 0.0);
     return work;

@@ -92,6 +92,19 @@ typedef struct attune_kv_cache {
     int64_t stride_value_scale[3];
 } attune_kv_cache;
 
+/// What linear attention remembers of keys: kernels with normalizer linear. Zero-initialise, then set `size`. All arrays are dense.
+///   present(v, d) = past(v, d) + sum_kv feature(key(d, kv)) * value(v, kv)         (with decay and beta: the specification's recurrence)
+/// A step of decoding takes the state of the step before as past: seq_len_q and seq_len_kv are then the new rows alone, and the work is the
+/// same however many keys were before.
+typedef struct attune_linear_state {
+    uint32_t size;         ///< sizeof(attune_linear_state)
+    uint32_t reserved;     ///< 0
+    const float *past;     ///< (head_dim_v, head_dim, num_kv_heads, batch) of the keys before this call's; null: there are none
+    const float *past_key_sum;  ///< (head_dim, num_kv_heads, batch) sum of their features, of kernels that divide rows by their sum; else null
+    float *present;        ///< after this call's keys, shaped as past, and may be past itself; null: not wanted
+    float *present_key_sum;
+} attune_linear_state;
+
 #define ATTUNE_ATTENTION_ARGS_VERSION 1
 
 /// One attention call. Zero-initialise, set `size` and `version`, then the rest. Strides are in elements; the innermost
@@ -131,6 +144,7 @@ typedef struct attune_attention_args {
     const attune_kv_cache *cache;  ///< of kernels that need one, else null
     const int32_t *positions;      ///< (seq_len_q, batch) of kernels with rope: what the rows are turned by; null: q + keys in use - rows in use
     int64_t stride_positions;      ///< of a sequence, in elements; 0: the same for all
+    const attune_linear_state *state;  ///< of kernels with normalizer linear, or null: no keys before, and none asked for
 } attune_attention_args;
 
 #define ATTUNE_APPEND_ARGS_VERSION 1

@@ -202,6 +202,13 @@ struct CacheView {
     std::span<const int32_t> page_table = {};            ///< pages of each sequence, the same number for all, one sequence after the other
 };
 
+/// What linear attention keeps from call to call (attune_linear_state), dense: (batch, num_kv_heads, head_dim, head_dim_v) and, of kernels that divide
+/// rows by their sum, (batch, num_kv_heads, head_dim). Empty: no keys before, or not wanted. A call may write where it reads.
+struct LinearState {
+    std::span<const float> past = {}, past_key_sum = {};
+    std::span<float> present = {}, present_key_sum = {};
+};
+
 /// One call. Only query, key, value and output must be given.
 struct AttentionArgs {
     InputView query;                          ///< (batch, num_heads, seq_len_q, head_dim)
@@ -217,6 +224,7 @@ struct AttentionArgs {
     OutputView pairs = {};                       ///< (batch, num_heads, seq_len_q, seq_len_kv as head_dim); kernels whose outputs name it
     CacheView cache = {};                        ///< beside key and value, where the kernel rounds them or keeps them in pages
     std::span<const int32_t> positions = {};     ///< with ROPE: seq_len_q for all sequences, or as many for each; empty: where the rows are
+    LinearState state = {};                      ///< of kernels with NORMALIZER linear
     int32_t num_threads = 0;                     ///< 0: attune_num_threads()
     attune_parallel_for parallel_for = nullptr;  ///< null: Attune's threads
     void *parallel_context = nullptr;
@@ -302,6 +310,7 @@ private:
         Args args{};
         attune_exec exec{};
         attune_kv_cache cache{};
+        attune_linear_state state{};
     };
     struct Rows {
         const char *name;
@@ -399,7 +408,8 @@ inline Status same(const char *x, const Shape &of_x, const char *y, const Shape 
         return differ("seq_len", x, of_x.seq_len, y, of_y.seq_len);
     return Status();
 }
-inline Status check_entries(const char *name, std::span<const int32_t> values, int64_t wanted) {
+template <class T>
+Status check_entries(const char *name, std::span<T> values, int64_t wanted) {
     return values.empty() || int64_t(values.size()) == wanted
                ? Status()
                : fail(ATTUNE_INVALID_ARGUMENT,
@@ -414,7 +424,8 @@ inline Status check_positions(std::span<const int32_t> positions, int64_t rows, 
                                                    " for all sequences, or as many for each of the " + text(batch));
 }
 // An empty span has no address to tell "none" from "no sequences", so both are none.
-inline const int32_t *array(std::span<const int32_t> values) {
+template <class T>
+T *array(std::span<T> values) {
     return values.empty() ? nullptr : values.data();
 }
 template <class Args>
@@ -556,6 +567,15 @@ inline Status Kernel::check(const AttentionArgs &a) const {
     if (Status s = check_entries("lengths_kv", a.lengths_kv, a.query.shape.batch); !s)
         return s;
     if (Status s = check_entries("cu_seqlens_kv", a.cu_seqlens_kv, int64_t((packed ? a.cu_seqlens_q : a.cu_seqlens_kv).size())); !s)
+        return s;
+    const int64_t sums = batch * a.key.shape.heads * info.head_dim;
+    if (Status s = check_entries("state.past", a.state.past, sums * info.head_dim_v); !s)
+        return s;
+    if (Status s = check_entries("state.past_key_sum", a.state.past_key_sum, sums); !s)
+        return s;
+    if (Status s = check_entries("state.present", a.state.present, sums * info.head_dim_v); !s)
+        return s;
+    if (Status s = check_entries("state.present_key_sum", a.state.present_key_sum, sums); !s)
         return s;
     return check_positions(a.positions, a.query.shape.seq_len, a.query.shape.batch);
 }
@@ -703,6 +723,11 @@ inline void Kernel::convert(const AttentionArgs &from, CArgs<attune_attention_ar
     a.pairs = from.pairs.data;
     a.positions = array(from.positions);
     a.stride_positions = int64_t(from.positions.size()) == a.seq_len_q ? 0 : a.seq_len_q;
+    const LinearState &s = from.state;
+    if (!s.past.empty() || !s.past_key_sum.empty() || !s.present.empty() || !s.present_key_sum.empty()) {
+        to.state = {sizeof to.state, 0, array(s.past), array(s.past_key_sum), array(s.present), array(s.present_key_sum)};
+        a.state = &to.state;
+    }
     a.exec = &to.exec;
 }
 

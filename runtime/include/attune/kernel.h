@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 7
+#define ATTUNE_KERNEL_ABI 8
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -63,6 +63,10 @@ typedef int (*attune_task_fn)(void **arguments);
 ///   Scales and zero points are those of the chunk's keys, f32: (keys) of i8, (groups, keys) of i4.
 /// append: new_key (head_dim, n), new_value (head_dim_v, n), rotation where there is rope -> key (row elements, n), value, then key_scale,
 ///   value_scale, key_zero, value_zero where the cache has them: (n) of i8, (groups, n) of i4. No scalars of a block.
+/// linear_read: first_key i32, num_keys i32, query, key (head_dim, at least 1), value: of the chunk's num_keys keys; state (state_columns, state_rows) f32
+///   of the keys before them, then key_sum (state_rows) f32 where rows are divided by their sum -> output, then with beta change (state_columns, 1) f32.
+///   Key j of the chunk is visible to its positions j and later.
+/// linear_update: first_key, num_keys, key, then value or with beta change -> state, key_sum as above, in place.
 /// combine: parts (part_columns, padded rows, n) -> output, lse (rows).
 /// pairs: query, key, lse (rows) -> pairs (seq_len_kv, fold, num_positions): the matrix that outputs names.
 
@@ -105,6 +109,8 @@ typedef struct attune_kernel_variant {
     int32_t exact_splits;           ///< 1: `exact` takes both lists; 0: all visits as partial
     int32_t part_columns;           ///< of split: floats of a row of a part; 0 without it
     int32_t split_asks;             ///< of split: calls of attune_ask_ahead for a tile of rows; 0: none
+    int32_t state_columns, state_rows;  ///< of linear: head_dim_v and head_dim in whole tiles; 0 without it
+    int32_t corrects_state;         ///< of linear: 1: linear_read writes `change`, which linear_update takes for values
     attune_task_fn key_norms;       ///< null when there is no fixed-reference algorithm
     attune_task_fn key_ranges;      ///< null: the whole sequence
     attune_task_fn block_states;    ///< null: every pair is visible
@@ -113,6 +119,7 @@ typedef struct attune_kernel_variant {
     attune_task_fn exact;           ///< online, full-row or sigmoid; null where there is split
     attune_task_fn pairs;           ///< null when outputs has no matrix of pairs
     attune_task_fn split, combine, append;  ///< of decode; else null
+    attune_task_fn linear_read, linear_update;  ///< of linear attention, whose other functions are null; else null
     int64_t scratch_bytes;          ///< per thread
     int64_t scratch_bytes_per_key;  ///< per thread and key, times seq_len_kv rounded up to block_kv
 } attune_kernel_variant;
@@ -179,6 +186,9 @@ typedef struct attune_device_variant {
     attune_task_fn combine;     ///< null where there are no parts
 } attune_device_variant;
 
+/// Linear attention's running state: a sum of outer products, and one of keys where rows are divided by their sum.
+enum { ATTUNE_STATE_NONE = 0, ATTUNE_STATE_OUTER = 1, ATTUNE_STATE_OUTER_AND_KEY_SUM = 2 };
+
 struct attune_kernel {
     uint32_t abi;  ///< ATTUNE_KERNEL_ABI
     uint32_t num_variants;
@@ -189,6 +199,7 @@ struct attune_kernel {
     const attune_param *params;
     uint32_t num_params;
     int32_t block_size_q, block_size_kv;    ///< of the attune_block_mask that <name>_params starts with; 0: it has none
+    int32_t state;                          ///< ATTUNE_STATE_...: what is kept from call to call
     int32_t has_sink;                       ///< rows have a logit without a key: also those that see nothing have an lse
     attune_cache_format cache;
     attune_rope rope;

@@ -1,11 +1,18 @@
 #include "attune/kernel.h"
 #include "generator/algorithm/attention.h"
 
+#include <cmath>
+
 namespace attune {
 
 using namespace Halide;
 
-AttentionStages define_sigmoid_weights(const AttentionTask &task) {
+Expr relu_of_log2(const Expr &logit) {
+    const Expr bits = float_bits(logit), is_nan = (bits & 0x7fffffff) > infinity_bits;
+    return reinterpret<float>(select(is_nan, 0x7fc00000, bits > 0, float_bits(logit * static_cast<float>(M_LN2)), 0));
+}
+
+AttentionStages define_single_weights(const AttentionTask &task) {
     AttentionStages stages;
     Var i("i"), c("c"), s("s");
     define_query(task, stages);
@@ -19,7 +26,9 @@ AttentionStages define_sigmoid_weights(const AttentionTask &task) {
             const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
             const Expr is_nan = (float_bits(logit) & 0x7fffffff) > infinity_bits;
             const Expr sigmoid = 1.0f / (1.0f + exp2(task.machine, -logit));
-            const Expr weight = reinterpret<float>(select(is_nan, 0x7fc00000, float_bits(sigmoid)));
+            const Expr weight = task.spec.normalizer == Normalizer::relu
+                                    ? relu_of_log2(logit)
+                                    : reinterpret<float>(select(is_nan, 0x7fc00000, float_bits(sigmoid)));
             const Expr shown = !hides(logit);
             return shown_weight(partial ? chunk_visible(task, stages.rows, i, k, c, s) && shown : shown, weight);
         });
