@@ -1,5 +1,7 @@
 #include "schedules/cpu_linear.h"
 
+#include "schedules/visit_loop.h"
+
 #include <algorithm>
 
 namespace attune {
@@ -68,9 +70,15 @@ int whole_keys(const LinearShape &shape) {
 
 }  // namespace
 
+int linear_asks(const AttentionSpec &spec, const LinearShape &shape) {
+    return takes_one_key(spec)
+               ? 0
+               : whole_rows(shape) / shape.tile_rows * (shape.columns(spec.head_dim_v) / (shape.tile_columns * shape.vector));
+}
+
 void schedule_cpu_linear_read(const LinearTask &task, LinearReadStages &stages, const CpuLinearParameters &parameters) {
     const Var d("d"), r("r"), j("j"), v("v"), l("l"), head("folded_head"), position("position");
-    const Var vo("vo"), vi("vi"), ro("ro"), ri("ri"), jo("jo"), ji("ji");
+    const Var vo(visit_loop + std::string("_columns")), vi("vi"), ro("ro"), ri("ri"), jo("jo"), ji("ji");
     const LinearShape &shape = task.shape;
     const int vector = shape.vector, columns = shape.columns(task.spec.head_dim_v), tile = shape.tile_columns * vector;
     const int rows = whole_rows(shape), keys = whole_keys(shape);

@@ -18,6 +18,8 @@ std::string cpu_linear_parameters_error(const CpuLinearParameters &parameters, i
 /// The defaults for a specification.
 CpuLinearParameters default_linear_parameters(const AttentionSpec &spec, int vector, int registers);
 
+/// How often a whole chunk's rows ask for the next chunk's; 0: prefetchers follow single keys.
+int linear_asks(const AttentionSpec &spec, const LinearShape &shape);
 LinearShape cpu_linear_shape(const CpuLinearParameters &parameters, int fold, int vector);
 void schedule_cpu_linear_read(const LinearTask &task, LinearReadStages &stages, const CpuLinearParameters &parameters);
 void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stages, const CpuLinearParameters &parameters);

@@ -24,6 +24,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.strips = 1;
         sizes.state_columns = shape.columns(plan.spec.head_dim_v);
         sizes.state_rows = shape.head_dims(plan.spec.head_dim);
+        sizes.asks = linear_asks(plan.spec, shape);
         sizes.corrects_state = plan.spec.beta.empty() ? 0 : 1;
         return sizes;
     }
@@ -37,7 +38,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.block_kv = shape.block_kv;
         sizes.tile_kv = shape.tile_kv;
         sizes.exact_splits = 1;
-        sizes.split_asks = split_asks(plan.spec, shape);
+        sizes.asks = split_asks(plan.spec, shape);
         sizes.part_columns = split_value_columns(plan.spec, vector) + vector;
         return sizes;
     }

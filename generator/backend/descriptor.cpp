@@ -116,7 +116,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
         rows += fmt::format("{}  %variant {{ {}, {}, i32 {}", rows.empty() ? "" : ",\n", strings.add(variant.plan.target->name),
                             strings.add(parameters_text(variant.plan)), sizes.features);
         for (int32_t size : {sizes.most_seq_len_q, sizes.most_seq_len_kv, sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips,
-                             sizes.block_kv, sizes.tile_kv, sizes.num_ranges, sizes.exact_splits, sizes.part_columns, sizes.split_asks,
+                             sizes.block_kv, sizes.tile_kv, sizes.num_ranges, sizes.exact_splits, sizes.part_columns, sizes.asks,
                              sizes.state_columns, sizes.state_rows, sizes.corrects_state})
             rows += fmt::format(", i32 {}", size);
         for (TaskFunction function :

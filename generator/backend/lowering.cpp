@@ -115,7 +115,10 @@ ScheduledFunction schedule_linear(const KernelPlan &plan, TaskFunction function,
         LinearReadStages stages = task->define_read();
         if (scheduled)
             schedule_cpu_linear_read(*task, stages, parameters);
-        return {task, Halide::Pipeline(stages.outputs()), task->of_read()};
+        Halide::Pipeline pipeline(stages.outputs());
+        if (scheduled && linear_asks(task->spec, task->shape) > 0)
+            ask_ahead(pipeline);
+        return {task, pipeline, task->of_read()};
     }
     LinearUpdateStages stages = task->define_update();
     if (scheduled)

@@ -1,5 +1,7 @@
 #include "ask_ahead.h"
 
+#include <stdbool.h>
+
 enum { line = 64 };
 
 void attune_clear_ahead(attune_ahead *ahead) {
@@ -7,11 +9,13 @@ void attune_clear_ahead(attune_ahead *ahead) {
 }
 
 void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
-    const int64_t element = rows->type_bits / 8, heads = rows->dim[1].extent, positions = rows->dim[2].extent;
+    const bool has_heads = rows->dimensions == 3;
+    const attune_dimension *position = &rows->dim[has_heads ? 2 : 1];
+    const int64_t element = rows->type_bits / 8, heads = has_heads ? rows->dim[1].extent : 1, positions = position->extent;
     for (int64_t head = 0; head < heads && head < ATTUNE_MAX_AHEAD_HEADS && positions > 0; head++)
         ahead->streams[ahead->num_streams++] = (attune_row_stream){.row = rows->host + head * rows->dim[1].stride * element,
                                                                    .bytes = rows->dim[0].extent * element,
-                                                                   .stride = rows->dim[2].stride * element,
+                                                                   .stride = position->stride * element,
                                                                    .rows = positions};
 }
 

@@ -25,7 +25,7 @@ typedef struct attune_ahead {
 
 /// Forgets what was asked for.
 void attune_clear_ahead(attune_ahead *ahead);
-/// Adds the rows of a buffer (elements, heads, positions).
+/// Adds the rows of a buffer (elements, heads, positions) or (elements, rows).
 void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows);
 /// Adds `rows` rows of `bytes` each that start at base + starts[i] * element_bytes.
 void attune_add_ahead_listed(attune_ahead *ahead, const uint8_t *base, const int32_t *starts, int64_t element_bytes, int64_t bytes,

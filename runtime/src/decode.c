@@ -169,11 +169,8 @@ static void add_ahead(const attune_call *call, attune_slot *slot, const attune_c
         return;
     }
     attune_slice s;
-    attune_buffer *buffer =
-        attune_key_rows(&s, call, rows->data, rows->stride, rows->elements, c->at.batch, c->block.kv_head, c->first, c->count);
-    s.dim[2] = s.dim[1];
-    s.dim[1] = (attune_dimension){.extent = 1};
-    attune_add_ahead(&slot->ahead, buffer);
+    attune_add_ahead(&slot->ahead, attune_key_rows(&s, call, rows->data, rows->stride, rows->elements, c->at.batch, c->block.kv_head,
+                                                   c->first, c->count));
 }
 
 /// While keys are read, this chunk's values are asked for, then the next one's keys. Both a whole chunk ahead would not fit into a second-level cache
@@ -181,7 +178,7 @@ static void add_ahead(const attune_call *call, attune_slot *slot, const attune_c
 static void plan_ahead(const attune_call *call, attune_slot *slot, const attune_cache_view *view, const chunk *c) {
     attune_clear_ahead(&slot->ahead);
     slot->scratch.ahead = &slot->ahead;
-    if (!call->variant->split_asks)
+    if (!call->variant->asks)
         return;
     if (view->value.elements)
         add_ahead(call, slot, view, &view->value, c, slot->value_rows);
@@ -191,7 +188,7 @@ static void plan_ahead(const attune_call *call, attune_slot *slot, const attune_
             attune_list_rows(view, &view->key, next.at.batch, next.block.kv_head, next.first, next.count, next.count, slot->rows_ahead);
         add_ahead(call, slot, view, &view->key, &next, slot->rows_ahead);
     }
-    attune_spread_ahead(&slot->ahead, call->variant->split_asks);
+    attune_spread_ahead(&slot->ahead, call->variant->asks);
 }
 
 /// The arguments of a task of split, and what they point to.

@@ -56,10 +56,7 @@ static void add_keys_ahead(const attune_call *call, attune_slot *slot, const voi
     if (keys * row_elements * (call->kernel->type_bits / 8) > most_bytes)
         return;
     attune_slice s;
-    attune_buffer *rows = attune_key_rows(&s, call, tensor, stride, row_elements, next.batch, next.head / call->group, 0, keys);
-    s.dim[2] = s.dim[1];
-    s.dim[1] = (attune_dimension){.extent = 1};
-    attune_add_ahead(&slot->ahead, rows);
+    attune_add_ahead(&slot->ahead, attune_key_rows(&s, call, tensor, stride, row_elements, next.batch, next.head / call->group, 0, keys));
 }
 
 /// Has the rows of the worker's next task asked for during the visits of this one.
