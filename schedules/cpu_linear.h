@@ -6,7 +6,7 @@ namespace attune {
 
 /// Linear attention: value columns in lanes, a chunk of positions a task, the state of a key/value head in the second-level cache or nearer.
 struct CpuLinearParameters {
-    int chunk = 64;
+    int chunk = 16;
     int tile_rows = 4;
     int tile_columns = 2;
     int tile_d = 4;

@@ -124,7 +124,7 @@ std::string check_named_param(const Field &field, AttentionSpec &spec, const std
     const std::string &name = field.value.text;
     const ParamDeclaration *declared = spec.find_param(name);
     if (declared && std::find(types.begin(), types.end(), declared->text()) == types.end())
-        field.fail(name, fmt::format("declare {} = \"{}\"", name, types[0]), fmt::format("the {} {} is {}", field.key.name, name, declared->text()),
+        field.fail(name, fmt::format("declare {} = \"{}\"{}", name, types.back(), types.size() > 1 ? ", or give another head_dim" : ""), fmt::format("the {} {} is {}", field.key.name, name, declared->text()),
                    fmt::format("{}", fmt::join(types, " or ")));
     if (!declared) spec.params.push_back(parse_param(name, types[0], field.expression_context(ExprType::real, nullptr)));
     return name;

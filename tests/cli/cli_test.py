@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The attune command as other people's scripts see it: exit codes, the one line on stderr, JSON fields, arrays.
 
-    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params weights picture caches commands scaling db tune; none: all
+    cli_test.py ATTUNE [GROUP...]        groups: usage specification bad_arrays bad_params run params weights linear picture caches commands scaling db tune; none: all
 
 A group is a function. Exits 77, which CTest takes for "skipped", where NumPy is missing.
 """
@@ -677,6 +677,70 @@ def weights():
     expect_error(["run", *packed, "--weights", "none.npy", "--cu-seqlens-q", cu[0], "--cu-seqlens-kv", cu[1]], 2, "packed", "one by one")
 
 
+def recurrence(q, k, v, state, scale, decay=None, beta=None):
+    """Linear attention of the features q and k, key by key, in double: output, state after the last key."""
+    out, state = np.zeros((*q.shape[:3], v.shape[3])), state.astype(np.float64).copy()
+    group = q.shape[1] // k.shape[1]
+    for i in range(q.shape[2]):
+        if decay is not None:
+            state *= np.exp(decay[:, i].astype(np.float64))[..., None]
+        change = v[:, :, i].astype(np.float64)
+        if beta is not None:
+            change = beta[:, i, :, None] * (change - np.einsum("bhdv,bhd->bhv", state, k[:, :, i]))
+        state += k[:, :, i, :, None] * change[:, :, None, :]
+        out[:, :, i] = scale * np.einsum("bhdv,bhd->bhv", np.repeat(state, group, 1), q[:, :, i])
+    return out, state
+
+
+def linear():
+    (q, k, v), arrays = save_problem("linear", sq=37, skv=37)
+    base = ["run", *arrays, "--normalizer", "linear", "--mask", "causal", "--out", "out.npy"]
+    feature = lambda x: np.where(x > 0, x.astype(np.float64) + 1, np.exp(x.astype(np.float64)))
+    near = lambda words, found, expected, tolerance: expect_close(words, found, expected, np.full(expected.shape, tolerance))
+    nothing = np.zeros((2, 2, 40, 24))
+    fq, fk, scale = feature(q), feature(k), 40 ** -0.5
+
+    # Rows divided by their sum; the state and the sum of features.
+    j = expect_json([*base, "--state", "s.npy", "--key-sum", "z.npy"])
+    expect(j["state"] == "s.npy" and j["key_sum"] == "z.npy", base, str(j))
+    weighted, state = recurrence(fq, fk, v, nothing, scale)
+    sums, _ = recurrence(fq, fk, np.ones((2, 2, 37, 1)), np.zeros((2, 2, 40, 1)), scale)
+    near(base, np.load(path("out.npy")), weighted / sums, 1e-5)
+    near(base, np.load(path("s.npy")), state, 1e-4)
+    near(base, np.load(path("z.npy")), fk.sum(2), 1e-4)
+
+    # In two calls.
+    halves = [[save(f"{n}{i}.npy", a[:, :, s].copy()) for n, a in (("q", q), ("k", k), ("v", v))] for i, s in enumerate((slice(0, 20), slice(20, 37)))]
+    for i, past in enumerate(([], ["--past-state", "s0.npy", "--past-key-sum", "z0.npy"])):
+        words = ["run", "--query", halves[i][0], "--key", halves[i][1], "--value", halves[i][2], "--normalizer", "linear", "--mask", "causal",
+                 "--out", f"out{i}.npy", "--state", f"s{i}.npy", "--key-sum", f"z{i}.npy", *past]
+        expect_success(words)
+    near(words, np.concatenate([np.load(path("out0.npy")), np.load(path("out1.npy"))], 2), weighted / sums, 1e-5)
+    near(words, np.load(path("s1.npy")), state, 1e-4)
+
+    # The gated delta rule.
+    decay, beta = -0.3 * np.abs(random(61, 2, 37, 2, 40)), np.abs(random(62, 2, 37, 2)) * 0.02
+    words = [*base, "--head-dim", "40", "--feature-map", "identity", "--decay", "g", "--beta", "rate", "--params", "g: f32[b, kv, hkv, 40]", "--param", "g=" + save("g.npy", decay.astype(np.float32)),
+             "--param", "rate=" + save("rate.npy", beta.astype(np.float32)), "--state", "s.npy"]
+    expect_success(words)
+    out, state = recurrence(q, k, v, nothing, scale, decay, beta)
+    near(words, np.load(path("out.npy")), out, 1e-4)
+    near(words, np.load(path("s.npy")), state, 1e-4)
+
+    # Without a mask every row reads all keys.
+    words = [w for w in base if w not in ("--mask", "causal")]
+    expect_success(words)
+    all_keys = np.repeat(np.einsum("bhkd,bhkv->bhdv", fk, v), 2, 1), np.repeat(fk.sum(2), 2, 1)
+    near(words, np.load(path("out.npy")), np.einsum("bhqd,bhdv->bhqv", fq, all_keys[0]) / np.einsum("bhqd,bhd->bhq", fq, all_keys[1])[..., None], 1e-5)
+
+    expect_error(["run", *arrays, "--normalizer", "linear", "--mask", "causal && window(3)", "--out", "out.npy"], 2, "normalizer linear", "none or causal")
+    expect_error([*base, "--past-state", "s.npy"], 2, "--past-state is alone", "give both")
+    expect_error([*base, "--feature-map", "identity", "--key-sum", "z.npy"], 2, "--key-sum is z.npy", "divided by their sum")
+    expect_error([*base, "--past-state", "z.npy", "--past-key-sum", "z.npy"], 3, "--past-state is of shape (2, 2, 40)", "(2, 2, 40, 24)")
+    expect_error(["run", *arrays, "--out", "out.npy", "--state", "s.npy"], 2, "--state is s.npy", "write --normalizer linear")
+    expect_error([*base, "--state", "./out.npy"], 2, "another file than --out")
+
+
 def read_png(name):
     """(height, width, 3), with zlib, which shares nothing with the writer."""
     with open(path(name), "rb") as file:
@@ -796,14 +860,14 @@ def picture():
 def scaling():
     words = ["explain", "--mask", "causal && window(255)", "--shape", "h=2", "--scaling", "--measure", "--budget", "2", "--plot", "scaling.svg"]
     j = expect_json(words)
-    expect(j["threads"] == 1 and [v["name"] for v in j["variants"]] == ["specification", "dense", "causal", "window", "block-sparse"], words, str(j)[:300])
+    expect(j["threads"] == 1 and [v["name"] for v in j["variants"]] == ["specification", "dense", "causal", "window", "block-sparse", "linear"], words, str(j)[:300])
     lengths = [256 * 2**i for i in range(10)]
     for v in j["variants"]:
         points = v["points"]
         expect([p["seq_len"] for p in points] == lengths, words, f"{v['name']}: {[p['seq_len'] for p in points]}")
         expect(points[0]["exponent"] is None and all(abs(b["exponent"] - np.log2(b["predicted_ms"] / a["predicted_ms"])) < 1e-9 for a, b in zip(points, points[1:])), words, v["name"])
         for p in points:
-            expect(p["score_matrix_bytes"] == 4 * 2 * p["seq_len"]**2 and p["tensor_bytes"] == 2 * p["seq_len"] * (4 * 64 * 4 + 4), words, str(p))
+            expect(p["score_matrix_bytes"] == 4 * 2 * p["seq_len"]**2 and p["tensor_bytes"] == 2 * p["seq_len"] * (4 * 64 * 4 + 4 * (v["normalizer"] == "softmax")), words, str(p))
             expect(0 < p["workspace_bytes"] < 64e6, words, str(p))
         measured = [p["measured_ms"] for p in points if p["measured_ms"] is not None]
         expect(len(measured) >= 1 and points[0]["measured_ms"] and measured == [p["measured_ms"] for p in points[:len(measured)]], words, f"{v['name']}: {measured}")
@@ -811,6 +875,7 @@ def scaling():
     # What tames the square: a window makes it linear; a mask that hides half or seven eighths does not.
     expect(abs(last["dense"]["exponent"] - 2) < 0.02 and abs(last["causal"]["exponent"] - 2) < 0.02, words, str(last))
     expect(abs(last["specification"]["exponent"] - 1) < 0.02 and abs(last["window"]["exponent"] - 1) < 0.02, words, str(last))
+    expect(abs(last["linear"]["exponent"] - 1) < 0.02 and last["linear"]["predicted_ms"] < last["window"]["predicted_ms"], words, str(last))
     expect(1.7 < last["block-sparse"]["exponent"] < 2.02, words, str(last))
     expect(last["dense"]["computed_pairs"] == 2 * 131072**2 and 0.49 < last["causal"]["computed_pairs"] / last["dense"]["computed_pairs"] < 0.52, words, str(last))
     expect(last["window"]["predicted_ms"] < last["block-sparse"]["predicted_ms"] < last["causal"]["predicted_ms"] < last["dense"]["predicted_ms"], words, str(last))
@@ -1224,7 +1289,7 @@ def tune():
         expect_error([*job, *words], code, *parts)
 
 
-GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, weights, picture, caches, commands, scaling, db, tune)}
+GROUPS = {f.__name__: f for f in (usage, specification, bad_arrays, bad_params, run, params, weights, linear, picture, caches, commands, scaling, db, tune)}
 try:
     for name in sys.argv[2:] or GROUPS:
         GROUPS[name]()

@@ -186,7 +186,7 @@ INSTANTIATE_TEST_SUITE_P(Spec, SpecMessages, testing::Values(
     MessageCase{"feature_map_unknown", "[kernel]\nnormalizer = \"linear\"\nfeature_map = \"elu\"",
                 "spec.toml:3:15: feature_map is elu, expected one of elu_plus_one, relu, identity; did you mean relu"},
     MessageCase{"decay_type", "[kernel]\nnormalizer = \"linear\"\nmask = \"causal\"\ndecay = \"g\"\n[params]\ng = \"f32[h]\"",
-                "spec.toml:4:9: the decay g is f32[h], expected f32[b, kv, hkv] or f32[b, kv, hkv, 64]; declare g = \"f32[b, kv, hkv]\""},
+                "spec.toml:4:9: the decay g is f32[h], expected f32[b, kv, hkv] or f32[b, kv, hkv, 64]; declare g = \"f32[b, kv, hkv, 64]\", or give another head_dim"},
     MessageCase{"decay_without_causal", "[kernel]\nnormalizer = \"linear\"\ndecay = \"g\"",
                 "spec.toml:3:9: decay is given without a mask, expected mask causal, as what a key leaves of the state depends on what was before it; write mask = \"causal\""},
     MessageCase{"two_matrices", "[kernel]\noutputs = [\"out\", \"weights\", \"logits_raw\"]",
