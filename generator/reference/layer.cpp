@@ -61,6 +61,11 @@ struct Heads {
 std::vector<double> output_error(const LayerSpec &spec, const ReferenceProblem &problem, const ReferenceResult &result, const Heads &in) {
     const int64_t dim = problem.head_dim, dim_v = problem.head_dim_v, group = problem.num_heads / problem.num_kv_heads;
     std::vector<double> errors(result.output.size());
+    if (is_linear(spec.attention)) {  // which has carried them along
+        for (size_t i = 0; i < errors.size(); i++)
+            errors[i] = result.output_error[i] + 8 * u32 * result.value_abs[i] + half_ulp(spec.attention.dtype, result.output[i]) + flushed;
+        return errors;
+    }
     std::vector<double> logits, weights;
     for (int64_t b = 0; b < problem.batch; b++)
         for (int64_t h = 0; h < problem.num_heads; h++)
@@ -167,7 +172,8 @@ Bounded reference_projection(const ProjectionSpec &spec, int64_t rows, const Bou
 }
 
 Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &layer) {
-    if (spec.attention.score) throw std::invalid_argument("reference_layer: the bound of a layer with a score is not derived");
+    if (spec.attention.score || !(is_softmax(spec.attention.normalizer) || is_linear(spec.attention)))
+        throw std::invalid_argument("reference_layer: the bound of a layer with a score, or with this normalizer, is not derived");
     const AttentionSpec &attention = spec.attention;
     const bool is_cross = spec.is_cross();
     const int64_t seq_kv = is_cross ? layer.seq_len_context : layer.seq_len, rows_q = layer.batch * layer.seq_len, rows_kv = layer.batch * seq_kv;
@@ -201,6 +207,11 @@ Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &layer) {
     problem.lengths_q = layer.lengths;
     problem.lengths_kv = is_cross ? layer.lengths_context : layer.lengths;
     set_expressions(problem, attention, {});
+    if (is_linear(attention)) {
+        problem.linear.query_error = in.query.error;
+        problem.linear.key_error = in.key.error;
+        problem.linear.value_error = in.value.error;
+    }
     const ReferenceResult result = reference_attention(problem);
 
     // (batch, heads, seq, dim) -> (batch, seq, heads x dim)

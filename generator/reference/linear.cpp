@@ -46,12 +46,11 @@ public:
         const double *key = p_.key.data() + (head_ * p_.seq_len_kv + kv) * p_.head_dim, *value = p_.value.data() + (head_ * p_.seq_len_kv + kv) * p_.head_dim_v;
         std::vector<Bounded> features(dims_);
         for (size_t d = 0; d < dims_; d++) {
-            const double f = feature_of(rule_.feature_map, key[d]);
-            features[d] = {f, std::abs(f) * feature_error(rule_.feature_map, key[d]), std::abs(f)};
+            features[d] = feature(key[d], given(rule_.key_error, key + d - p_.key.data()));
         }
         if (rule_.decay) decay(kv);
         for (size_t v = 0; v < columns_; v++) {
-            const Bounded change = change_of(kv, v, value[v], features);
+            const Bounded change = change_of(kv, v, {value[v], given(rule_.value_error, value + v - p_.value.data()), std::abs(value[v])}, features);
             for (size_t d = 0; d < dims_; d++) {
                 const Bounded &f = features[d];
                 Bounded &s = outer_[d * columns_ + v];
@@ -72,8 +71,9 @@ public:
         const double *query = p_.query.data() + row * p_.head_dim;
         std::vector<Bounded> features(dims_);
         for (size_t d = 0; d < dims_; d++) {
-            const double f = feature_of(rule_.feature_map, query[d]) * p_.softmax_scale;
-            features[d] = {f, std::abs(f) * (feature_error(rule_.feature_map, query[d]) + 2 * u), std::abs(f)};
+            const Bounded f = feature(query[d], given(rule_.query_error, query + d - p_.query.data()));
+            const double scale = p_.softmax_scale;
+            features[d] = {scale * f.value, scale * (f.error + 2 * u * f.size), scale * f.size};
         }
         const Bounded sum = rule_.divides_by_sum ? product(features, [&](size_t d) { return key_sum_[d]; }) : Bounded{1, 0, 1};
         for (size_t v = 0; v < columns_; v++) {
@@ -119,11 +119,19 @@ private:
     }
 
     /// beta (value - state^T f(key)), of a state that has decayed already.
-    Bounded change_of(int64_t kv, size_t v, double value, const std::vector<Bounded> &features) const {
-        if (!rule_.beta) return {value, 0, std::abs(value)};
+    Bounded change_of(int64_t kv, size_t v, const Bounded &value, const std::vector<Bounded> &features) const {
+        if (!rule_.beta) return value;
         const Bounded held = product(features, [&](size_t d) { return outer_[d * columns_ + v]; });
-        const double beta = rule_.beta(batch_, kv, kv_head_), size = std::abs(value) + held.size;
-        return {beta * (value - held.value), std::abs(beta) * (held.error + 2 * u * size), std::abs(beta) * size};
+        const double beta = rule_.beta(batch_, kv, kv_head_), size = value.size + held.size;
+        return {beta * (value.value - held.value), std::abs(beta) * (value.error + held.error + 2 * u * size), std::abs(beta) * size};
+    }
+
+    static double given(const std::vector<double> &errors, int64_t at) { return errors.empty() ? 0 : errors[static_cast<size_t>(at)]; }
+
+    /// Of an element that may be off by `error`: no feature is steeper than 1.
+    Bounded feature(double x, double error) const {
+        const double f = feature_of(rule_.feature_map, x);
+        return {f, std::abs(f) * feature_error(rule_.feature_map, x) + error, std::abs(f)};
     }
 
     template <class At>

@@ -14,9 +14,10 @@ struct LinearRule {
     FeatureMap feature_map = FeatureMap::elu_plus_one;
     bool divides_by_sum = true;
     bool is_causal = false;  ///< row i reads the state after key i + length_kv - length_q; else after all keys
-    std::function<double(int64_t batch, int64_t kv, int64_t kv_head, int d)> decay;  ///< empty: 0
-    std::function<double(int64_t batch, int64_t kv, int64_t kv_head)> beta;          ///< empty: no correction
-    std::vector<double> past, past_key_sum;  ///< (batch, kv_heads, head_dim, head_dim_v) and (batch, kv_heads, head_dim), or empty: 0
+    std::function<double(int64_t batch, int64_t kv, int64_t kv_head, int d)> decay = {};  ///< empty: 0
+    std::function<double(int64_t batch, int64_t kv, int64_t kv_head)> beta = {};          ///< empty: no correction
+    std::vector<double> query_error = {}, key_error = {}, value_error = {};  ///< as query, key and value: how far the kernel's may be from them; or empty: they are these
+    std::vector<double> past = {}, past_key_sum = {};  ///< (batch, kv_heads, head_dim, head_dim_v) and (batch, kv_heads, head_dim), or empty: 0
 };
 
 /// One attention problem in double, dense arrays (batch, heads, seq, dim), C order. It shares no code with the kernels.

@@ -26,6 +26,8 @@ const LayerCase cases[] = {
     {"normed", "[layer]\nd_model = 48\nheads = 4\nkv_heads = 2\nqk_norm = {}\n", 2, 11},
     {"turned", "[layer]\nd_model = 48\nheads = 3\nrope = {style = \"half\", base = 100}\n[kernel]\nmask = \"causal\"\n", 1, 40},
     {"normed_and_partly_turned", "[layer]\nd_model = 40\nheads = 2\nqk_norm = {eps = 0.01}\nrope = {style = \"interleaved\", dims = 8}\n", 2, 23, 0, {23, 9}, {}, 3},
+    {"linear_causal", "[layer]\nd_model = 48\nheads = 4\nkv_heads = 2\n[kernel]\nmask = \"causal\"\nnormalizer = \"linear\"\n", 2, 53, 0, {53, 20}},
+    {"linear_cross", "[layer]\nd_model = 32\nd_context = 24\nheads = 2\n[kernel]\nnormalizer = \"linear\"\nfeature_map = \"relu\"\n", 2, 9, 30, {9, 4}, {30, 11}},
     {"cross_without_context", "[layer]\nd_model = 32\nd_context = 24\nheads = 4\n", 1, 5, 0},
 };
 
