@@ -24,7 +24,7 @@ SPACE = {"block_q": [96, 144, 192, 288], "block_kv": [32, 64, 128, 256], "tile_q
          "tile_d": [4, 8]}
 DEFAULT = {"block_q": 192, "block_kv": 64, "tile_q": 3, "tile_kv": 8, "unroll": 2, "tile_d": 8}
 SHAPES = ["b=1,h=8,hkv=2,sq=512,skv=512", "b=1,h=8,hkv=2,sq=4096,skv=4096", "b=4,h=8,hkv=2,sq=64,skv=2048"]
-SECTIONS = ["best", "parameters", "effects", "roofline", "predicted", "leaders", "failures"]
+SECTIONS = ["best", "parameters", "effects", "roofline", "lengths", "predicted", "leaders", "failures"]
 PLOTS = ["curves", "effects", "roofline", "predicted"]
 MASK = 'error: mask "q < kv && b > 0 <script>alert(1)</script>" needs $x_1$ \x07'
 
@@ -75,11 +75,14 @@ def sample(trials=120, shapes=1, failing=0.08, predictions=True, by_shape=False,
                   {"level": "L1", "bytes": 49152.0, "gbs": 420.0}, {"level": "L2", "bytes": 2097152.0, "gbs": 95.0},
                   {"level": "L3", "bytes": 5e7, "gbs": 24.0}, {"level": "memory", "bytes": None, "gbs": 11.0}]},
               "parameters": [{"name": name, "values": values} for name, values in SPACE.items()], "default": dict(DEFAULT),
-              "chosen": chosen["parameters"], "speed_up": 1 / chosen["score"], "by_shape": [], "leaders": leaders, "stopped_by": "trials",
+              "chosen": chosen["parameters"], "speed_up": 1 / chosen["score"], "by_shape": [], "table": None, "leaders": leaders, "stopped_by": "trials",
               "resumed": 0, "seconds": 2.5 * trials, "failed": failed, "best_so_far": best, "trials": rows}
     if by_shape:
         result["by_shape"] = [{"shape": name, "chosen": leaders[i % len(leaders)]["parameters"], "speed_up": 1.5}
                               for i, name in enumerate(names)]
+        result["table"] = {"rules": [{"calls": "where seq_len_q <= 128", "most_seq_len_q": 128, "most_seq_len_kv": 0, "parameters": leaders[1]["parameters"]},
+                                     {"calls": "where seq_len_kv <= 1024", "most_seq_len_q": 0, "most_seq_len_kv": 1024, "parameters": result["default"]}],
+                           "otherwise": leaders[0]["parameters"], "speed_up": 1.625}
     return result
 
 
@@ -204,6 +207,25 @@ class Report(unittest.TestCase):
         for shape in SHAPES:
             self.assertIn(shape, page.text)
         self.assertIn("best for this shape alone", page.text)
+
+    def test_a_table_of_schedules(self):
+        page = self.page(sample(shapes=3, by_shape=True))
+        self.assertEqual(page.text.count("1.625 ×"), 2)
+        rows = re.findall(r"<tr>.*?</tr>", self.out.read_text(encoding="utf-8").split('<section id="lengths">')[1].split("</section>")[0])[1:]
+        self.assertEqual(len(rows), 3)
+        #  the rule              the shape that it takes: of 64 queries, of 512 keys, neither
+        for row, calls, shape in zip(rows, ("where seq_len_q &lt;= 128", "where seq_len_kv &lt;= 1024", "otherwise"), (SHAPES[2], SHAPES[0], SHAPES[1])):
+            self.assertIn(f"<td class=text>{calls}</td>", row)
+            self.assertEqual([s for s in SHAPES if s in row.replace("<wbr>", "")], [shape])
+        self.assertIn("<td class=text>default</td>", rows[1])
+        self.assertIn("</code> 1.000 ×", rows[1])
+
+    def test_no_table(self):
+        self.assertIn("tuned without --by-shape", self.page(sample()).text)
+        result = sample(shapes=3, by_shape=True)
+        for none in (lambda: result.update(table=None), lambda: result.pop("table")):  # no rule; written by an older version
+            none()
+            self.assertIn("no table of several would save enough", self.page(result).text)
 
     def test_sorts_parameters_by_what_they_explain(self):
         page = self.page(sample(trials=400))

@@ -1278,6 +1278,8 @@ def tune():
     if importlib.util.find_spec("matplotlib"):
         expect_success([*job, "--trials", "3", "--quiet", "--journal", "k.jsonl", "--report", "page.html"], env=python)
         expect(open(path("page.html")).read().count("<svg") >= 3, job, "no pictures in the page")
+        expect_success([*words, "--report", "table.html"], env=python)
+        expect("where seq_len_q &lt;= 128" in open(path("table.html")).read(), words, "no table of schedules in the page")
     r = attune([*job, "--trials", "1", "--quiet", "--journal", "k.jsonl", "--report", "none.html"], {"ATTUNE_PYTHON": "/no/such/python"})
     expect(r.returncode == 3 and "/no/such/python" in r.stderr and not os.path.exists(path("none.html")), job, r.stderr)
 

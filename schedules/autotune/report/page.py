@@ -35,9 +35,12 @@ def headline(result):
     if result.default_stays:
         return "<p class=headline>The default schedule stays</p>" + note("No other was faster when measured beside it.")
     factor = "–" if result.speed_up is None else f"{result.speed_up:.3f}"
+    more = ""
+    if result.table and result.table_speed_up is not None:
+        more = note(f"{result.table_speed_up:.3f} × with a schedule for each range of lengths, below.")
     text = "Median over rounds in which all leaders take turns" + (", geometric mean over the shapes." if len(result.shapes) > 1 else ".")
     return (f"<p class=headline><b>{factor} ×</b> as fast as the default</p><p class=chosen>{tables.schedule(result, result.chosen)}</p>"
-            + note(text) + noise(result))
+            + note(text) + more + noise(result))
 
 
 def curves_section(result):
@@ -61,6 +64,15 @@ def roofline_section(result):
     text = (f"Limits of {tables.count(result.threads, 'thread')}, measured on this machine. A shape's limit is the time of its arithmetic or "
             "of reading its tensors once, whichever is longer.")
     return note(text) + plot(roofline(result), "roofline", "roofline with default, tuned and limit") + tables.shapes(result)
+
+
+def lengths_section(result):
+    if not result.table:
+        return note("One schedule for all lengths: " + ("no table of several would save enough." if result.by_shape else "tuned without --by-shape."))
+    factor = "–" if result.table_speed_up is None else f"{result.table_speed_up:.3f}"
+    text = (f"{factor} × as fast as the default, geometric mean over the shapes. The kernel takes the first row that fits a call's lengths; "
+            "rows and builds hold this table.")
+    return note(text) + tables.lengths(result)
 
 
 def predicted_section(result):
@@ -88,6 +100,7 @@ SECTIONS = (
     ("parameters", "Parameters", parameters_section),
     ("effects", "What each parameter does", effects_section),
     ("roofline", "Roofline and shapes", roofline_section),
+    ("lengths", "Schedules by length", lengths_section),
     ("predicted", "Predicted and measured", predicted_section),
     ("leaders", "Leaders", leaders_section),
     ("failures", "Failures", failures_section),

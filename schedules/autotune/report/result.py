@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 CURE = "write it with 'attune tune … --json'"
+LENGTHS = re.compile(r"\b(sq|skv)=(\d+)")
 HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # what XML or UTF-8 cannot hold
 
 
@@ -40,6 +41,20 @@ class Leader:
 
 
 @dataclass
+class Rule:
+    """A row of the table that calls follow: those of at most so many queries, or keys, take this point. 0: whatever the number."""
+    calls: str  # "where seq_len_q <= 128"
+    most_seq_len_q: int
+    most_seq_len_kv: int
+    parameters: dict
+
+    def takes(self, shape):
+        """Whether calls of "b=1,…,sq=512,skv=512" are of this rule."""
+        length = {name: int(digits) for name, digits in LENGTHS.findall(shape)}
+        return all(not most or length.get(name, math.inf) <= most for name, most in (("sq", self.most_seq_len_q), ("skv", self.most_seq_len_kv)))
+
+
+@dataclass
 class Level:
     name: str
     gbs: float  # of one thread
@@ -60,6 +75,8 @@ class Result:
     chosen: dict
     speed_up: float | None
     by_shape: list  # (shape, point, speed-up)
+    table: list  # rules, of which a call takes the first that fits; empty: one schedule for all
+    table_speed_up: float | None
     leaders: list
     stopped_by: str
     resumed: int
@@ -179,6 +196,15 @@ def _leader(item, names, shapes):
                   **{key: item[key].numbers(shapes) for key in ("median_ms", "spread", "gflops", "intensity", "share_of_limit")})
 
 
+def _table(item, names):
+    """The rules and what they win; the last takes what the others leave."""
+    if item.value is None:
+        return [], None
+    rules = [Rule(rule["calls"].text(), rule["most_seq_len_q"].integer(), rule["most_seq_len_kv"].integer(), rule["parameters"].point(names))
+             for rule in item["rules"].items()]
+    return [*rules, Rule("otherwise", 0, 0, item["otherwise"].point(names))], item["speed_up"].positive()
+
+
 def read_result(path):
     """Raises InputError."""
     root = _Reader(_load(path), path)
@@ -187,6 +213,7 @@ def read_result(path):
     if not shapes:
         raise root["shapes"].fail("at least one shape")
     machine = root["machine"]
+    table, table_speed_up = _table(root.get("table", None), names)
     levels = [Level(item["level"].text(), item["gbs"].positive()) for item in machine["levels"].items()]
     result = Result(
         kernel=root["kernel"].text(), target=root["target"].text(), family=root["family"].text(), threads=root["threads"].integer(),
@@ -194,6 +221,7 @@ def read_result(path):
         levels=[level for level in levels if level.gbs], parameters=names, default=root["default"].point(names),
         chosen=root["chosen"].point(names), speed_up=root["speed_up"].positive(),
         by_shape=[(item["shape"].text(), item["chosen"].point(names), item["speed_up"].positive()) for item in root["by_shape"].items()],
+        table=table, table_speed_up=table_speed_up,
         leaders=[_leader(item, names, len(shapes)) for item in root["leaders"].items()], stopped_by=root["stopped_by"].text(),
         resumed=root["resumed"].integer(), seconds=root["seconds"].number(),
         trials=[_trial(item, names, len(shapes)) for item in root["trials"].items()])

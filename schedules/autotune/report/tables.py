@@ -1,4 +1,4 @@
-"""Tables: facts of the run, parameters, shapes, leaders, failures. Every text passes html.escape."""
+"""Tables: facts of the run, parameters, shapes, the schedules of lengths, leaders, failures. Every text passes html.escape."""
 from html import escape
 
 from drawing import number
@@ -81,6 +81,20 @@ def shapes(result):
             row += ["–" if speed_up is None else f"{speed_up:.3f}", schedule(result, point)]
         rows.append(row)
     return table(head, rows)
+
+
+def lengths(result):
+    """The table that calls follow, with the shapes that were tuned for beside the rule that takes them."""
+    default = result.default_leader
+    shapes_of = [[] for _ in result.table]
+    for i, shape in enumerate(result.shapes):
+        taken = next(n for n, rule in enumerate(result.table) if rule.takes(shape))
+        leader = next((leader for leader in result.leaders if leader.parameters == result.table[taken].parameters), None)
+        before, after = default.median_ms[i], leader.median_ms[i] if leader else None
+        faster = f" {before / after:.3f} ×" if before and after else ""
+        shapes_of[taken].append(f"<code>{breakable(shape)}</code>{faster}")
+    rows = [[escape(rule.calls), schedule(result, rule.parameters), "<br>".join(shapes)] for rule, shapes in zip(result.table, shapes_of)]
+    return table(["calls", "*differs from the default in", "*shapes that were tuned for, × default"], rows)
 
 
 def schedule(result, point):
