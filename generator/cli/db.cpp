@@ -59,6 +59,16 @@ std::string schedules_text(const TunedRecord &record) {
     return text + fmt::format("{}({})", record.family, assignments(record.parameters));
 }
 
+/// "6 rows: 1.010 times as fast as the default in the median, 1.000 to 1.134". Empty where there is no row.
+std::string gains_text(std::vector<double> gains) {
+    if (gains.empty())
+        return "";
+    std::sort(gains.begin(), gains.end());
+    const double median = (gains[(gains.size() - 1) / 2] + gains[gains.size() / 2]) / 2;
+    return fmt::format("{} row{}: {:.3f} times as fast as the default in the median, {:.3f} to {:.3f}\n", gains.size(), gains.size() == 1 ? "" : "s",
+                       median, gains.front(), gains.back());
+}
+
 Json row_json(const TunedRow &row) {
     Json json = Json::parse(record_text(row.record));
     json["file"] = row.file;
@@ -71,6 +81,7 @@ int show(const Flags &flags, Session &session) {
     warn_of_problems(reading);
     const auto wanted = [&](const char *flag, const std::string &value) { return !flags.has(flag) || flags.text(flag) == value; };
     Json json = Json::array();
+    std::vector<double> gains;
     std::vector<std::vector<std::string>> table = {
         {"spec", "target", "device", "x default", "limit", "level", "date", "schedule", "shapes"}};
     for (const auto &[text, row] : reading.database.rows) {
@@ -78,17 +89,18 @@ int show(const Flags &flags, Session &session) {
         if (!r.spec.starts_with(flags.text("--spec")) || !wanted("--target", r.target) || !wanted("--device", r.device))
             continue;
         json.push_back(row_json(row));
+        gains.push_back(1 / r.relative_time());
         std::vector<std::string> shapes;
         for (const auto &[shape, times] : r.shapes)
             shapes.push_back(shape);
-        table.push_back({r.spec.substr(0, 8), r.target, r.device, fmt::format("{:.3f}", r.relative_time()),
+        table.push_back({r.spec.substr(0, 8), r.target, r.device, fmt::format("{:.3f}", gains.back()),
                          fmt::format("{:.0f} %", 100 * r.share_of_limit), r.determinism, r.provenance.date,
                          schedules_text(r), fmt::format("{}", fmt::join(shapes, " "))});
     }
     if (session.json)
         session.print_json(json);
     else
-        session.print(table.size() > 1 ? align_table(table, {false, false, false, true, true}) : "no rows\n");
+        session.print(table.size() > 1 ? align_table(table, {false, false, false, true, true}) + gains_text(gains) : "no rows\n");
     return 0;
 }
 
@@ -295,8 +307,8 @@ int diff(const Flags &flags, Session &session) {
         }
         const TunedRow &row = difference.after ? *difference.after : *difference.before;
         (difference.after ? added : removed).push_back(row_json(row));
-        text += fmt::format("{} {} {} {}: {}, {:.3f} x default\n", difference.after ? '+' : '-', row.record.spec.substr(0, 8),
-                            row.record.target, row.record.device, schedules_text(row.record), row.record.relative_time());
+        text += fmt::format("{} {} {} {}: {}, {:.3f} times as fast as the default\n", difference.after ? '+' : '-', row.record.spec.substr(0, 8),
+                            row.record.target, row.record.device, schedules_text(row.record), 1 / row.record.relative_time());
     }
     if (session.json)
         session.print_json({{"added", added}, {"removed", removed}, {"changed", changed}});

@@ -1075,6 +1075,9 @@ def db():
     expect([r["line"] for r in expect_json(["db", "show", a])] == [2, 1], ["db", "show"], "order of the rows")
     expect("cpu_query_lanes(block_q=96)" in expect_success(["db", "show", a, "--target", "avx2"]), ["db", "show"], "no schedule")
     expect(len(expect_json(["db", "show", a, b, "--spec", "0123"])) == 3 and expect_json(["db", "show", a, "--device", "zen4"]) == [], ["db", "show"], "filters")
+    gains = write_rows("gains.jsonl", *(tuned_row(key, shape=f"b=1,h=1,hkv=1,sq={n},skv=64", ms=ms) for n, ms in ((1, 1.0), (2, 1.6), (3, 1.9), (4, 2.0))))
+    text = expect_success(["db", "show", gains])  # beside 2 ms of the default
+    expect(text.endswith("\n4 rows: 1.151 times as fast as the default in the median, 1.000 to 2.000\n") and " 1.250 " in text, ["db", "show"], text)
     j = expect_json(["db", "merge", a, b, "-o", "all.jsonl"])
     expect(j == {"file": "all.jsonl", "rows": 3, "added": 3, "unread": 0}, ["db", "merge"], str(j))
     merged = open(path("all.jsonl")).read()

@@ -100,6 +100,18 @@ std::string kernel_name(const testing::TestParamInfo<RecordedKernel> &info) {
 }
 INSTANTIATE_TEST_SUITE_P(Recorded, Regret, testing::ValuesIn(kernels), kernel_name);
 
+TEST(Gain, OfTuningIsTold) {
+    std::vector<double> gains;
+    for (const RecordedKernel &kernel : kernels) {
+        const std::vector<double> found = shares_found(read_recorded(kernel), autotune::SearchOptions().kind.c_str());
+        gains.push_back(median_of_20(found) / best_score(read_recorded(kernel).sweep));
+    }
+    std::sort(gains.begin(), gains.end());
+    std::printf("as fast as the default, over %zu kernels: at least %.3f, in the median %.3f, at best %.3f\n", gains.size(), gains.front(),
+                (gains[(gains.size() - 1) / 2] + gains[gains.size() / 2]) / 2, gains.back());
+    EXPECT_GE(gains.front(), 1.0);
+}
+
 /// Where the model ranks the best point, behind all that it thinks as good: 0 is first.
 size_t rank_of_best(const Recorded &recorded) {
     const auto &rows = recorded.sweep.rows;
