@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """attune tune beyond one machine: real programs on runners that are here, an emulator, and parts of a job list.
 
-    runner_test.py ATTUNE [GROUP...]        groups: runners emulator job_list cluster; none: all
+    runner_test.py ATTUNE [GROUP...]        groups: runners remotes emulator job_list cluster; none: all
 
 Exits 77, which CTest takes for "skipped", where a group cannot run; the output says why.
 """
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -41,8 +42,8 @@ def tune(*words, env=None):
     return run([ATTUNE, "tune", *words], env)
 
 
-def expect_trials(words, count=4):
-    r = tune(*words, "--json")
+def expect_trials(words, count=4, env=None):
+    r = tune(*words, "--json", env=env)
     if r.returncode != 0:
         return expect(False, words, f"exit code {r.returncode}: {r.stderr}{r.stdout[-500:]}")
     j = json.loads(r.stdout)
@@ -89,6 +90,39 @@ def runners():
     r = tune(*kernel, "--runner", "env {} | head -n 3", "--journal", "cut.jsonl")
     outcomes = [json.loads(line).get("outcome") for line in open(os.path.join(FOLDER, "cut.jsonl"))]
     expect(r.returncode == 1 and "a leader of the search" in r.stderr and sorted(outcomes[1:]) == ["crashed", "ok", "ok", "ok"], ["head"], f"{outcomes}: {r.stdout}{r.stderr}")
+
+
+# Programs that reach another machine, as far as their command lines go: what they are told runs here, elsewhere in the tree and with an empty
+# environment. ssh and adb join their words with spaces for the shell over there; docker and srun run the words as they are.
+STAND_INS = {
+    "ssh": """while getopts o:p:i: option; do :; done
+shift $((OPTIND - 1)); [ "$1" = board ] || exit 255
+shift; cd / && exec env -i PATH=/usr/bin:/bin TMPDIR="$TMPDIR" sh -c "$*" """,
+    "adb": """[ "$1 $2 $3" = "-s serial shell" ] || exit 1
+shift 3; cd / && exec env -i PATH=/usr/bin:/bin TMPDIR="$TMPDIR" sh -c "$*" """,
+    "docker": """[ "$1 $2 $3" = "exec -i box" ] || exit 125
+shift 3; cd / && exec env -i PATH=/usr/bin:/bin TMPDIR="$TMPDIR" "$@" """,
+    "srun": """[ "$1 $2" = "-N1 -c2" ] || exit 1
+shift 2; exec "$@" """,
+}
+
+
+def remotes():
+    programs = os.path.join(FOLDER, "programs")
+    os.mkdir(programs)
+    for name, text in STAND_INS.items():
+        with open(os.path.join(programs, name), "w") as f:
+            f.write(f'#!/bin/sh\necho {name} >>"{FOLDER}/reached"\n{text}\n')
+        os.chmod(os.path.join(programs, name), 0o755)
+    path = {"PATH": programs + ":" + os.environ["PATH"]}
+    for runner in ("ssh board", "ssh -o BatchMode=yes -p 2222 board", "adb -s serial shell", "docker exec -i box sh -c", "srun -N1 -c2 {}"):
+        open(os.path.join(FOLDER, "reached"), "w").close()
+        words = [*KERNEL, "--target", "sse41", *SMALL, "--runner", runner]
+        expect_trials(words, env=path)
+        reached = open(os.path.join(FOLDER, "reached")).read().split()
+        expect(len(reached) >= 3 and set(reached) == {runner.split()[0]}, words, f"reached by {reached}")  # asked, measured, measured in turn
+    r = tune(*KERNEL, "--target", "sse41", *SMALL, "--runner", "ssh elsewhere", env=path)
+    expect(r.returncode == 4 and "ended with exit code 255" in r.stderr, ["ssh elsewhere"], r.stderr)
 
 
 def emulator():
@@ -152,6 +186,16 @@ def cluster():
     r = run(["bash", os.path.join(EXAMPLE, "tune.sbatch")], {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "3", "PATH": FOLDER + ":" + os.environ["PATH"]})
     called = open(os.path.join(FOLDER, "called")).read()
     expect(r.returncode == 0 and called == "tune --jobs jobs.txt --shard 2/3 --db rows_2.jsonl --budget 10m\n", ["tune.sbatch"], called + r.stderr)
+    # As Slurm would have it: a task for each number of the array that the script asks for, then one merge.
+    program = write("attune", f'#!/bin/sh\nexec {ATTUNE} "$@"\n')
+    write("jobs.txt", "".join(f"--head-dim {d} --shape sq=20,skv=30 --trials 2 --target sse41 {shlex.join(FEW)}\n" for d in (8, 16, 24, 32)))
+    array = re.search(r"^#SBATCH --array=1-(\d+)$", open(os.path.join(EXAMPLE, "tune.sbatch")).read(), re.MULTILINE).group(1)
+    for task in range(1, int(array) + 1):
+        r = run(["bash", os.path.join(EXAMPLE, "tune.sbatch")], {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_COUNT": array, "PATH": FOLDER + ":" + os.environ["PATH"]})
+        expect(r.returncode == 0, ["tune.sbatch", str(task)], r.stdout + r.stderr)
+    r = run(["sh", "-c", f"./{program} db merge rows_*.jsonl -o tuned.jsonl && rm rows_*.jsonl"])
+    expect(r.returncode == 0 and len(open(os.path.join(FOLDER, "tuned.jsonl")).readlines()) == 4, ["db merge"], r.stdout + r.stderr)
+    os.remove(os.path.join(FOLDER, "tuned.jsonl"))
     if not shutil.which("mpirun"):
         print("skipped: mpirun is missing (Debian: openmpi-bin)")
         sys.exit(1 if failures else 77)
@@ -168,7 +212,7 @@ def cluster():
     expect(r.returncode == 1 and "part 1 of 2 has jobs that failed" in r.stderr and "2 of 2 jobs of part 2/2 succeeded" in r.stdout, ["tune_mpi.sh"], r.stdout + r.stderr)
 
 
-GROUPS = {"runners": runners, "emulator": emulator, "job_list": job_list, "cluster": cluster}
+GROUPS = {"runners": runners, "remotes": remotes, "emulator": emulator, "job_list": job_list, "cluster": cluster}
 os.mkdir(TEMPORARY)
 try:
     for group in sys.argv[2:] or GROUPS:
