@@ -134,8 +134,7 @@ void enlarge_some_keys(ReferenceProblem &problem, DType dtype) {
     const int64_t heads_kv = problem.batch * problem.num_kv_heads;
     for (int64_t head = 0; head < heads_kv; head++) {
         const int64_t b = head / problem.num_kv_heads;
-        const int64_t length = problem.lengths_kv.empty() ? problem.seq_len_kv
-                                                          : std::clamp<int64_t>(problem.lengths_kv[static_cast<size_t>(b)], 0, problem.seq_len_kv);
+        const int64_t length = problem.keys_of(b);
         const auto enlarge = [&](int64_t kv, double by) {
             double *key = problem.key.data() + (head * problem.seq_len_kv + kv) * problem.head_dim;
             for (int d = 0; d < problem.head_dim; d++) key[d] = round_to(dtype, std::clamp(key[d] * by, -6e4, 6e4));  // in range of f16

@@ -70,8 +70,7 @@ std::vector<double> output_error(const LayerSpec &spec, const ReferenceProblem &
     for (int64_t b = 0; b < problem.batch; b++)
         for (int64_t h = 0; h < problem.num_heads; h++)
             for (int64_t q = 0; q < problem.seq_len_q; q++) {
-                const int64_t used_q = problem.lengths_q.empty() ? problem.seq_len_q : problem.lengths_q[static_cast<size_t>(b)];
-                const int64_t used = problem.lengths_kv.empty() ? problem.seq_len_kv : problem.lengths_kv[static_cast<size_t>(b)];
+                const int64_t used_q = problem.rows_of(b), used = problem.keys_of(b);
                 const int64_t row = (b * problem.num_heads + h) * problem.seq_len_q + q;
                 double shift = 0, largest = -INFINITY, sum = 0;
                 logits.assign(static_cast<size_t>(used), -INFINITY);

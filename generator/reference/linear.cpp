@@ -155,10 +155,6 @@ private:
     std::vector<Bounded> outer_, key_sum_;  ///< (d, v), (d)
 };
 
-int64_t length_of(const std::vector<int32_t> &lengths, int64_t b, int64_t all) {
-    return lengths.empty() ? all : std::clamp<int64_t>(lengths[static_cast<size_t>(b)], 0, all);
-}
-
 }  // namespace
 
 ReferenceResult reference_linear_attention(const ReferenceProblem &p) {
@@ -174,7 +170,7 @@ ReferenceResult reference_linear_attention(const ReferenceProblem &p) {
 
     const int64_t group = p.num_heads / p.num_kv_heads, past_keys = p.linear.past.empty() ? 0 : 1;
     for (int64_t b = 0; b < p.batch; b++) {
-        const int64_t len_q = length_of(p.lengths_q, b, p.seq_len_q), len_kv = length_of(p.lengths_kv, b, p.seq_len_kv);
+        const int64_t len_q = p.rows_of(b), len_kv = p.keys_of(b);
         for (int64_t kv_head = 0; kv_head < p.num_kv_heads; kv_head++) {
             State state(p, b, kv_head);
             int64_t added = 0;

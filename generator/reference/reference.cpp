@@ -33,10 +33,6 @@ void check_problem(const ReferenceProblem &p) {
     require(p.sink.empty() || p.normalizer == Normalizer::softmax, "reference_attention: a sink goes with softmax");
 }
 
-int64_t length_of(const std::vector<int32_t> &lengths, int64_t b, int64_t all) {
-    return lengths.empty() ? all : std::clamp<int64_t>(lengths[static_cast<size_t>(b)], 0, all);
-}
-
 /// The logit of the sink of a head, -infinity where it has none.
 double sink_of(const ReferenceProblem &p, int64_t h) {
     if (p.normalizer == Normalizer::softmax_plus_one) return 0;
@@ -227,7 +223,7 @@ ReferenceResult reference_attention(const ReferenceProblem &p) {
     }
 
     for (int64_t b = 0; b < p.batch; b++) {
-        const int64_t len_q = length_of(p.lengths_q, b, p.seq_len_q), len_kv = length_of(p.lengths_kv, b, p.seq_len_kv);
+        const int64_t len_q = p.rows_of(b), len_kv = p.keys_of(b);
         for (int64_t h = 0; h < p.num_heads; h++)
             for (int64_t q = 0; q < len_q; q++) {
                 Row row(p, result, b, h, q, len_q, len_kv);

@@ -1,6 +1,7 @@
 #pragma once
 #include "generator/spec/spec.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -41,6 +42,15 @@ struct ReferenceProblem {
     ComputeDType compute = ComputeDType::f32;  ///< what the kernel's products may be, for the bound
     bool integer_queries = false;              ///< query is rounded to 16 bits of its row's largest element: for the bound
     bool integer_values = false;               ///< values are integers times scales: for the bound
+
+    /// Rows and keys in use of a sequence.
+    int64_t rows_of(int64_t batch_index) const { return length(lengths_q, batch_index, seq_len_q); }
+    int64_t keys_of(int64_t batch_index) const { return length(lengths_kv, batch_index, seq_len_kv); }
+
+private:
+    static int64_t length(const std::vector<int32_t> &lengths, int64_t b, int64_t all) {
+        return lengths.empty() ? all : std::clamp<int64_t>(lengths[static_cast<size_t>(b)], 0, all);
+    }
 };
 
 /// The result in double, and per row and element what the error bound needs (reliability: the derived bound).
