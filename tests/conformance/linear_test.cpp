@@ -1,5 +1,5 @@
 // Linear attention's running state: what is kept of the keys of one call is the past of the next, and a sequence in parts is the sequence.
-#include "attune/attention.h"
+#include "attune/attention.hpp"
 #include "tests/conformance/kernels.h"
 
 #include <cmath>
@@ -203,6 +203,32 @@ TEST_P(LinearStateErrors, AreToldBeforeAnythingIsWritten) {
     for (const float x : memory) EXPECT_EQ(x, -7);
 }
 INSTANTIATE_TEST_SUITE_P(Cpu, LinearStateErrors, testing::ValuesIn(state_errors), [](const auto &info) { return std::string(info.param.name); });
+
+/// The C++ interface hands the same arrays on, and counts them.
+TEST(LinearStateInCpp, IsSpans) {
+    const LoadedKernel &loaded = kernel_for(make_spec(DType::f32, 4, 3, 1, {.mask = "causal", .normalizer = "linear"}), *available_targets().front());
+    const attune::Kernel kernel(loaded.kernel());
+    attune::Workspace workspace;
+    std::vector<float> query(5 * 4, 0.5f), key(5 * 4, 0.25f), value(5 * 3, 2), whole(5 * 3), parts(5 * 3), state(4 * 3), sum(4);
+    const auto rows = [](float *data, int64_t first, int64_t count, int64_t dim) { return attune::bhsd(data + first * dim, {1, 1, count, dim}); };
+    const auto args = [&](int64_t first, int64_t count, float *output) {
+        return attune::AttentionArgs{.query = rows(query.data(), first, count, 4), .key = rows(key.data(), first, count, 4),
+                                     .value = rows(value.data(), first, count, 3), .output = rows(output, first, count, 3)};
+    };
+    attune::Status status = kernel(args(0, 5, whole.data()), workspace);
+    ASSERT_TRUE(status) << status.message();
+    attune::AttentionArgs begin = args(0, 2, parts.data()), end = args(2, 3, parts.data());
+    begin.state = {.present = state, .present_key_sum = sum};
+    end.state = {.past = state, .past_key_sum = sum, .present = state, .present_key_sum = sum};
+    for (const attune::AttentionArgs &part : {begin, end}) {
+        status = kernel(part, workspace);
+        ASSERT_TRUE(status) << status.message();
+    }
+    for (size_t i = 0; i < whole.size(); i++) EXPECT_NEAR(parts[i], whole[i], 1e-6);
+    EXPECT_NEAR(sum[0], 5 * 1.25, 1e-5);
+    end.state.past = std::span<const float>(state).first(11);
+    EXPECT_EQ(kernel(end, workspace).message(), "attune: state.past has 11 entries but must have 12");
+}
 
 /// The recurrence by hand: two keys, head_dim 1.
 TEST(LinearReference, FollowsTheRecurrence) {
