@@ -6,10 +6,10 @@ namespace attune {
 
 /// Outputs in vector lanes: weights are read as they are packed, inputs are broadcast.
 struct CpuProjectionParameters {
-    int tile_rows = 6;     ///< rows of a register tile
-    int tile_columns = 2;  ///< vectors of one
-    int block_rows = 96;
-    int block_columns = 192;
+    int tile_rows = 4;     ///< rows of a register tile
+    int tile_columns = 3;  ///< vectors of one
+    int block_rows = 192;
+    int block_columns = 384;
     int block_inputs = 256;  ///< part of the result's bits, as sums are by chunk
     int unroll = 4;
 };

@@ -8,12 +8,13 @@ namespace attune {
 using namespace Halide;
 
 ProjectionArguments::ProjectionArguments(const ProjectionSpec &spec, const ProjectionShape &shape)
-    : input(halide_type(spec.dtype), 2, "input"), weights(halide_type(spec.dtype), 3, "weights"), bias(Float(32), 1, "bias"),
+    : input(halide_type(spec.dtype), 2, "input"), weights(halide_type(spec.dtype), 4, "weights"), bias(Float(32), 1, "bias"),
       has_bias_(spec.bias) {
-    const int steps = shape.padded_inputs(spec.in_features);
+    const int panel_chunk = shape.panel * shape.block_inputs;
     input.dim(0).set_bounds(0, spec.in_features).dim(1).set_min(0);
-    weights.dim(0).set_bounds(0, shape.panel).dim(1).set_bounds(0, steps).set_stride(shape.panel);
-    weights.dim(2).set_min(0).set_stride(shape.panel * steps);
+    weights.dim(0).set_bounds(0, shape.panel).dim(1).set_bounds(0, shape.block_inputs).set_stride(shape.panel);
+    weights.dim(2).set_min(0).set_stride(panel_chunk);
+    weights.dim(3).set_bounds(0, shape.chunks(spec.in_features)).set_stride(panel_chunk * shape.panels(spec.out_features));
     weights.set_host_alignment(64);
     bias.dim(0).set_min(0);
 }
@@ -37,7 +38,7 @@ ProjectionStages ProjectionTask::define() const {
     const Expr element = cast<float>(args.input(is_whole ? at : min(at, spec.in_features - 1), existing_row));
     stages.rows(k, i, t, c) = is_whole ? element : select(at < spec.in_features, element, 0.0f);
 
-    Expr weight = args.weights(j, at, p);
+    Expr weight = args.weights(j, k, p, c);
     if (spec.dtype != DType::f32) {
         stages.panel = Func("panel");
         stages.panel(j, k, p, c) = cast<float>(weight);
@@ -47,7 +48,7 @@ ProjectionStages ProjectionTask::define() const {
     stages.part = Func("part");
     stages.part(j, i, p, t, c) = 0.0f;
     stages.part(j, i, p, t, c) +=
-        stages.rows(step, i, t, c) * (stages.panel.defined() ? stages.panel(j, step, p, c) : args.weights(j, c * steps + step, p));
+        stages.rows(step, i, t, c) * (stages.panel.defined() ? stages.panel(j, step, p, c) : args.weights(j, step, p, c));
 
     stages.over_chunks = RDom(0, shape.chunks(spec.in_features), "over_chunks");
     stages.sum = Func("sum");

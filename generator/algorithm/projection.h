@@ -17,8 +17,7 @@ struct ProjectionShape {
     int block_inputs;   ///< of a chunk
 
     int chunks(int in_features) const { return (in_features + block_inputs - 1) / block_inputs; }
-    /// Inputs of a panel, the last chunk whole: zeros after the last.
-    int padded_inputs(int in_features) const { return chunks(in_features) * block_inputs; }
+    int panels(int out_features) const { return (out_features + panel - 1) / panel; }
 };
 
 /// The arguments of a projection's task function (attune/layer_kernel.h), in their order.
@@ -26,7 +25,7 @@ struct ProjectionArguments {
     ProjectionArguments(const ProjectionSpec &spec, const ProjectionShape &shape);
 
     Halide::ImageParam input;    // (k, row)
-    Halide::ImageParam weights;  // (column of panel, k, panel)
+    Halide::ImageParam weights;  // (column of panel, k, panel, chunk): a task reads them from one end to the other
     Halide::ImageParam bias;     // (n), where there is one
     std::vector<Halide::Argument> all() const;
 

@@ -1,4 +1,5 @@
 #include "generator/backend/projection_kernel.h"
+#include "generator/backend/ask_for_weights.h"
 #include "generator/backend/code_generator.h"
 #include "generator/backend/code_loader.h"
 #include "generator/backend/lowering.h"
@@ -46,9 +47,10 @@ CompiledProjection compile_projection(const ProjectionPlan &plan) {
     const ProjectionTask task(plan.spec, cpu_projection_shape(plan.spec, parameters, plan.target->vector));
     ProjectionStages stages = task.define();
     schedule_cpu_projection(task, stages, parameters);
+    Halide::Pipeline pipeline(stages.output);
+    ask_for_weights(pipeline, task);
     const Halide::Module module =
-        Halide::Pipeline(stages.output)
-            .compile_to_module(task.args.all(), plan.symbol(), halide_target(*plan.target, {}), Halide::LinkageType::ExternalPlusArgv);
+        pipeline.compile_to_module(task.args.all(), plan.symbol(), halide_target(*plan.target, {}), Halide::LinkageType::ExternalPlusArgv);
     ScratchBytes scratch;
     for (const auto &lowered : module.functions())
         lowered.body.accept(&scratch);
@@ -57,7 +59,8 @@ CompiledProjection compile_projection(const ProjectionPlan &plan) {
     CompiledProjection compiled{plan, {plan.symbol() + ".o", generate_code(module, *plan.target, CodeForm::object)}, {}};
     compiled.sizes.features = plan.target->features;
     compiled.sizes.panel = task.shape.panel;
-    compiled.sizes.padded_inputs = task.shape.padded_inputs(plan.spec.in_features);
+    compiled.sizes.block_inputs = task.shape.block_inputs;
+    compiled.sizes.chunks = task.shape.chunks(plan.spec.in_features);
     compiled.sizes.block_rows = task.shape.block_rows;
     compiled.sizes.block_columns = task.shape.block_columns;
     compiled.sizes.tile_rows = task.shape.tile_rows;

@@ -7,7 +7,7 @@
 /// A buffer and its dimensions in one piece of stack, innermost first.
 typedef struct attune_slice {
     attune_buffer buffer;
-    attune_dimension dim[3];
+    attune_dimension dim[4];
 } attune_slice;
 
 enum { ATTUNE_TYPE_INT = 0, ATTUNE_TYPE_UINT = 1, ATTUNE_TYPE_FLOAT = 2 };

@@ -29,7 +29,8 @@ typedef struct attune_weights {
 /// Bytes of packed weights, 64-byte aligned; 0 where no target of the projection runs on this CPU (attune_last_error tells).
 size_t attune_projection_packed_size(const attune_projection *projection);
 /// Lays weights out for attune_projection_run: matrices whose outputs stand side by side, in order; their `outputs` add up to out_features.
-/// What is packed serves this process's target alone: do not store it. packed: attune_projection_packed_size bytes, 64-byte aligned.
+/// What is packed serves this process's target alone: do not store it. packed: attune_projection_packed_size bytes, 64-byte aligned. Where models
+/// exceed the caches, put all their packed weights into huge pages (madvise): few rows then take three quarters of the time.
 /// Errors: null_pointer, shape_mismatch, invalid_argument, misaligned, workspace_too_small, unsupported_cpu; packed is then untouched.
 attune_status attune_projection_pack(const attune_projection *projection, const attune_weights *parts, int32_t num_parts, void *packed,
                                      size_t packed_size);

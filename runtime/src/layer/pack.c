@@ -1,4 +1,5 @@
 /// Weights in panels: what frameworks keep a row an output becomes a row an input of `panel` outputs, which vector loads read in order.
+/// Panels are cut into chunks of inputs, and the pieces lie as they are read: all of a chunk, then all of the next.
 #include "element.h"
 #include "projection.h"
 #include "status.h"
@@ -11,7 +12,7 @@ static int64_t panels_of(const attune_projection *p, const attune_projection_var
 }
 
 size_t attune_panel_bytes(const attune_projection *p, const attune_projection_variant *v) {
-    const size_t bytes = (size_t)panels_of(p, v) * (size_t)v->panel * (size_t)v->padded_inputs * (p->type_bits / 8u);
+    const size_t bytes = (size_t)panels_of(p, v) * (size_t)v->panel * (size_t)v->block_inputs * (size_t)v->chunks * (p->type_bits / 8u);
     return (bytes + 63) / 64 * 64;
 }
 
@@ -68,18 +69,19 @@ static attune_status check(const attune_projection *p, const attune_projection_v
     return attune_check_packed(packed);
 }
 
-/// One output's weights: column `column` of its panel.
+/// One output's weights: a column of its panel, a piece of it in each chunk.
 static void pack_row(const attune_projection *p, const attune_projection_variant *v, const uint8_t *row, int64_t output, uint8_t *packed) {
-    const size_t bytes = p->type_bits / 8u;
-    uint8_t *to =
-        packed + ((size_t)(output / v->panel) * (size_t)v->padded_inputs * (size_t)v->panel + (size_t)(output % v->panel)) * bytes;
-    const size_t step = (size_t)v->panel * bytes;
-    if (bytes == 4)
-        for (int32_t k = 0; k < p->in_features; k++, row += 4, to += step)
-            memcpy(to, row, 4);
-    else
-        for (int32_t k = 0; k < p->in_features; k++, row += 2, to += step)
-            memcpy(to, row, 2);
+    const size_t bytes = p->type_bits / 8u, step = (size_t)v->panel * bytes, piece = step * (size_t)v->block_inputs;
+    for (int32_t chunk = 0, k = 0; chunk < v->chunks; chunk++) {
+        uint8_t *to = packed + (size_t)(chunk * panels_of(p, v) + output / v->panel) * piece + (size_t)(output % v->panel) * bytes;
+        const int32_t end = p->in_features - k < v->block_inputs ? p->in_features : k + v->block_inputs;
+        if (bytes == 4)
+            for (; k < end; k++, row += 4, to += step)
+                memcpy(to, row, 4);
+        else
+            for (; k < end; k++, row += 2, to += step)
+                memcpy(to, row, 2);
+    }
 }
 
 attune_status attune_projection_pack(const attune_projection *projection, const attune_weights *parts, int32_t num_parts, void *packed,
