@@ -84,10 +84,10 @@ attune_status attune_plan_projection(const attune_projection *projection, const 
     // Blocks of like size, in whole tiles, rather than a short last one.
     const int64_t rows = call->input.rows, panels = divide_up(projection->out_features, v->panel);
     const int64_t row_blocks = divide_up(rows, v->block_rows), row_tasks = call->input.batch * row_blocks;
-    // Few rows are split by outputs until each thread has some: that changes no bit.
+    // Few tasks are split by outputs until each thread has as many: that changes no bit. (384 to 1152 has 3, of which one of two threads did 2.)
     int64_t column_blocks = divide_up(panels, v->block_columns / v->panel);
-    if (row_tasks * column_blocks < threads)
-        column_blocks = attune_min(panels, divide_up(threads, row_tasks));
+    if (row_tasks * column_blocks < 4 * threads)
+        column_blocks = attune_min(panels, divide_up(divide_up(row_tasks * column_blocks, threads) * threads, row_tasks));
     call->rows_of_block = attune_min(divide_up(divide_up(rows, row_blocks), v->tile_rows) * v->tile_rows, v->block_rows);
     call->row_blocks = divide_up(rows, call->rows_of_block);
     call->outputs_of_block = divide_up(panels, column_blocks) * v->panel;
