@@ -4,6 +4,8 @@
 #include "minilm_layer.h"
 #include "minilm_up.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
@@ -46,9 +48,13 @@ void AttuneLayers::Free::operator()(void *memory) const {
 }
 
 AttuneLayers::Memory AttuneLayers::allocate(std::size_t bytes) {
-    Memory memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+    constexpr std::size_t huge = 2 << 20;
+    const std::size_t alignment = bytes < huge ? 64 : huge, rounded = (bytes + alignment - 1) / alignment * alignment;
+    Memory memory(std::aligned_alloc(alignment, rounded));
     if (!memory)
         throw std::bad_alloc();
+    if (alignment == huge)
+        madvise(memory.get(), rounded, MADV_HUGEPAGE);  // a wish: asking ahead works across 2 MB instead of 4 KB
     return memory;
 }
 
@@ -61,15 +67,19 @@ void *AttuneLayers::workspace(std::size_t bytes) {
 }
 
 AttuneLayers::AttuneLayers(const std::vector<LayerWeights> &weights) {
+    const std::size_t of_attention = minilm_layer_packed_size(), of_up = minilm_up_packed_size(), of_down = minilm_down_packed_size();
+    weights_ = allocate(weights.size() * (of_attention + of_up + of_down));
+    char *at = static_cast<char *>(weights_.get());
     for (const LayerWeights &w : weights) {
-        Packed packed = {allocate(minilm_layer_packed_size()), allocate(minilm_up_packed_size()), allocate(minilm_down_packed_size())};
+        const Packed packed = {at, at + of_attention, at + of_attention + of_up};
+        at += of_attention + of_up + of_down;
         const attune_layer_weights of_layer = {
             weights_of(w.query), weights_of(w.key), weights_of(w.value), weights_of(w.attention_output), nullptr, nullptr};
         const attune_weights up = weights_of(w.intermediate), down = weights_of(w.output);
-        check(minilm_layer_pack(&of_layer, packed.layer.get(), minilm_layer_packed_size()));
-        check(minilm_up_pack(&up, 1, packed.up.get(), minilm_up_packed_size()));
-        check(minilm_down_pack(&down, 1, packed.down.get(), minilm_down_packed_size()));
-        packed_.push_back(std::move(packed));
+        check(minilm_layer_pack(&of_layer, packed.layer, of_attention));
+        check(minilm_up_pack(&up, 1, packed.up, of_up));
+        check(minilm_down_pack(&down, 1, packed.down, of_down));
+        packed_.push_back(packed);
     }
 }
 
@@ -81,7 +91,7 @@ void AttuneLayers::attend(std::size_t layer, const Batch &batch, const Matrix &x
     args.version = ATTUNE_LAYER_ARGS_VERSION;
     args.input = x.data();
     args.output = y.data();
-    args.weights = packed_[layer].layer.get();
+    args.weights = packed_[layer].layer;
     args.batch = batch.batch;
     args.seq_len = batch.seq_len;
     args.lengths = batch.lengths;
@@ -95,11 +105,11 @@ void AttuneLayers::feed_forward(std::size_t layer, const Batch &batch, const Mat
     const attune_exec exec = on_threads(batch.threads);
     inner_.resize(x.rows(), intermediate_size);
     y.resize(x.rows(), hidden_size);
-    attune_projection_args up = projection_args(x, inner_, packed_[layer].up.get(), exec);
+    attune_projection_args up = projection_args(x, inner_, packed_[layer].up, exec);
     up.workspace_size = minilm_up_workspace_size(&up);
     up.workspace = workspace(up.workspace_size);
     check(minilm_up(&up));
-    attune_projection_args down = projection_args(inner_, y, packed_[layer].down.get(), exec);
+    attune_projection_args down = projection_args(inner_, y, packed_[layer].down, exec);
     down.workspace_size = minilm_down_workspace_size(&down);
     down.workspace = workspace(down.workspace_size);
     check(minilm_down(&down));

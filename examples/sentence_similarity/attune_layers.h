@@ -27,11 +27,12 @@ private:
     };
     using Memory = std::unique_ptr<void, Free>;
     struct Packed {
-        Memory layer, up, down;
+        void *layer, *up, *down;
     };
     static Memory allocate(std::size_t bytes);
     void *workspace(std::size_t bytes);
 
+    Memory weights_;  // of all layers, side by side: 42 MB of huge pages
     std::vector<Packed> packed_;
     Memory workspace_;  // kept from call to call
     std::size_t workspace_size_ = 0;

@@ -110,7 +110,9 @@ Matrix Encoder::embed(const std::vector<const std::vector<int32_t> *> &batch, in
 }
 
 void Encoder::add_and_normalize(Matrix &x, const Matrix &y, const Norm &norm, int threads) const {
-    parallel_ranges(threads, x.rows(), [&](int64_t begin, int64_t end) {
+    constexpr int64_t rows_of_thread = 128;  // to start a thread takes as long as some 100 rows
+    const int used = static_cast<int>(std::clamp<int64_t>(x.rows() / rows_of_thread, 1, threads));
+    parallel_ranges(used, x.rows(), [&](int64_t begin, int64_t end) {
         auto rows = x.middleRows(begin, end - begin);
         rows += y.middleRows(begin, end - begin);
         normalize(rows, norm);
