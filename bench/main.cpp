@@ -1,6 +1,7 @@
 // attune_bench: kernels on the shapes of real models, beside the peak of the same machine at the same moment. README.md has the commands.
 #include "generator/backend/kernel.h"
 #include "measure.h"
+#include "projections.h"
 #include "ratios.h"
 #include "table.h"
 
@@ -21,10 +22,11 @@
 namespace attune::bench {
 namespace {
 
-constexpr const char *usage = R"(attune_bench [--targets=LIST|all] [--ratios[=TEXT]] [Google Benchmark's flags]
+constexpr const char *usage = R"(attune_bench [--targets=LIST|all] [--ratios[=TEXT]] [--projections[=TEXT]] [Google Benchmark's flags]
 
   --targets=LIST   of avx512_bf16,avx512,avx2,sse41; all: those that this machine runs [the best of each type]
   --ratios[=TEXT]  instead of the rows: the figures that this version must show, each from two sides that alternate; only those with TEXT
+  --projections[=TEXT]  instead of the rows: dense layers of f32 beside OpenBLAS; with --benchmark_format=json as JSON
   Defaults of Google Benchmark here: --benchmark_min_time=0.2 --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
   --benchmark_filter='ort-mha.*/f32/.*threads:1', --benchmark_format=json, --benchmark_out=FILE and the others work as ever.
 
@@ -39,8 +41,8 @@ std::vector<const CpuTarget *> best_targets() {
 }
 
 struct Options {
-    bool ratios = false, table = true, help = false;
-    std::string ratio_filter;
+    bool ratios = false, projections = false, table = true, help = false;
+    std::string filter;  ///< of ratios or projections
     std::vector<const CpuTarget *> targets = best_targets();
     std::vector<char *> rest;  ///< for Google Benchmark
 };
@@ -67,7 +69,10 @@ Options parse(int argc, char **argv) {
         const std::string_view word = argv[i];
         if (word == "--ratios" || word.starts_with("--ratios=")) {
             options.ratios = true;
-            options.ratio_filter = word.substr(std::min<size_t>(word.size(), 9));
+            options.filter = word.substr(std::min<size_t>(word.size(), 9));
+        } else if (word == "--projections" || word.starts_with("--projections=")) {
+            options.projections = true;
+            options.filter = word.substr(std::min<size_t>(word.size(), 14));
         } else if (word.starts_with("--targets="))
             options.targets = targets_of(word.substr(10));
         else
@@ -107,10 +112,12 @@ int run(int argc, char **argv) {
     benchmark::Initialize(&count, options.rest.data());
     if (benchmark::ReportUnrecognizedArguments(count, options.rest.data()))
         return 2;
-    if (options.ratios) {
+    if (options.ratios || options.projections) {
         for (const auto &[key, value] : context())
             std::fprintf(stderr, "%s: %s\n", key.c_str(), value.c_str());
-        return print_ratios(options.targets, options.ratio_filter) == 0 ? 0 : 1;
+        const int wrong = options.ratios ? print_ratios(options.targets, options.filter)
+                                         : print_projections(options.targets, options.filter, !options.table);
+        return wrong == 0 ? 0 : 1;
     }
     for (const auto &[key, value] : context())
         benchmark::AddCustomContext(key, value);
