@@ -1,6 +1,7 @@
 #include "generator/cli/command.h"
 #include "generator/cli/text_file.h"
 #include "generator/import/import_attention.h"
+#include "generator/import/read_onnx.h"
 #include "generator/spec/error.h"
 #include "generator/spec/spec.h"
 
@@ -98,16 +99,24 @@ private:
 Json kernel_json(const ImportedKernel &kernel, const std::string &path) {
     Json params = Json::array();
     for (const auto &p : kernel.params)
-        params.push_back(p.tensor.empty() ? Json{{"name", p.name}, {"length_of", p.length_of}}
-                                          : Json{{"name", p.name}, {"tensor", p.tensor}, {"pad", p.pad}});
+        params.push_back(p.tensor.empty() ? Json{{"name", p.name}, {"type", p.type}, {"length_of", p.length_of}}
+                                          : Json{{"name", p.name}, {"type", p.type}, {"tensor", p.tensor}, {"pad", p.pad}});
     return {{"spec", path}, {"params", params}, {"lengths_kv", kernel.lengths_kv}, {"pairs", kernel.pairs}};
 }
 
+ImportedAttention import_node(const OnnxAttention &node) {
+    return import_attention(node);
+}
+ImportedNode import_node(const OnnxUnknown &node) {
+    ImportedNode out;
+    out.refusal = node.problem;
+    return out;
+}
+
 /// Which tensor of the model is which argument: what a program needs to run the node. Absent tensors are "".
-Json node_json(const ImportedAttention &one, const std::string &path, const std::string &pairs_path) {
+Json tensors_json(const ImportedAttention &one) {
     const OnnxAttention &node = one.node;
-    return {{"node", node.name},
-            {"query", node.query.name},
+    return {{"query", node.query.name},
             {"key", node.key.name},
             {"value", node.value.name},
             {"num_heads", one.num_heads},
@@ -117,33 +126,27 @@ Json node_json(const ImportedAttention &one, const std::string &path, const std:
             {"output", node.output},
             {"present_key", node.present_key},
             {"present_value", node.present_value},
-            {"qk_matmul_output", node.qk_matmul_output},
-            {"kernel", kernel_json(one.kernel, path)},
-            {"pairs_kernel", pairs_path.empty() ? Json() : kernel_json(one.pairs_kernel, pairs_path)},
-            {"notes", one.notes}};
+            {"qk_matmul_output", node.qk_matmul_output}};
+}
+Json tensors_json(const ImportedNode &) {
+    return Json::object();
 }
 
-int run(const Flags &flags, Session &session) {
-    if (const std::string format = flags.required("FORMAT", "onnx, then the model's file"); format != "onnx")
-        throw Error(
-            {.argument = "FORMAT", .value = "\"" + format + "\"", .expected = "onnx", .cure = "write attune import onnx MODEL -o DIR"});
-    const std::string path = flags.required("MODEL", "the file of an ONNX model");
-    const std::string directory = flags.required("--directory", "the folder for the specifications");
-    const auto nodes = read_onnx_attention(path);
+/// What becomes of a model's nodes.
+class Report {
+public:
+    explicit Report(SpecFiles &files) : files_(files) {}
 
-    SpecFiles files(path, directory);
-    Json imported = Json::array(), refused = Json::array();
-    std::vector<std::vector<std::string>> table;
-    std::string refusals;
-    for (const auto &node : nodes) {
-        ImportedAttention one = import_attention(node);
+    template <class Node>
+    void add(const Node &node) {
+        auto one = import_node(node);
         const bool has_pairs_kernel = !one.pairs_kernel.keys.empty();
         std::string spec, pairs_spec;
         try {
             if (one.refusal.empty())
-                spec = files.add(one.kernel);
+                spec = files_.add(one.kernel);
             if (one.refusal.empty() && has_pairs_kernel)
-                pairs_spec = files.add(one.pairs_kernel);
+                pairs_spec = files_.add(one.pairs_kernel);
         } catch (const Error &error) {
             ErrorDetails details = error.details();
             details.line = 0;  // of a file that nobody has
@@ -152,25 +155,51 @@ int run(const Flags &flags, Session &session) {
         if (!one.refusal.empty()) {
             refused.push_back({{"node", node.name}, {"reason", one.refusal}});
             refusals += fmt::format("not imported: {}: {}\n", plain(node.name), plain(one.refusal));
-            continue;
+            return;
         }
-        files.describe(one.kernel, node.name, one.notes);
+        files_.describe(one.kernel, node.name, one.notes);
         if (has_pairs_kernel)
-            files.describe(one.pairs_kernel, node.name, {"qk_matmul_output alone"});
-        imported.push_back(node_json(one, spec, pairs_spec));
+            files_.describe(one.pairs_kernel, node.name, {"qk_matmul_output alone"});
+        Json json = {{"node", node.name}};
+        json.update(tensors_json(one));
+        json["kernel"] = kernel_json(one.kernel, spec);
+        json["pairs_kernel"] = has_pairs_kernel ? kernel_json(one.pairs_kernel, pairs_spec) : Json();
+        json["notes"] = one.notes;
+        imported.push_back(json);
         table.push_back({plain(node.name), spec + (has_pairs_kernel ? " and " + pairs_spec : "")});
     }
-    if (imported.empty())
+
+    Json imported = Json::array(), refused = Json::array();
+    std::vector<std::vector<std::string>> table;
+    std::string refusals;
+
+private:
+    SpecFiles &files_;
+};
+
+int run(const Flags &flags, Session &session) {
+    if (const std::string format = flags.required("FORMAT", "onnx, then the model's file"); format != "onnx")
+        throw Error(
+            {.argument = "FORMAT", .value = "\"" + format + "\"", .expected = "onnx", .cure = "write attune import onnx MODEL -o DIR"});
+    const std::string path = flags.required("MODEL", "the file of an ONNX model");
+    const std::string directory = flags.required("--directory", "the folder for the specifications");
+    const OnnxModel model = read_onnx(path);
+
+    SpecFiles files(path, directory);
+    Report report(files);
+    for (const auto &node : model.nodes)
+        std::visit([&](const auto &one) { report.add(one); }, node);
+    if (report.imported.empty())
         throw Error({.code = ErrorCode::input,
                      .argument = "MODEL",
                      .value = path,
                      .expected = "an Attention node that can be imported",
                      .cure = "see generator/import/README.md for what is understood",
                      .file = path,
-                     .problem = refused.size() == 1
-                                    ? fmt::format("node {} cannot be imported: {}", nodes[0].name, refused[0]["reason"].get<std::string>())
-                                    : fmt::format("none of {} nodes can be imported; the first: {}", nodes.size(),
-                                                  refused[0]["reason"].get<std::string>())});
+                     .problem = (report.refused.size() == 1
+                                     ? fmt::format("node {} cannot be imported: ", report.refused[0]["node"].get<std::string>())
+                                     : fmt::format("none of {} nodes can be imported; the first: ", report.refused.size())) +
+                                report.refused[0]["reason"].get<std::string>()});
 
     std::error_code failure;
     fs::create_directories(directory, failure);
@@ -182,9 +211,9 @@ int run(const Flags &flags, Session &session) {
                      .cure = "choose another place"});
     files.write();
     if (session.json)
-        session.print_json({{"model", path}, {"opset", nodes[0].opset}, {"imported", imported}, {"refused", refused}});
+        session.print_json({{"model", path}, {"opset", model.opset}, {"imported", report.imported}, {"refused", report.refused}});
     else
-        session.print(align_table(table, {}) + refusals);
+        session.print(align_table(report.table, {}) + report.refusals);
     return 0;
 }
 

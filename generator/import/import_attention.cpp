@@ -1,6 +1,6 @@
 #include "generator/import/import_attention.h"
+#include "generator/import/node_rule.h"
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <cmath>
@@ -8,54 +8,13 @@
 namespace attune {
 namespace {
 
-// TensorProto.DataType
-constexpr int type_float = 1, type_int64 = 7, type_bool = 9, type_float16 = 10, type_double = 11, type_bfloat16 = 16;
-
 constexpr int64_t longest_sequence = (int64_t{1} << 31) - 1;  // of kernels; a window of that size hides nothing
-
-/// Why a node cannot be imported; stays in this file.
-struct Refusal {
-    std::string reason;
-};
-template <class... Args>
-[[noreturn]] void refuse(fmt::format_string<Args...> format, Args &&...args) {
-    throw Refusal{fmt::format(format, std::forward<Args>(args)...)};
-}
-
-/// "f16" of the types that kernels read, else "".
-std::string float_type(int type) {
-    return type == type_float ? "f32" : type == type_float16 ? "f16" : type == type_bfloat16 ? "bf16" : "";
-}
-
-const std::vector<OnnxDim> &shape_of(const OnnxTensor &tensor, const char *input) {
-    if (!tensor)
-        refuse("input {} is missing", input);
-    if (tensor.type == 0 || !tensor.shape)
-        refuse("the model states no type and rank for {} (\"{}\"): run onnx.shape_inference.infer_shapes first", input, tensor.name);
-    return *tensor.shape;
-}
 
 /// Q, K, V in the kernel's terms; shapes as (batch, heads, seq_len, dim).
 struct Geometry {
     OnnxDim batch, heads, kv_heads, length_q, length_kv;
     int64_t head_dim = 0, head_dim_v = 0;
 };
-
-/// The elements of a head: hidden / heads.
-OnnxDim split(const OnnxDim &hidden, int64_t heads, const char *input) {
-    if (!hidden.is_number())
-        return {};
-    if (hidden.size % heads != 0)
-        refuse("{} has {} elements a position, no multiple of its {} heads", input, hidden.size, heads);
-    return {hidden.size / heads, ""};
-}
-
-/// What is stated first; a contradiction between two of them is refused.
-OnnxDim agreed(const OnnxDim &a, const OnnxDim &b, const char *what) {
-    if (a.is_number() && b.is_number() && a.size != b.size)
-        refuse("{} is {} in one input and {} in another", what, a.size, b.size);
-    return a.is_number() || (!b.is_number() && !a.symbol.empty()) ? a : b;
-}
 
 /// As (batch, heads, seq_len, dim); heads: of inputs of rank 3.
 std::vector<OnnxDim> rank4(const OnnxTensor &tensor, const char *input, int64_t heads) {
@@ -101,17 +60,6 @@ Geometry geometry(const OnnxAttention &node, ImportedAttention &out) {
     return g;
 }
 
-void check_types(const OnnxAttention &node) {
-    if (float_type(node.query.type).empty())
-        refuse("Q is {}, and kernels are float, float16 or bfloat16{}", onnx_type_name(node.query.type),
-               node.query.type == type_double ? "; cast it to float" : "");
-    for (const auto &[tensor, input] :
-         {std::pair{&node.key, "K"}, {&node.value, "V"}, {&node.past_key, "past_key"}, {&node.past_value, "past_value"}})
-        if (*tensor && tensor->type != node.query.type)
-            refuse("{} is {} and Q is {}: kernels have one type for all", input, onnx_type_name(tensor->type),
-                   onnx_type_name(node.query.type));
-}
-
 void check_attributes(const OnnxAttention &node) {
     if (node.scale && !(*node.scale > 0 && std::isfinite(*node.scale)))
         refuse("scale is {}, expected a positive number", *node.scale);
@@ -122,7 +70,7 @@ void check_attributes(const OnnxAttention &node) {
     if (node.qk_matmul_output_mode < 0 || node.qk_matmul_output_mode > 3)
         refuse("qk_matmul_output_mode is {}, expected 0 to 3", node.qk_matmul_output_mode);
     if (const int64_t type = node.softmax_precision;
-        type != 0 && type != type_float && type != type_float16 && type != type_double && type != type_bfloat16)
+        type != 0 && type != onnx_type::float32 && type != onnx_type::float16 && type != onnx_type::float64 && type != onnx_type::bfloat16)
         refuse("softmax_precision is {}, expected 1, 10, 11 or 16", type);
     if (static_cast<bool>(node.past_key) != static_cast<bool>(node.past_value))
         refuse("past_key and past_value must be given together");
@@ -130,7 +78,7 @@ void check_attributes(const OnnxAttention &node) {
         refuse("nonpad_kv_seqlen cannot be combined with past_key");
     if (node.nonpad_kv_seqlen && (!node.present_key.empty() || !node.present_value.empty()))
         refuse("nonpad_kv_seqlen cannot be combined with present_key");
-    if (node.nonpad_kv_seqlen && node.nonpad_kv_seqlen.type != 0 && node.nonpad_kv_seqlen.type != type_int64)
+    if (node.nonpad_kv_seqlen && node.nonpad_kv_seqlen.type != 0 && node.nonpad_kv_seqlen.type != onnx_type::int64)
         refuse("nonpad_kv_seqlen is {}, expected int64", onnx_type_name(node.nonpad_kv_seqlen.type));
 }
 
@@ -158,7 +106,7 @@ Position query_position(const OnnxAttention &node, const Geometry &g, std::vecto
             refuse("past_key has {} positions, expected less than {}", past->at(2).size, longest_sequence);
         return {"q", past->at(2).size};
     }
-    params.push_back({.name = "past_length", .length_of = node.past_key.name});
+    params.push_back({.name = "past_length", .type = "i32", .length_of = node.past_key.name});
     return {"q + past_length"};
 }
 
@@ -216,67 +164,31 @@ std::string pairs_name(const OnnxAttention &node) {
     return "logits_raw";
 }
 
-/// The lines of a specification below its name.
-struct Keys {
-    std::string dtype, group, score = {}, mask = {}, pairs = {};
-    std::vector<std::pair<std::string, std::string>> params = {};  ///< name, type
-};
-std::string key_lines(const OnnxAttention &node, const Geometry &g, const Keys &keys) {
-    std::string out = fmt::format("dtype = \"{}\"\nhead_dim = {}\n", keys.dtype, g.head_dim);
-    if (g.head_dim_v != g.head_dim)
-        out += fmt::format("head_dim_v = {}\n", g.head_dim_v);
-    out += "group = " + keys.group + "\n";
-    if (node.scale)
-        out += fmt::format("scale = {}\n", *node.scale);
-    if (!keys.score.empty())
-        out += "score = \"" + keys.score + "\"\n";
-    if (!keys.mask.empty())
-        out += "mask = \"" + keys.mask + "\"\n";
-    out += keys.pairs.empty() ? "outputs = [\"out\"]\n" : "outputs = [\"out\", \"" + keys.pairs + "\"]\n";
-    if (!keys.params.empty())
-        out += "\n[params]\n";
-    for (const auto &[name, type] : keys.params)
-        out += fmt::format("{} = \"{}\"\n", name, type);
-    return out;
-}
-
-/// A number, or "any" where the model does not say it.
-std::string group_of(const Geometry &g) {
-    if (g.heads.same(g.kv_heads))
-        return "1";
-    if (!g.heads.is_number() || !g.kv_heads.is_number())
-        return "\"any\"";
-    if (g.kv_heads.size == 0 || g.heads.size % g.kv_heads.size != 0)
-        refuse("{} query heads are no multiple of {} key/value heads", g.heads.size, g.kv_heads.size);
-    return fmt::to_string(g.heads.size / g.kv_heads.size);
-}
-
 void fill(const OnnxAttention &node, ImportedAttention &out) {
-    if (!node.problem.empty())
-        refuse("{}", node.problem);
     const Geometry g = geometry(node, out);
-    check_types(node);
+    check_types({{&node.query, "Q"}, {&node.key, "K"}, {&node.value, "V"}, {&node.past_key, "past_key"}, {&node.past_value, "past_value"}});
     check_attributes(node);
 
-    Keys keys{.dtype = float_type(node.query.type), .group = group_of(g)};
+    const KernelKeys plain{.dtype = float_type(node.query.type),
+                           .head_dim = g.head_dim,
+                           .head_dim_v = g.head_dim_v,
+                           .group = group_of(g.heads, g.kv_heads),
+                           .scale = node.scale};
+    KernelKeys keys = plain;
     ImportedKernel &kernel = out.kernel;
     const std::string capped = node.softcap > 0 ? fmt::format("softcap(s, {})", node.softcap) : "";
     keys.score = capped;
     std::vector<std::string> conditions;
     if (node.is_causal || node.left_window_size >= 0 || node.right_window_size >= 0)
         conditions = range_conditions(node, query_position(node, g, kernel.params));
-    if (!kernel.params.empty())
-        keys.params.emplace_back("past_length", "i32");
     if (node.attn_mask) {
         const std::string dims = mask_dims(node, g), type = float_type(node.attn_mask.type);
-        if (node.attn_mask.type == type_bool) {
+        if (node.attn_mask.type == onnx_type::boolean) {
             conditions.emplace_back("mask_bits");
-            keys.params.emplace_back("mask_bits", "bool[" + dims + "]");
-            kernel.params.push_back({.name = "mask_bits", .tensor = node.attn_mask.name, .pad = "false"});
+            kernel.params.push_back({.name = "mask_bits", .type = "bool[" + dims + "]", .tensor = node.attn_mask.name, .pad = "false"});
         } else if (!type.empty()) {
             keys.score = (capped.empty() ? "s" : capped) + " + bias";
-            keys.params.emplace_back("bias", type + "[" + dims + "]");
-            kernel.params.push_back({.name = "bias", .tensor = node.attn_mask.name, .pad = "-inf"});
+            kernel.params.push_back({.name = "bias", .type = type + "[" + dims + "]", .tensor = node.attn_mask.name, .pad = "-inf"});
         } else {
             refuse("attn_mask is {}, expected bool, float, float16 or bfloat16", onnx_type_name(node.attn_mask.type));
         }
@@ -292,13 +204,15 @@ void fill(const OnnxAttention &node, ImportedAttention &out) {
             unmasked && (node.nonpad_kv_seqlen || (pairs == "logits" && node.attn_mask) || (pairs == "logits" && !keys.mask.empty()));
         if (apart) {
             out.pairs_kernel.pairs = pairs;
-            out.pairs_kernel.keys =
-                key_lines(node, g, {.dtype = keys.dtype, .group = keys.group, .score = pairs == "logits" ? capped : "", .pairs = pairs});
+            KernelKeys alone = plain;
+            alone.score = pairs == "logits" ? capped : "";
+            alone.pairs = pairs;
+            out.pairs_kernel.keys = key_lines(alone, {});
         } else {
             kernel.pairs = keys.pairs = pairs;
         }
     }
-    kernel.keys = key_lines(node, g, keys);
+    kernel.keys = key_lines(keys, kernel.params);
 
     if (node.past_key)
         out.notes.push_back("join past_key and key along the sequence, and past_value and value; the result is present_key, present_value");
@@ -307,7 +221,7 @@ void fill(const OnnxAttention &node, ImportedAttention &out) {
             fmt::format("split the hidden size into {} query heads and {} key/value heads", out.num_heads, out.num_kv_heads));
     if (!out.pairs_kernel.keys.empty())
         out.notes.push_back("qk_matmul_output has no mask, so it comes from a specification of its own");
-    if (node.softmax_precision != 0 && node.softmax_precision != type_float)
+    if (node.softmax_precision != 0 && node.softmax_precision != onnx_type::float32)
         out.notes.push_back(fmt::format("softmax_precision is {}: kernels compute the softmax in float",
                                         onnx_type_name(static_cast<int>(node.softmax_precision))));
 }
@@ -315,22 +229,7 @@ void fill(const OnnxAttention &node, ImportedAttention &out) {
 }  // namespace
 
 ImportedAttention import_attention(const OnnxAttention &node) {
-    ImportedAttention out;
-    try {
-        fill(node, out);
-    } catch (const Refusal &refusal) {
-        out = {};
-        out.refusal = refusal.reason;
-    }
-    out.node = node;
-    return out;
-}
-
-std::string import_toml(const ImportedKernel &kernel, const std::string &name, const std::vector<std::string> &comment) {
-    std::string out;
-    for (const auto &line : comment)
-        out += "# " + line + "\n";
-    return out + "[kernel]\nname = \"" + name + "\"\n" + kernel.keys;
+    return import_by<ImportedAttention>(fill, node);
 }
 
 }  // namespace attune

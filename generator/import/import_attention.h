@@ -1,36 +1,14 @@
 #pragma once
+#include "generator/import/imported_node.h"
 #include "generator/import/onnx_attention.h"
-
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace attune {
 
-/// One run of a kernel for a node: its specification, and where the arguments come from. Tensors go by their names in the model.
-struct ImportedKernel {
-    struct Param {
-        std::string name = {};
-        std::string tensor = {};  ///< its values; "": the scalar is the extent of `length_of` along the sequence
-        std::string length_of = {};
-        std::string pad = {};  ///< "false" or "-inf": what fills a tensor whose last extent is shorter than the keys; "": nothing may
-    };
-    std::string keys;  ///< lines of [kernel] below `name`, and [params]: equal text, equal kernel
-    std::vector<Param> params;
-    std::string lengths_kv;  ///< the tensor of key lengths of each sequence; "": all are full
-    std::string pairs;       ///< what of outputs is the matrix of pairs: "logits"; "": none
-};
-
 /// An Attention node as Attune computes it. Around the kernel the caller splits heads (where inputs have rank 3) and joins the past to key
 /// and value.
-struct ImportedAttention {
+struct ImportedAttention : ImportedNode {
     OnnxAttention node;
     int64_t num_heads = 0, num_kv_heads = 0;  ///< of inputs of rank 3; 0: they have rank 4, and heads of their own
-    ImportedKernel kernel;
-    /// Writes qk_matmul_output where that has another mask or score than the output; `keys` is empty where `kernel` writes it.
-    ImportedKernel pairs_kernel;
-    std::vector<std::string> notes;  ///< for people: what differs in precision, what the caller does
-    std::string refusal;             ///< why it cannot be; "": it can, and all of the above holds
 };
 
 /// The general rule from attributes, types and shapes to specifications:
@@ -38,8 +16,5 @@ struct ImportedAttention {
 ///   mask  = [causal] && [window] && [mask_bits]      mask_bits: a bool attn_mask
 /// with query i at position i + past_length, i + nonpad_kv_seqlen - seq_len_q, or i (the first key is position 0).
 ImportedAttention import_attention(const OnnxAttention &node);
-
-/// The specification as a file: keys with a name. `comment` lines stand above it.
-std::string import_toml(const ImportedKernel &kernel, const std::string &name, const std::vector<std::string> &comment);
 
 }  // namespace attune

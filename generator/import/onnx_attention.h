@@ -1,32 +1,10 @@
 #pragma once
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
+#include "generator/import/onnx_tensor.h"
 
 namespace attune {
 
-/// An extent as a model states it: a number, a symbol ("batch": the same word is the same extent), or neither.
-struct OnnxDim {
-    int64_t size = -1;  ///< -1: not a number
-    std::string symbol = {};
-
-    bool is_number() const { return size >= 0; }
-    /// Whether both are certainly the same extent.
-    bool same(const OnnxDim &other) const { return is_number() ? size == other.size : !symbol.empty() && symbol == other.symbol; }
-};
-
-/// A tensor of a model by its name, with what the model says of its type.
-struct OnnxTensor {
-    std::string name = {};  ///< "": an optional input that is left out
-    int type = 0;           ///< TensorProto.DataType; 0: not stated
-    std::optional<std::vector<OnnxDim>> shape = {};
-
-    explicit operator bool() const { return !name.empty(); }
-};
-
-/// A node of an ONNX model whose operator is called Attention, or something like it. Attributes that the node leaves out have ONNX's
-/// defaults. ONNX operators, Attention, versions 23, 24 and 25.
+/// A node of an ONNX model with the operator Attention. Attributes that the node leaves out have ONNX's defaults.
+/// ONNX operators, Attention, versions 23, 24 and 25.
 struct OnnxAttention {
     std::string name = {};                        ///< the node's, or "Attention 3" where it has none
     int64_t opset = 0;                            ///< of ai.onnx in the model
@@ -44,12 +22,5 @@ struct OnnxAttention {
     int64_t softmax_precision = 0;                          ///< a TensorProto.DataType; 0: that of Q
     std::string problem = {};                               ///< why the node itself cannot be read; "": it can
 };
-
-/// Every such node of a model file, in the order of the file, those in branches and loop bodies too. Weights stay unread.
-/// Throws Error(input): no file, not a model, cut off, no such node.
-std::vector<OnnxAttention> read_onnx_attention(const std::string &path);
-
-/// "float16" of 10: the names that ONNX's own Python uses, in lower case.
-std::string onnx_type_name(int type);
 
 }  // namespace attune

@@ -1,5 +1,5 @@
 // Model files, written here byte by byte: what is found in them, and that no file, however broken, does worse than an Error.
-#include "generator/import/onnx_attention.h"
+#include "generator/import/read_onnx.h"
 #include "generator/spec/error.h"
 #include "tests/support/temporary_folder.h"
 
@@ -79,9 +79,9 @@ Message model_of(const Message &graph, int64_t opset = 24) {
 
 class ReadOnnx : public testing::Test {
 protected:
-    std::vector<OnnxAttention> read(const std::string &bytes) {
+    std::vector<OnnxNode> read(const std::string &bytes) {
         std::ofstream(path(), std::ios::binary) << bytes;
-        return read_onnx_attention(path());
+        return read_onnx(path()).nodes;
     }
     std::string path() const { return (folder_.path / "model.onnx").string(); }
     /// The message of the error that reading throws.
@@ -102,7 +102,7 @@ private:
 TEST_F(ReadOnnx, FindsNodeTypesAndAttributes) {
     const auto nodes = read(model_of(graph_of(attention_node())).bytes);
     ASSERT_EQ(nodes.size(), 1u);
-    const OnnxAttention &node = nodes[0];
+    const auto &node = std::get<OnnxAttention>(nodes[0]);
     EXPECT_EQ(node.problem, "");
     EXPECT_EQ(node.name, "layer 0");
     EXPECT_EQ(node.opset, 24);
@@ -123,11 +123,13 @@ TEST_F(ReadOnnx, LooksIntoBranches) {
     Message graph = graph_of(Message().text(4, "If").message(5, branch));
     const auto nodes = read(model_of(graph).bytes);
     ASSERT_EQ(nodes.size(), 1u);
-    EXPECT_EQ(nodes[0].query.shape->at(3).size, 16);  // stated by the graph around it
+    EXPECT_EQ(std::get<OnnxAttention>(nodes[0]).query.shape->at(3).size, 16);  // stated by the graph around it
 }
 
 TEST_F(ReadOnnx, TellsWhatANodeHasThatItCannotRead) {
-    const auto problem = [&](const Message &node, int64_t opset = 24) { return read(model_of(graph_of(node), opset).bytes).at(0).problem; };
+    const auto problem = [&](const Message &node, int64_t opset = 24) {
+        return std::visit([](const auto &one) { return one.problem; }, read(model_of(graph_of(node), opset).bytes).at(0));
+    };
     EXPECT_EQ(problem(attention_node().text(7, "com.microsoft")),
               "its operator is com.microsoft.Attention, and only ai.onnx.Attention is understood");
     EXPECT_EQ(problem(Message().text(4, "FlexAttention")),
@@ -145,7 +147,7 @@ TEST_F(ReadOnnx, RefusesWhatIsNoModel) {
     EXPECT_NE(refusal(Message().message(7, graph_of(attention_node())).bytes).find("which operator set"), std::string::npos);
     EXPECT_NE(refusal(model_of(graph_of(Message().text(4, "MatMul"))).bytes).find("no Attention node"), std::string::npos);
     try {
-        read_onnx_attention("/nonexistent/model.onnx");
+        read_onnx("/nonexistent/model.onnx");
         FAIL() << "accepted";
     } catch (const Error &error) {
         EXPECT_NE(std::string(error.what()).find("no such file or directory"), std::string::npos);
