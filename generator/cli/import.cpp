@@ -1,6 +1,7 @@
 #include "generator/cli/command.h"
 #include "generator/cli/text_file.h"
 #include "generator/import/import_attention.h"
+#include "generator/import/import_linear.h"
 #include "generator/import/read_onnx.h"
 #include "generator/spec/error.h"
 #include "generator/spec/spec.h"
@@ -107,6 +108,9 @@ Json kernel_json(const ImportedKernel &kernel, const std::string &path) {
 ImportedAttention import_node(const OnnxAttention &node) {
     return import_attention(node);
 }
+ImportedLinear import_node(const OnnxLinear &node) {
+    return import_linear(node);
+}
 ImportedNode import_node(const OnnxUnknown &node) {
     ImportedNode out;
     out.refusal = node.problem;
@@ -116,7 +120,8 @@ ImportedNode import_node(const OnnxUnknown &node) {
 /// Which tensor of the model is which argument: what a program needs to run the node. Absent tensors are "".
 Json tensors_json(const ImportedAttention &one) {
     const OnnxAttention &node = one.node;
-    return {{"query", node.query.name},
+    return {{"operator", "Attention"},
+            {"query", node.query.name},
             {"key", node.key.name},
             {"value", node.value.name},
             {"num_heads", one.num_heads},
@@ -127,6 +132,12 @@ Json tensors_json(const ImportedAttention &one) {
             {"present_key", node.present_key},
             {"present_value", node.present_value},
             {"qk_matmul_output", node.qk_matmul_output}};
+}
+Json tensors_json(const ImportedLinear &one) {
+    const OnnxLinear &node = one.node;
+    return {{"operator", "LinearAttention"},      {"query", node.query.name},   {"key", node.key.name},
+            {"value", node.value.name},           {"num_heads", one.num_heads}, {"num_kv_heads", one.num_kv_heads},
+            {"past_state", node.past_state.name}, {"output", node.output},      {"present_state", node.present_state}};
 }
 Json tensors_json(const ImportedNode &) {
     return Json::object();

@@ -14,7 +14,7 @@ constexpr int64_t last_opset = 28;  // the newest of onnx 1.23, where all operat
 /// An attribute of an operator, and where its value goes.
 struct Field {
     const char *name;
-    std::variant<bool *, int64_t *, std::optional<int64_t> *, float *, std::optional<float> *> place;
+    std::variant<bool *, int64_t *, std::optional<int64_t> *, float *, std::optional<float> *, std::string *> place;
     int64_t since = 0;  ///< the opset that brought it
 };
 
@@ -33,6 +33,9 @@ void store(const onnx::AttributeProto &attribute, float &place) {
 void store(const onnx::AttributeProto &attribute, std::optional<float> &place) {
     place = attribute.f();
 }
+void store(const onnx::AttributeProto &attribute, std::string &place) {
+    place = attribute.s();
+}
 
 struct AttributeType {
     int number;  ///< AttributeProto.AttributeType
@@ -40,6 +43,8 @@ struct AttributeType {
 };
 AttributeType type_of(const Field &field) {
     const bool real = std::holds_alternative<float *>(field.place) || std::holds_alternative<std::optional<float> *>(field.place);
+    if (std::holds_alternative<std::string *>(field.place))
+        return {3, "STRING"};
     return real ? AttributeType{1, "FLOAT"} : AttributeType{2, "INT"};
 }
 
@@ -99,6 +104,22 @@ OnnxAttention read_attention(const onnx::NodeProto &proto, const Surroundings &a
     return node;
 }
 
+OnnxLinear read_linear(const onnx::NodeProto &proto, const Surroundings &around, const std::string &name) {
+    OnnxLinear node{.name = name};
+    node.opset = opset_of(proto, around, 27, last_opset, node.problem);
+    if (!node.problem.empty())
+        return node;
+    read_inputs(proto, around, {&node.query, &node.key, &node.value, &node.past_state, &node.decay, &node.beta});
+    read_outputs(proto, {&node.output, &node.present_state});
+    node.problem = read_attributes(proto, node.opset,
+                                   {{"q_num_heads", &node.q_num_heads},
+                                    {"kv_num_heads", &node.kv_num_heads},
+                                    {"scale", &node.scale},
+                                    {"update_rule", &node.update_rule},
+                                    {"chunk_size", &node.chunk_size}});
+    return node;
+}
+
 }  // namespace
 
 std::string domain_of(const std::string &written) {
@@ -113,8 +134,10 @@ OnnxNode read_node(const onnx::NodeProto &node, const Surroundings &around, cons
     const std::string domain = domain_of(node.domain());
     if (domain.empty() && node.op_type() == "Attention")
         return read_attention(node, around, name);
+    if (domain.empty() && node.op_type() == "LinearAttention")
+        return read_linear(node, around, name);
     return OnnxUnknown{.name = name,
-                       .problem = fmt::format("its operator is {}.{}, and only ai.onnx.Attention is understood",
+                       .problem = fmt::format("its operator is {}.{}, and only Attention and LinearAttention of ai.onnx are understood",
                                               domain.empty() ? "ai.onnx" : domain, node.op_type())};
 }
 

@@ -130,7 +130,7 @@ OnnxModel read_onnx(const std::string &path) {
                                                        ", whose types are unknown: inline it first (onnx.inliner)"});
     if (found.empty())
         refuse(
-            path, "the model has no Attention node", "a model with ai.onnx Attention nodes (opset 23 or newer)",
+            path, "the model has no Attention node", "a model with Attention (ai.onnx, opset 23 or newer) or LinearAttention nodes (27)",
             "models that spell attention out as MatMul and Softmax need an exporter that keeps it, such as torch.onnx.export of opset 23");
     return {around.opsets[""], std::move(found)};
 }

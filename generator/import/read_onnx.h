@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/import/onnx_attention.h"
+#include "generator/import/onnx_linear.h"
 
 #include <variant>
 
@@ -10,7 +11,7 @@ struct OnnxUnknown {
     std::string name = {};
     std::string problem = {};  ///< what it is
 };
-using OnnxNode = std::variant<OnnxAttention, OnnxUnknown>;
+using OnnxNode = std::variant<OnnxAttention, OnnxLinear, OnnxUnknown>;
 
 struct OnnxModel {
     int64_t opset = 0;  ///< of ai.onnx; 0: the model imports none

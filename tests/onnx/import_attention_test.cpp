@@ -1,39 +1,26 @@
 // The rule from a node's attributes, types and shapes to specifications. Whether the specifications compute the same as ONNX is what
 // run_cases.py shows; here stand the corners that no case of the onnx package has.
 #include "generator/import/import_attention.h"
+#include "tests/onnx/tensors.h"
 
 #include <gtest/gtest.h>
 
 namespace attune {
 namespace {
 
-constexpr int type_float = 1, type_int32 = 6, type_int64 = 7, type_bool = 9, type_float16 = 10, type_double = 11;
-
-/// -1 is an extent that the model does not say.
-OnnxTensor tensor(const std::string &name, int type, std::vector<int64_t> shape) {
-    OnnxTensor out{.name = name, .type = type};
-    out.shape.emplace();
-    for (const int64_t size : shape)
-        out.shape->push_back({size, ""});
-    return out;
-}
+using test::key;
+using test::tensor;
 
 /// 2 sequences, 8 query heads over 2, 4 queries, 6 keys, head_size 16.
 OnnxAttention some_node() {
     OnnxAttention node{.name = "node", .opset = 25};
-    node.query = tensor("Q", type_float, {2, 8, 4, 16});
-    node.key = tensor("K", type_float, {2, 2, 6, 16});
-    node.value = tensor("V", type_float, {2, 2, 6, 16});
+    node.query = tensor("Q", onnx_type::float32, {2, 8, 4, 16});
+    node.key = tensor("K", onnx_type::float32, {2, 2, 6, 16});
+    node.value = tensor("V", onnx_type::float32, {2, 2, 6, 16});
     node.output = "Y";
     return node;
 }
 
-/// The text of one key's value in the specification, "" where it is absent.
-std::string key(const ImportedKernel &kernel, const std::string &name) {
-    const std::string text = "\n" + kernel.keys, start = "\n" + name + " = ";
-    const size_t at = text.find(start);
-    return at == std::string::npos ? "" : text.substr(at + start.size(), text.find('\n', at + 1) - at - start.size());
-}
 std::string key(const OnnxAttention &node, const std::string &name) {
     const ImportedAttention imported = import_attention(node);
     EXPECT_EQ(imported.refusal, "");
@@ -43,7 +30,7 @@ std::string key(const OnnxAttention &node, const std::string &name) {
 TEST(ImportAttention, StatesWhatTheNodeFixes) {
     OnnxAttention node = some_node();
     node.scale = 0.3f;
-    node.value = tensor("V", type_float, {2, 2, 6, 24});
+    node.value = tensor("V", onnx_type::float32, {2, 2, 6, 24});
     EXPECT_EQ(import_toml(import_attention(node).kernel, "name", {"a comment"}), "# a comment\n"
                                                                                  "[kernel]\n"
                                                                                  "name = \"name\"\n"
@@ -65,9 +52,9 @@ TEST(ImportAttention, LeavesAnUnknownRatioOfHeadsToTheCall) {
 
 TEST(ImportAttention, SplitsHiddenSizes) {
     OnnxAttention node = some_node();
-    node.query = tensor("Q", type_float, {2, -1, 128});
-    node.key = tensor("K", type_float, {2, -1, 32});
-    node.value = tensor("V", type_float, {2, -1, 48});
+    node.query = tensor("Q", onnx_type::float32, {2, -1, 128});
+    node.key = tensor("K", onnx_type::float32, {2, -1, 32});
+    node.value = tensor("V", onnx_type::float32, {2, -1, 48});
     EXPECT_NE(import_attention(node).refusal.find("need q_num_heads"), std::string::npos);
     node.q_num_heads = 8;
     node.kv_num_heads = 2;
@@ -90,11 +77,11 @@ TEST_P(ImportPositions, CountFromTheFirstNewKey) {
     node.query.shape->at(2).size = p.length_q;
     node.key.shape->at(2).size = node.value.shape->at(2).size = p.length_kv;
     if (p.past > -2) {
-        node.past_key = tensor("past_key", type_float, {2, 2, p.past, 16});
-        node.past_value = tensor("past_value", type_float, {2, 2, p.past, 16});
+        node.past_key = tensor("past_key", onnx_type::float32, {2, 2, p.past, 16});
+        node.past_value = tensor("past_value", onnx_type::float32, {2, 2, p.past, 16});
     }
     if (p.lengths)
-        node.nonpad_kv_seqlen = tensor("lengths", type_int64, {2});
+        node.nonpad_kv_seqlen = tensor("lengths", onnx_type::int64, {2});
     EXPECT_EQ(import_attention(node).kernel.lengths_kv, p.lengths ? "lengths" : "");
     node.is_causal = true;
     EXPECT_EQ(key(node, "mask"), p.causal);
@@ -141,13 +128,13 @@ struct MaskShape {
 class ImportMaskShapes : public testing::TestWithParam<MaskShape> {};
 TEST_P(ImportMaskShapes, AreAlignedAtTheLastDimension) {
     OnnxAttention node = some_node();
-    node.attn_mask = tensor("mask", type_bool, GetParam().shape);
+    node.attn_mask = tensor("mask", onnx_type::boolean, GetParam().shape);
     const std::string dims = GetParam().dims;
     EXPECT_EQ(key(node, "mask_bits"), "\"bool[" + dims + "]\"");
     EXPECT_EQ(key(node, "mask"), "\"mask_bits\"");
     EXPECT_EQ(key(node, "score"), "");
     EXPECT_EQ(import_attention(node).kernel.params.at(0).pad, "false");
-    node.attn_mask.type = type_float16;
+    node.attn_mask.type = onnx_type::float16;
     node.softcap = 2.5f;
     EXPECT_EQ(key(node, "bias"), "\"f16[" + dims + "]\"");
     EXPECT_EQ(key(node, "mask"), "");
@@ -177,7 +164,7 @@ TEST_P(ImportPairs, ComeFromAKernelWithTheMaskThatTheyHave) {
     node.softcap = p.softcap;
     node.is_causal = p.causal;
     if (p.lengths)
-        node.nonpad_kv_seqlen = tensor("lengths", type_int64, {2});
+        node.nonpad_kv_seqlen = tensor("lengths", onnx_type::int64, {2});
     const ImportedAttention imported = import_attention(node);
     EXPECT_EQ(imported.refusal, "");
     EXPECT_EQ(imported.kernel.pairs, p.output);
@@ -215,39 +202,39 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"no_shape", [](OnnxAttention &n) { n.key.shape.reset(); }, "no type and rank for K (\"K\")"},
         Refused{"rank",
                 [](OnnxAttention &n) {
-                    n.query = tensor("Q", type_float, {4, 16});
+                    n.query = tensor("Q", onnx_type::float32, {4, 16});
                 },
                 "Q has rank 2, expected 3 or 4"},
         Refused{"ranks",
                 [](OnnxAttention &n) {
-                    n.value = tensor("V", type_float, {2, 6, 32});
+                    n.value = tensor("V", onnx_type::float32, {2, 6, 32});
                 },
                 "V has rank 3, and Q has 4"},
-        Refused{"double_precision", [](OnnxAttention &n) { n.query.type = type_double; }, "Q is double"},
-        Refused{"mixed_types", [](OnnxAttention &n) { n.value.type = type_float16; }, "V is float16 and Q is float"},
+        Refused{"double_precision", [](OnnxAttention &n) { n.query.type = onnx_type::float64; }, "Q is double"},
+        Refused{"mixed_types", [](OnnxAttention &n) { n.value.type = onnx_type::float16; }, "V is float16 and Q is float"},
         Refused{"unknown_head_size", [](OnnxAttention &n) { n.query.shape->at(3) = n.key.shape->at(3) = {}; }, "head_size of Q and K"},
         Refused{"head_sizes", [](OnnxAttention &n) { n.key.shape->at(3).size = 8; }, "head_size is 16 in one input and 8 in another"},
         Refused{"heads", [](OnnxAttention &n) { n.query.shape->at(1).size = 9; }, "9 query heads are no multiple of 2"},
         Refused{"heads_of_rank_4", [](OnnxAttention &n) { n.q_num_heads = 8; }, "have rank 4"},
         Refused{"integer_mask",
                 [](OnnxAttention &n) {
-                    n.attn_mask = tensor("m", type_int32, {4, 6});
+                    n.attn_mask = tensor("m", onnx_type::int32, {4, 6});
                 },
                 "attn_mask is int32"},
         Refused{"mask_rows",
                 [](OnnxAttention &n) {
-                    n.attn_mask = tensor("m", type_bool, {3, 6});
+                    n.attn_mask = tensor("m", onnx_type::boolean, {3, 6});
                 },
                 "dimension 0 is 3, expected 1 or 4"},
         Refused{"mask_keys",
                 [](OnnxAttention &n) {
-                    n.attn_mask = tensor("m", type_bool, {4, 7});
+                    n.attn_mask = tensor("m", onnx_type::boolean, {4, 7});
                 },
                 "covers 7 keys, and there are 6"},
-        Refused{"scalar_mask", [](OnnxAttention &n) { n.attn_mask = tensor("m", type_bool, {}); }, "attn_mask has rank 0"},
+        Refused{"scalar_mask", [](OnnxAttention &n) { n.attn_mask = tensor("m", onnx_type::boolean, {}); }, "attn_mask has rank 0"},
         Refused{"half_a_past",
                 [](OnnxAttention &n) {
-                    n.past_key = tensor("p", type_float, {2, 2, 3, 16});
+                    n.past_key = tensor("p", onnx_type::float32, {2, 2, 3, 16});
                 },
                 "given together"},
         Refused{"scale", [](OnnxAttention &n) { n.scale = -1.0f; }, "scale is -1, expected a positive number"},

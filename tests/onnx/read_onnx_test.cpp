@@ -64,6 +64,18 @@ Message attention_node() {
         .message(5, attribute_float("scale", 0.5f));
 }
 
+Message linear_node() {
+    Message node;
+    for (const char *input : {"query", "key", "value", "past"})
+        node.text(1, input);
+    return node.text(2, "output")
+        .text(2, "state")
+        .text(4, "LinearAttention")
+        .message(5, attribute_int("q_num_heads", 2))
+        .message(5, attribute_int("kv_num_heads", 1))
+        .message(5, Message().text(1, "update_rule").text(4, "linear").integer(20, 3));
+}
+
 Message graph_of(const Message &node) {
     Message graph;
     graph.message(1, node)
@@ -131,14 +143,23 @@ TEST_F(ReadOnnx, TellsWhatANodeHasThatItCannotRead) {
         return std::visit([](const auto &one) { return one.problem; }, read(model_of(graph_of(node), opset).bytes).at(0));
     };
     EXPECT_EQ(problem(attention_node().text(7, "com.microsoft")),
-              "its operator is com.microsoft.Attention, and only ai.onnx.Attention is understood");
+              "its operator is com.microsoft.Attention, and only Attention and LinearAttention of ai.onnx are understood");
     EXPECT_EQ(problem(Message().text(4, "FlexAttention")),
-              "its operator is ai.onnx.FlexAttention, and only ai.onnx.Attention is understood");
+              "its operator is ai.onnx.FlexAttention, and only Attention and LinearAttention of ai.onnx are understood");
     EXPECT_EQ(problem(attention_node(), 22), "the model uses opset 22, and Attention is known from 23 to 28");
     EXPECT_EQ(problem(attention_node().message(5, attribute_int("left_window_size", 3))),
               "attribute left_window_size is unknown to Attention of opset 24");
     EXPECT_EQ(problem(attention_node().message(5, attribute_int("left_window_size", 3)), 25), "");
     EXPECT_EQ(problem(attention_node().message(5, attribute_int("softcap", 3))), "attribute softcap has not the type FLOAT");
+}
+
+TEST_F(ReadOnnx, FindsLinearAttention) {
+    const auto linear = std::get<OnnxLinear>(read(model_of(graph_of(linear_node()), 27).bytes).at(0));
+    EXPECT_EQ(linear.problem, "");
+    EXPECT_EQ(linear.update_rule, "linear");
+    EXPECT_EQ(linear.past_state.name, "past");
+    EXPECT_FALSE(linear.decay);
+    EXPECT_EQ(linear.output + " " + linear.present_state, "output state");
 }
 
 TEST_F(ReadOnnx, RefusesWhatIsNoModel) {
