@@ -1,6 +1,7 @@
 #include "generator/cli/command.h"
 #include "generator/cli/text_file.h"
 #include "generator/import/import_attention.h"
+#include "generator/import/import_flex.h"
 #include "generator/import/import_linear.h"
 #include "generator/import/read_onnx.h"
 #include "generator/spec/error.h"
@@ -111,6 +112,9 @@ ImportedAttention import_node(const OnnxAttention &node) {
 ImportedLinear import_node(const OnnxLinear &node) {
     return import_linear(node);
 }
+ImportedFlex import_node(const OnnxFlex &node) {
+    return import_flex(node);
+}
 ImportedNode import_node(const OnnxUnknown &node) {
     ImportedNode out;
     out.refusal = node.problem;
@@ -138,6 +142,14 @@ Json tensors_json(const ImportedLinear &one) {
     return {{"operator", "LinearAttention"},      {"query", node.query.name},   {"key", node.key.name},
             {"value", node.value.name},           {"num_heads", one.num_heads}, {"num_kv_heads", one.num_kv_heads},
             {"past_state", node.past_state.name}, {"output", node.output},      {"present_state", node.present_state}};
+}
+Json tensors_json(const ImportedFlex &one) {
+    const OnnxFlex &node = one.node;
+    return {{"operator", "FlexAttention"},
+            {"query", node.query.name},
+            {"key", node.key.name},
+            {"value", node.value.name},
+            {"output", node.output}};
 }
 Json tensors_json(const ImportedNode &) {
     return Json::object();

@@ -69,9 +69,7 @@ void check_attributes(const OnnxAttention &node) {
         refuse("left_window_size and right_window_size are {} and {}, expected -1 or more", node.left_window_size, node.right_window_size);
     if (node.qk_matmul_output_mode < 0 || node.qk_matmul_output_mode > 3)
         refuse("qk_matmul_output_mode is {}, expected 0 to 3", node.qk_matmul_output_mode);
-    if (const int64_t type = node.softmax_precision;
-        type != 0 && type != onnx_type::float32 && type != onnx_type::float16 && type != onnx_type::float64 && type != onnx_type::bfloat16)
-        refuse("softmax_precision is {}, expected 1, 10, 11 or 16", type);
+    check_softmax_precision(node.softmax_precision);
     if (static_cast<bool>(node.past_key) != static_cast<bool>(node.past_value))
         refuse("past_key and past_value must be given together");
     if (node.past_key && node.nonpad_kv_seqlen)
@@ -221,9 +219,7 @@ void fill(const OnnxAttention &node, ImportedAttention &out) {
             fmt::format("split the hidden size into {} query heads and {} key/value heads", out.num_heads, out.num_kv_heads));
     if (!out.pairs_kernel.keys.empty())
         out.notes.push_back("qk_matmul_output has no mask, so it comes from a specification of its own");
-    if (node.softmax_precision != 0 && node.softmax_precision != onnx_type::float32)
-        out.notes.push_back(fmt::format("softmax_precision is {}: kernels compute the softmax in float",
-                                        onnx_type_name(static_cast<int>(node.softmax_precision))));
+    note_softmax_precision(node.softmax_precision, out.notes);
 }
 
 }  // namespace

@@ -17,6 +17,17 @@ void check_types(const std::vector<std::pair<const OnnxTensor *, const char *>> 
                    onnx_type_name(first->type));
 }
 
+void check_softmax_precision(int64_t type) {
+    if (type != 0 && type != onnx_type::float32 && type != onnx_type::float16 && type != onnx_type::float64 && type != onnx_type::bfloat16)
+        refuse("softmax_precision is {}, expected 1, 10, 11 or 16", type);
+}
+
+void note_softmax_precision(int64_t type, std::vector<std::string> &notes) {
+    if (type != 0 && type != onnx_type::float32)
+        notes.push_back(
+            fmt::format("softmax_precision is {}: kernels compute the softmax in float", onnx_type_name(static_cast<int>(type))));
+}
+
 const std::vector<OnnxDim> &shape_of(const OnnxTensor &tensor, const char *input) {
     if (!tensor)
         refuse("input {} is missing", input);

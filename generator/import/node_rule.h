@@ -23,6 +23,10 @@ std::string float_type(int type);
 /// Refuses a type that kernels do not read, and inputs of another type than the first.
 void check_types(const std::vector<std::pair<const OnnxTensor *, const char *>> &inputs);
 
+/// Of the attribute softmax_precision; 0: the model leaves it out.
+void check_softmax_precision(int64_t type);
+void note_softmax_precision(int64_t type, std::vector<std::string> &notes);
+
 /// Refuses a tensor that is missing, and one whose rank is unknown.
 const std::vector<OnnxDim> &shape_of(const OnnxTensor &tensor, const char *input);
 /// What is stated first; a contradiction between two of them is refused.

@@ -1,9 +1,6 @@
 #pragma once
+#include "generator/import/read_graph.h"
 #include "generator/import/read_onnx.h"
-
-#include "onnx_subset.pb.h"
-
-#include <map>
 
 /// From messages of a model to the structs of its nodes.
 namespace attune {
@@ -12,6 +9,7 @@ namespace attune {
 struct Surroundings {
     std::map<std::string, int64_t> opsets = {};      ///< of each domain that the model imports; ai.onnx is ""
     std::map<std::string, OnnxTensor> tensors = {};  ///< described by the node's graph and those around it
+    Constants constants = {};                        ///< likewise
 };
 
 std::string domain_of(const std::string &written);  ///< "" for ai.onnx, which has two names

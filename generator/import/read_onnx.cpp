@@ -100,6 +100,7 @@ void walk(const onnx::GraphProto &graph, Surroundings around, std::vector<OnnxNo
             around.tensors[value.name()] = described(value);
     for (const auto &constant : graph.initializer())
         around.tensors[constant.name()] = described(constant);
+    add_constants(graph, around.constants);
     for (const auto &node : graph.node()) {
         if (looks_like_attention(node))
             found.push_back(read_node(node, around, name_of(node, found.size())));
@@ -130,7 +131,8 @@ OnnxModel read_onnx(const std::string &path) {
                                                        ", whose types are unknown: inline it first (onnx.inliner)"});
     if (found.empty())
         refuse(
-            path, "the model has no Attention node", "a model with Attention (ai.onnx, opset 23 or newer) or LinearAttention nodes (27)",
+            path, "the model has no Attention node",
+            "a model with nodes Attention (ai.onnx, opset 23 or newer), LinearAttention (27) or FlexAttention (ai.onnx.preview)",
             "models that spell attention out as MatMul and Softmax need an exporter that keeps it, such as torch.onnx.export of opset 23");
     return {around.opsets[""], std::move(found)};
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/import/onnx_attention.h"
+#include "generator/import/onnx_flex.h"
 #include "generator/import/onnx_linear.h"
 
 #include <variant>
@@ -11,7 +12,7 @@ struct OnnxUnknown {
     std::string name = {};
     std::string problem = {};  ///< what it is
 };
-using OnnxNode = std::variant<OnnxAttention, OnnxLinear, OnnxUnknown>;
+using OnnxNode = std::variant<OnnxAttention, OnnxLinear, OnnxFlex, OnnxUnknown>;
 
 struct OnnxModel {
     int64_t opset = 0;  ///< of ai.onnx; 0: the model imports none
