@@ -1,4 +1,4 @@
-// attune_gpu_bench: the FlashAttention sweep on a GPU (Dao 2023: 16384 tokens, 2048 head dims in all heads).
+// attune_gpu_bench: the FlashAttention sweep on a GPU (Dao 2023: 16384 tokens, 2048 head dims in all heads), and steps of decoding.
 #include "bench/gpu/sweep.h"
 
 #include <CLI/CLI.hpp>
@@ -19,6 +19,21 @@ struct Options {
 
 const std::map<std::string, attune_api> apis = {{"cuda", ATTUNE_API_CUDA}, {"opencl", ATTUNE_API_OPENCL}};
 
+/// What a kernel is measured on.
+std::vector<SweepRow> rows_of(const attune_kernel *kernel, bool smoke) {
+    const attune_kernel_info &info = *attune_kernel_describe(kernel);
+    std::vector<SweepRow> rows;
+    if (std::string(info.name).starts_with("decode")) {
+        for (const auto &[batch, keys] : {std::pair(int64_t(1), int64_t(8192)), {1, 131072}, {16, 8192}})
+            rows.push_back(smoke ? SweepRow{kernel, 2, info.group * 2, 2, 1, 300} : SweepRow{kernel, batch, info.group * 8, 8, 1, keys});
+        return smoke ? std::vector{rows[0]} : rows;
+    }
+    constexpr int64_t tokens = 16384;
+    for (const int64_t length : {512, 1024, 2048, 4096, 8192, 16384})
+        rows.push_back({kernel, tokens / length, 2048 / info.head_dim, 2048 / info.head_dim, length, length});
+    return smoke ? std::vector{SweepRow{kernel, 2, 2, 2, 65, 65}} : rows;
+}
+
 /// 77: there is no device, which tests take for a skip.
 int run(const Options &options) {
     const attune_api api = apis.at(options.api);
@@ -32,8 +47,8 @@ int run(const Options &options) {
         return 4;
     }
     char name[256];
-    std::printf("%s\n%-24s %6s %6s %7s %11s %11s %9s %8s\n", attune_device_name(&device, name, sizeof name), "kernel", "batch", "heads",
-                "length", "median ms", "min ms", "TFLOP/s", "of bound");
+    std::printf("%s\n%-24s %6s %6s %7s %7s %11s %11s %9s %9s %8s\n", attune_device_name(&device, name, sizeof name), "kernel", "batch",
+                "heads", "queries", "keys", "median ms", "min ms", "TFLOP/s", "GB/s", "of bound");
     nlohmann::json rows = nlohmann::json::array();
     int wrong = 0, measured = 0;
     for (size_t i = 0; i < attune_kernel_count(); i++) {
@@ -45,17 +60,14 @@ int run(const Options &options) {
             std::fprintf(stderr, "attune_gpu_bench: %s is left out: %s\n", info.name, attune_last_error());
             continue;
         }
-        const int64_t tokens = 16384;
-        for (const int64_t length : options.smoke ? std::vector<int64_t>{65} : std::vector<int64_t>{512, 1024, 2048, 4096, 8192, 16384}) {
-            const SweepRow row =
-                options.smoke ? SweepRow{kernel, 2, 2, length} : SweepRow{kernel, tokens / length, 2048 / info.head_dim, length};
+        for (const SweepRow &row : rows_of(kernel, options.smoke)) {
             const SweepResult r = measure(device, row, options.smoke ? 0 : 3, options.smoke ? 1 : options.repeats);
             const bool ok = r.error_share <= 1;
             measured++;
             wrong += !ok;
-            std::printf("%-24s %6lld %6lld %7lld %11.4f %11.4f %9.2f %8.3f%s\n", info.name, static_cast<long long>(row.batch),
-                        static_cast<long long>(row.num_heads), static_cast<long long>(length), r.median_ms, r.min_ms, r.tflops,
-                        r.error_share, ok ? "" : "  WRONG");
+            std::printf("%-24s %6lld %6lld %7lld %7lld %11.4f %11.4f %9.2f %9.1f %8.3f%s\n", info.name, static_cast<long long>(row.batch),
+                        static_cast<long long>(row.num_heads), static_cast<long long>(row.seq_len_q),
+                        static_cast<long long>(row.seq_len_kv), r.median_ms, r.min_ms, r.tflops, r.gbs, r.error_share, ok ? "" : "  WRONG");
             std::fflush(stdout);
             rows.push_back({{"kernel", info.name},
                             {"dtype", info.dtype},
@@ -63,10 +75,13 @@ int run(const Options &options) {
                             {"mask", info.mask},
                             {"batch", row.batch},
                             {"num_heads", row.num_heads},
-                            {"seq_len", length},
+                            {"num_kv_heads", row.num_kv_heads},
+                            {"seq_len_q", row.seq_len_q},
+                            {"seq_len_kv", row.seq_len_kv},
                             {"median_ms", r.median_ms},
                             {"min_ms", r.min_ms},
                             {"tflops", r.tflops},
+                            {"gbs", r.gbs},
                             {"error_share", r.error_share}});
         }
     }
@@ -88,7 +103,8 @@ int run(const Options &options) {
 
 int main(int argc, char **argv) {
     attune::gpu_bench::Options options;
-    CLI::App app{"The FlashAttention sweep on a GPU, each result compared with attention in double.\nExample: attune_gpu_bench --api cuda "
+    CLI::App app{"The FlashAttention sweep and steps of decoding on a GPU, each result compared with attention in double.\nExample: "
+                 "attune_gpu_bench --api cuda "
                  "--filter d128 --json rows.json"};
     app.add_option("--api", options.api, "cuda or opencl")->check(CLI::IsMember({"cuda", "opencl"}))->capture_default_str();
     app.add_option("--device", options.device, "which device of the api")->check(CLI::NonNegativeNumber)->capture_default_str();

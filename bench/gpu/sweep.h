@@ -6,15 +6,17 @@
 
 namespace attune::gpu_bench {
 
-/// One shape of one kernel: self-attention of `batch` sequences, rows of all heads beside each other (batch, sequence, head, dim).
+/// One shape of one kernel: `batch` sequences, rows of all heads beside each other (batch, sequence, head, dim). Of the sweep as many queries as
+/// keys; of decode one query a sequence.
 struct SweepRow {
     const attune_kernel *kernel = nullptr;
-    int64_t batch = 1, num_heads = 1, seq_len = 1;
+    int64_t batch = 1, num_heads = 1, num_kv_heads = 1, seq_len_q = 1, seq_len_kv = 1;
 };
 
 struct SweepResult {
     std::string target;
     double median_ms = 0, min_ms = 0;
+    double gbs = 0;          ///< of keys and values read once, by the median
     double tflops = 0;       ///< of 2 * visible pairs * (head_dim + head_dim_v), by the median
     double error_share = 0;  ///< of the bound, the worst of the rows that were looked at; above 1 the result is wrong
 };
