@@ -23,6 +23,15 @@ void apply_overrides(Parameters &p, const ScheduleParameters &overrides, const s
     }
 }
 
+/// A family's values by name, in the order that it declares them.
+template <class Parameters>
+ScheduleParameters named(const Parameters &p, const std::vector<ScheduleParameter<Parameters>> &declared) {
+    ScheduleParameters all;
+    for (const auto &parameter : declared)
+        all.emplace_back(parameter.name, p.*parameter.member);
+    return all;
+}
+
 /// Throws Error(usage) where the rules of a family say what is not legal.
 inline void refuse_schedule(const std::string &error) {
     if (!error.empty())

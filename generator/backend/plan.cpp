@@ -202,9 +202,7 @@ namespace {
 KernelPlan plan_decode(KernelPlan plan, const ScheduleParameters &overrides) {
     plan.parameters = overrides;
     const CpuSplitParameters p = split_schedule_parameters(plan);
-    plan.parameters.clear();
-    for (const auto &parameter : cpu_split_parameters())
-        plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    plan.parameters = named(p, cpu_split_parameters());
     plan.algorithm = "split_kv";
     plan.schedule = "cpu_split_kv";
     plan.reason = fmt::format("few query rows: the cache is read once, {} keys a task, {} query heads of a group side by side; parts are "
@@ -219,9 +217,7 @@ KernelPlan plan_decode(KernelPlan plan, const ScheduleParameters &overrides) {
 KernelPlan plan_linear(KernelPlan plan, const ScheduleParameters &overrides) {
     plan.parameters = overrides;
     const CpuLinearParameters p = linear_schedule_parameters(plan);
-    plan.parameters.clear();
-    for (const auto &parameter : cpu_linear_parameters())
-        plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    plan.parameters = named(p, cpu_linear_parameters());
     const LinearShape shape = linear_shape(plan);
     plan.algorithm = "linear_attention";
     plan.schedule = "cpu_linear";
@@ -292,8 +288,7 @@ KernelPlan plan_kernel(const AttentionSpec &spec, const CpuTarget &target, const
                      .cure = "see attune list"});
     if (p.fold > 1)
         plan.reason += fmt::format("; {} query heads share the rows of a task", p.fold);
-    for (const auto &parameter : cpu_parameters())
-        plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    plan.parameters = named(p, cpu_parameters());
     plan.rounds_weights = p.values == Products::bf16_pairs && has_fixed_reference(spec);
     plan.reason += products_reason(p, spec, plan.rounds_weights);
     plan.reason += fmt::format("; {} x {} accumulators of {} registers, a task of {} rows keeps {} KB of query and accumulator in cache",

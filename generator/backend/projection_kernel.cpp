@@ -35,9 +35,7 @@ ProjectionPlan plan_projection(const ProjectionSpec &spec, const CpuTarget &targ
     ProjectionPlan plan{spec, &target, overrides};
     const CpuProjectionParameters p = parameters_of(plan);
     refuse_schedule(cpu_projection_parameters_error(p, target.vector, target.registers));
-    plan.parameters.clear();
-    for (const auto &parameter : cpu_projection_parameters())
-        plan.parameters.emplace_back(parameter.name, p.*parameter.member);
+    plan.parameters = named(p, cpu_projection_parameters());
     return plan;
 }
 

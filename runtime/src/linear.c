@@ -94,7 +94,7 @@ typedef struct chunk_arguments {
     int count;
 } chunk_arguments;
 
-static void add_keys(const head *h, chunk_arguments *to, int64_t first, int64_t count) {
+static void add_keys(chunk_arguments *to, int64_t first, int64_t count) {
     to->first_key = (int32_t)first, to->num_keys = (int32_t)count;
     to->count = 0;
     to->all[to->count++] = &to->first_key;
@@ -135,7 +135,7 @@ static int read_chunk(const head *h, int64_t row, int64_t positions, int64_t fir
     const attune_attention_args *a = h->call->args;
     const attune_kernel_info *info = &h->call->kernel->info;
     chunk_arguments to;
-    add_keys(h, &to, first_key, num_keys);
+    add_keys(&to, first_key, num_keys);
     to.all[to.count++] = attune_block_rows(&to.query, h->call, a->query, a->stride_query, info->head_dim, h->at, row, positions);
     to.all[to.count++] = chunk_rows(h, &to.key, a->key, a->stride_key, info->head_dim, first_key, num_keys);
     to.all[to.count++] = chunk_rows(h, &to.value, a->value, a->stride_value, info->head_dim_v, first_key, num_keys);
@@ -155,7 +155,7 @@ static int update_chunk(const head *h, int64_t first_key, int64_t num_keys) {
     const attune_attention_args *a = h->call->args;
     const attune_kernel_info *info = &h->call->kernel->info;
     chunk_arguments to;
-    add_keys(h, &to, first_key, num_keys);
+    add_keys(&to, first_key, num_keys);
     to.all[to.count++] = chunk_rows(h, &to.key, a->key, a->stride_key, info->head_dim, first_key, num_keys);
     if (h->call->variant->corrects_state)
         to.all[to.count++] = attune_matrix(&to.change, ATTUNE_TYPE_FLOAT, 32, h->slot->change, h->call->variant->state_columns, 1);

@@ -39,8 +39,9 @@ static attune_status check_present_is_apart(const attune_kernel *kernel, const a
         if (!present[i].data)
             continue;
         const attune_range written = range_of(present[i]);
-        attune_range others[ATTUNE_NUM_OPERANDS + 4];
-        int n = 0;
+        attune_range others[ATTUNE_NUM_OPERANDS + 4] = {
+            {"workspace", (uintptr_t)a->workspace, (uintptr_t)a->workspace + a->workspace_size}};
+        int n = 1;
         for (int t = 0; t < ATTUNE_NUM_OPERANDS; t++)
             others[n++] = attune_operand_range(&tensors[t]);
         for (int j = 0; j < 2; j++) {

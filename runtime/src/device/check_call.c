@@ -20,6 +20,8 @@ static attune_status check_support(const attune_kernel *kernel, const attune_att
             name);
     if (a->pairs)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "pairs is given but calls on devices write none; pass null");
+    if (a->state)
+        return attune_fail(ATTUNE_INVALID_ARGUMENT, "state is given but calls on devices have none; pass null");
     if (a->positions || kernel->rope.frequencies)
         return attune_fail(ATTUNE_INVALID_ARGUMENT, "kernel %s has rope, which calls on devices do not have; turn query and key before",
                            name);
