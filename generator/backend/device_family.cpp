@@ -1,8 +1,10 @@
 #include "generator/backend/device_family.h"
+#include "generator/backend/overrides.h"
 #include "generator/gpu/block_registers.h"
 #include "generator/gpu/markers.h"
 #include "generator/gpu/ptx_module.h"
 #include "generator/gpu/shader_lowering.h"
+#include "generator/gpu/shared_memory_check.h"
 #include "generator/gpu/spirv_lowering.h"
 #include "generator/gpu/tensor_core_lowering.h"
 #include "generator/spec/error.h"
@@ -18,17 +20,9 @@ namespace attune {
 namespace {
 
 template <class Parameters>
-ScheduleParameters named(const Parameters &p, const std::vector<ScheduleParameter<Parameters>> &declared) {
-    ScheduleParameters all;
-    for (const auto &parameter : declared)
-        all.emplace_back(parameter.name, p.*parameter.member);
-    return all;
-}
-
-template <class Parameters>
-Parameters unnamed(const ScheduleParameters &named, const std::vector<ScheduleParameter<Parameters>> &declared, const char *family,
+Parameters unnamed(const ScheduleParameters &given, const std::vector<ScheduleParameter<Parameters>> &declared, const char *family,
                    Parameters p = {}) {
-    for (const auto &[name, value] : named) {
+    for (const auto &[name, value] : given) {
         const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto &parameter) { return name == parameter.name; });
         if (found == declared.end())
             throw Error({.argument = name,
@@ -117,6 +111,7 @@ Halide::Module lower_flash(const DevicePlan &plan, const Halide::Target &target)
     DeviceStages stages = task.define();
     schedule_gpu_flash(task, stages, parameters, plan.aligned);
     Halide::Pipeline pipeline(stages.output);
+    check_shared_memory(pipeline);
     lower_markers(pipeline, output_positions);
     keep_in_registers(pipeline, gpu_flash_replicated(stages, task.shape));
     lower_for_api(pipeline, *plan.target);
@@ -141,6 +136,7 @@ Halide::Module lower_combine(const DevicePlan &plan, const Halide::Target &targe
     DeviceCombineStages stages = task.define();
     schedule_gpu_combine(task, stages);
     Halide::Pipeline pipeline(stages.output);
+    check_shared_memory(pipeline);
     lower_markers(pipeline, output_positions);
     lower_for_api(pipeline, *plan.target);
     return pipeline.compile_to_module(task.arguments(), combine_symbol(plan), target, Halide::LinkageType::ExternalPlusArgv);
@@ -182,6 +178,7 @@ Halide::Module lower_tensor(const DevicePlan &plan, const Halide::Target &target
     TensorCoreStages stages = task.define();
     schedule_gpu_tensor(task, stages);
     Halide::Pipeline pipeline(stages.output);
+    check_shared_memory(pipeline);
     lower_markers(pipeline, output_positions);
     lower_tensor_core_calls(pipeline, stages.output.name(), task.shape);
     return with_tensor_core_text(
