@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace attune {
 
@@ -45,6 +46,24 @@ std::vector<std::string> write_library(const std::string &base, const std::strin
     return {base + ".a", base + ".h", base + ".json"};
 }
 
+namespace {
+
+/// A library without a kernel would be found out by its callers alone.
+void refuse_no_target(const AttentionSpec &spec) {
+    const auto serves = [&](const CpuTarget &target) {
+        return std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types());
+    };
+    if (spec.device_targets.empty() && std::none_of(cpu_targets().begin(), cpu_targets().end(), serves))
+        throw Error({.code = ErrorCode::target,
+                     .argument = "targets.cpu",
+                     .value = fmt::format("{}", fmt::join(spec.targets, ", ")),
+                     .expected = fmt::format("a target for dtype {} with products of {} among them", dtype_name(spec.dtype),
+                                             compute_dtype_name(spec.compute_dtype)),
+                     .cure = "add avx512, avx2 or sse41, or write auto"});
+}
+
+}  // namespace
+
 std::vector<CompiledVariant> compile_cpu_variants(const AttentionSpec &spec, const std::map<std::string, TunedSchedule> &tuned) {
     std::vector<CompiledVariant> variants;
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
@@ -64,6 +83,7 @@ std::vector<CompiledVariant> compile_cpu_variants(const AttentionSpec &spec, con
 
 std::vector<std::string> build_kernel(const AttentionSpec &spec, const std::string &directory,
                                       const std::map<std::string, TunedSchedule> &tuned) {
+    refuse_no_target(spec);
     make_output_folder(directory);
     std::vector<CompiledVariant> variants = compile_cpu_variants(spec, tuned);
     const std::vector<CompiledDeviceVariant> device_variants = compile_device_variants(spec);

@@ -1041,6 +1041,7 @@ def commands():
     expect(all(os.path.getsize(path(f["path"])) == f["bytes"] for f in j["files"]), words, str(j))
     expect(open(path("built.d")).read() == "built\\ dir/my_kernel.a: my\\ spec.toml\n", words, open(path("built.d")).read())
     write("a_file", "")
+    expect_error(["build", "--head-dim", "8", "-o", "built dir", "--target", "amx"], 4, "targets.cpu is amx", "dtype f32", "write auto")
     expect_error(["build", "--head-dim", "8", "-o", "a_file"], 3, "a_file")
     expect_error(["build", "--head-dim", "8", "-o", "a_file/below"], 3, "a_file")
 
