@@ -71,6 +71,14 @@ int whole_keys(const LinearShape &shape) {
     return (shape.chunk + lanes - 1) / lanes * lanes;
 }
 
+/// Once a task: an exponential for each head dim, which each tile of columns would compute anew.
+void schedule_kept(const LinearTask &task, Func kept) {
+    const Var d("d");
+    kept.compute_root()
+        .bound_storage(d, task.shape.head_dims(task.spec.head_dim))
+        .vectorize(d, task.shape.vector, TailStrategy::GuardWithIf);
+}
+
 }  // namespace
 
 int linear_asks(const AttentionSpec &spec, const LinearShape &shape) {
@@ -124,6 +132,8 @@ void schedule_cpu_linear_read(const LinearTask &task, LinearReadStages &stages, 
     stages.products.vectorize(j, vector).unroll(j).unroll(r);
     stages.products.update().reorder(j, r, stages.over_d).vectorize(j, vector).unroll(j).unroll(r);
     stages.key_lanes.compute_root().bound_storage(j, keys).reorder(d, j).vectorize(d, vector, TailStrategy::GuardWithIf);
+    if (stages.kept.defined())
+        schedule_kept(task, stages.kept);
     for (Func f : {stages.query, stages.from_state})
         if (f.defined())
             f.compute_root()
@@ -149,7 +159,7 @@ void schedule_cpu_linear_read(const LinearTask &task, LinearReadStages &stages, 
     }
 }
 
-void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stages, const CpuLinearParameters &parameters) {
+void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stages) {
     const Var d("d"), j("j"), v("v"), vo("vo"), vi("vi"), d_o("do"), di("di");
     const LinearShape &shape = task.shape;
     const int vector = shape.vector, columns = shape.columns(task.spec.head_dim_v), head_dims = shape.head_dims(task.spec.head_dim);
@@ -168,6 +178,8 @@ void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stag
     stages.part.compute_at(stages.state, d_o).bound_extent(v, tile).bound_extent(d, shape.tile_d).store_in(MemoryType::Register);
     stages.part.vectorize(v, vector).unroll(v).unroll(d);
     stages.part.update().reorder(v, d, stages.over_keys).vectorize(v, vector).unroll(v).unroll(d);
+    if (stages.kept.defined())
+        schedule_kept(task, stages.kept);
     stages.key.compute_root().bound_extent(d, head_dims).bound_storage(j, shape.chunk).vectorize(d, vector, TailStrategy::GuardWithIf);
     if (stages.value.defined())
         stages.value.compute_root().bound_extent(v, columns).bound_storage(j, shape.chunk).vectorize(v, vector);
@@ -177,7 +189,6 @@ void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stag
         stages.key_part.compute_root().bound_extent(d, head_dims).vectorize(d, vector, TailStrategy::GuardWithIf);
         stages.key_part.update().reorder(d, stages.over_key_sum).vectorize(d, vector, TailStrategy::GuardWithIf);
     }
-    (void)parameters;
 }
 
 }  // namespace attune

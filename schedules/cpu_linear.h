@@ -22,6 +22,6 @@ CpuLinearParameters default_linear_parameters(const AttentionSpec &spec, int vec
 int linear_asks(const AttentionSpec &spec, const LinearShape &shape);
 LinearShape cpu_linear_shape(const CpuLinearParameters &parameters, int fold, int vector);
 void schedule_cpu_linear_read(const LinearTask &task, LinearReadStages &stages, const CpuLinearParameters &parameters);
-void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stages, const CpuLinearParameters &parameters);
+void schedule_cpu_linear_update(const LinearTask &task, LinearUpdateStages &stages);
 
 }  // namespace attune

@@ -1,4 +1,5 @@
 #include "generator/algorithm/linear_attention.h"
+#include "generator/algorithm/projection.h"
 
 #include <cmath>
 
@@ -57,12 +58,11 @@ std::vector<Argument> LinearTask::of_update() const {
 }
 
 Expr LinearTask::feature(const Expr &x) const {
-    const Expr bits = float_bits(x), is_nan = (bits & 0x7fffffff) > infinity_bits;
     switch (spec.feature_map) {
     case FeatureMap::elu_plus_one:  // of a NaN both are one
-        return select(bits > 0, x + 1.0f, exp2_capped(x * static_cast<float>(M_LOG2E)));
+        return select(float_bits(x) > 0, x + 1.0f, exp2_capped(x * static_cast<float>(M_LOG2E)));
     case FeatureMap::relu:
-        return reinterpret<float>(select(bits > 0 || is_nan, bits, 0));
+        return activated(Activation::relu, x);
     case FeatureMap::identity:
         break;
     }
@@ -93,8 +93,11 @@ Expr LinearTask::param(const std::string &name, const Expr &d) const {
     return to_halide(node, inputs);
 }
 
-Expr LinearTask::kept(const Expr &d) const {
-    return exp2_capped(param(spec.decay, d) * static_cast<float>(M_LOG2E));
+Func LinearTask::define_kept() const {
+    Func kept("kept");
+    Var d("d");
+    kept(d) = exp2_capped(param(spec.decay, d) * static_cast<float>(M_LOG2E));
+    return kept;
 }
 
 LinearReadStages LinearTask::define_read() const {
@@ -112,8 +115,9 @@ LinearReadStages LinearTask::define_read() const {
     stages.key_lanes(j, d) = stages.key(d, min(j, key.dim(1).extent() - 1));
     Func from_state = stages.query;
     if (has_decay()) {
+        stages.kept = define_kept();
         stages.from_state = Func("from_state");
-        stages.from_state(d, r) = stages.query(d, r) * kept(d);
+        stages.from_state(d, r) = stages.query(d, r) * stages.kept(d);
         from_state = stages.from_state;
     }
 
@@ -122,7 +126,7 @@ LinearReadStages LinearTask::define_read() const {
         stages.held = Func("held");
         stages.held(v, j) = 0.0f;
         const Expr of_key = stages.key(stages.over_held, j);
-        stages.held(v, j) += (has_decay() ? of_key * kept(stages.over_held) : of_key) * state(v, stages.over_held);
+        stages.held(v, j) += (has_decay() ? of_key * stages.kept(stages.over_held) : of_key) * state(v, stages.over_held);
         stages.value = Func("corrected");
         const Expr given = cast<float>(value(min(v, spec.head_dim_v - 1), j));
         stages.value(v, j) = param(spec.beta, 0) * (given - stages.held(v, j));
@@ -190,6 +194,8 @@ LinearUpdateStages LinearTask::define_update() const {
         stages.value = Func("value_rows");
         stages.value(v, j) = value_of(v, j);
     }
+    if (has_decay())
+        stages.kept = define_kept();
     stages.over_keys = RDom(0, num_keys, "over_keys");
     const Expr at = stages.over_keys;
     const Expr added = has_beta() ? change(v, at) : stages.value.defined() ? stages.value(v, at) : value_of(v, at);
@@ -198,7 +204,7 @@ LinearUpdateStages LinearTask::define_update() const {
     stages.part(v, d) += stages.key(d, at) * added;
     stages.state = Func("state_out");
     stages.state(v, d) = undef<float>();
-    stages.state(v, d) = (has_decay() ? kept(d) * stages.state(v, d) : stages.state(v, d)) + stages.part(v, d);
+    stages.state(v, d) = (has_decay() ? stages.kept(d) * stages.state(v, d) : stages.state(v, d)) + stages.part(v, d);
     if (divides_by_sum(spec)) {
         stages.over_key_sum = RDom(0, num_keys, "over_key_sum");
         stages.key_part = Func("key_part");
@@ -206,7 +212,7 @@ LinearUpdateStages LinearTask::define_update() const {
         stages.key_part(d) += stages.key(d, stages.over_key_sum);
         stages.key_sum = Func("key_sum_out");
         stages.key_sum(d) = undef<float>();
-        stages.key_sum(d) = (has_decay() ? kept(d) * stages.key_sum(d) : stages.key_sum(d)) + stages.key_part(d);
+        stages.key_sum(d) = (has_decay() ? stages.kept(d) * stages.key_sum(d) : stages.key_sum(d)) + stages.key_part(d);
     }
     return stages;
 }

@@ -23,6 +23,7 @@ private:
 
 /// A chunk's rows, from the state of the keys before it and the chunk's own keys.
 struct LinearReadStages {
+    Halide::Func kept;        ///< (d)      exp(decay); undefined without decay
     Halide::Func query;       ///< (d, r)   scale * feature(query)
     Halide::Func from_state;  ///< (d, r)   times what decay leaves of the state; undefined without decay
     Halide::Func key;         ///< (d, j)   feature(key)
@@ -44,6 +45,7 @@ struct LinearReadStages {
 
 /// The state after a chunk's keys, in place.
 struct LinearUpdateStages {
+    Halide::Func kept;      ///< (d)     as LinearReadStages has it
     Halide::Func key;       ///< (d, j)
     Halide::Func value;     ///< (v, j)  undefined where the tensor is that
     Halide::Func part;      ///< (v, d)  sum over the chunk of feature(key) value
@@ -90,7 +92,7 @@ private:
     bool has_value_stage() const;
     /// The element of decay or beta for the task's key.
     Halide::Expr param(const std::string &name, const Halide::Expr &d) const;
-    Halide::Expr kept(const Halide::Expr &d) const;  ///< exp(decay)
+    Halide::Func define_kept() const;
 };
 
 /// Keys of a task whose keys change the state in turn.

@@ -122,7 +122,7 @@ ScheduledFunction schedule_linear(const KernelPlan &plan, TaskFunction function,
     }
     LinearUpdateStages stages = task->define_update();
     if (scheduled)
-        schedule_cpu_linear_update(*task, stages, parameters);
+        schedule_cpu_linear_update(*task, stages);
     return {task, Halide::Pipeline(stages.outputs()), task->of_update()};
 }
 
