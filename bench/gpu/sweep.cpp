@@ -107,9 +107,9 @@ SweepResult measure(const attune_device &device, const SweepRow &row, int warm_u
     beside(args.stride_query, row.seq_len_q, row.num_heads), beside(args.stride_output, row.seq_len_q, row.num_heads);
     beside(args.stride_key, row.seq_len_kv, row.num_kv_heads), beside(args.stride_value, row.seq_len_kv, row.num_kv_heads);
     args.exec = &exec;
-    const DeviceArray workspace(device, std::max<size_t>(attune_kernel_workspace_size(row.kernel, &args), 1));  // of decode: its parts
+    args.workspace_size = attune_kernel_workspace_size(row.kernel, &args);  // of decode: its parts
+    const DeviceArray workspace(device, std::max<size_t>(args.workspace_size, 1));
     args.workspace = workspace.memory();
-    args.workspace_size = attune_kernel_workspace_size(row.kernel, &args);
 
     std::vector<double> times;
     for (int i = 0; i < warm_up + repeats; i++) {

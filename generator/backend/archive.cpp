@@ -48,12 +48,14 @@ std::vector<std::string> write_library(const std::string &base, const std::strin
 
 namespace {
 
+bool has_variant(const AttentionSpec &spec, const CpuTarget &target) {
+    return std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types());
+}
+
 /// A library without a kernel would be found out by its callers alone.
 void refuse_no_target(const AttentionSpec &spec) {
-    const auto serves = [&](const CpuTarget &target) {
-        return std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types());
-    };
-    if (spec.device_targets.empty() && std::none_of(cpu_targets().begin(), cpu_targets().end(), serves))
+    const auto &targets = cpu_targets();
+    if (spec.device_targets.empty() && std::none_of(targets.begin(), targets.end(), [&](const auto &t) { return has_variant(spec, t); }))
         throw Error({.code = ErrorCode::target,
                      .argument = "targets.cpu",
                      .value = fmt::format("{}", fmt::join(spec.targets, ", ")),
@@ -67,7 +69,7 @@ void refuse_no_target(const AttentionSpec &spec) {
 std::vector<CompiledVariant> compile_cpu_variants(const AttentionSpec &spec, const std::map<std::string, TunedSchedule> &tuned) {
     std::vector<CompiledVariant> variants;
     for (const CpuTarget &target : cpu_targets()) {  // best first: the order in which the dispatcher tries them
-        if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end() && target.serves(spec.types())) {
+        if (has_variant(spec, target)) {
             const auto row = tuned.find(target.name);
             const bool is_tuned = row != tuned.end();
             for (KernelPlan &plan : is_tuned ? plan_schedules(spec, target, row->second.parameters, row->second.rules)

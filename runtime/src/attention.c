@@ -40,13 +40,13 @@ attune_status attune_kernel_run(const attune_kernel *kernel, const attune_attent
     if (!status)
         status = attune_check_params(kernel, args);
     if (!status)
+        status = attune_check_linear_state(kernel, args);
+    if (!status)
         status = attune_check_memory(kernel, args, call.workspace_bytes);
     if (!status && args->batch > 0 && args->seq_len_q > 0) {
         const attune_cache_view view = attune_view_cache(kernel, args);
         status = attune_check_cache(&view, args->lengths_kv);
     }
-    if (!status)
-        status = attune_check_linear_state(kernel, args);
     if (!status && call.variant && call.variant->linear_read)
         return attune_run_linear(&call);
     if (!status && call.variant && call.variant->split)

@@ -8,7 +8,7 @@
 int64_t attune_linear_tasks(const attune_call *call);
 /// Fills in what a slot has for it.
 void attune_plan_linear_slot(attune_call *call);
-/// What the caller keeps from call to call, and whether the kernel has it. Looks at addresses only.
+/// What the caller keeps from call to call, and whether the kernel has it; that it lies apart is attune_check_memory's.
 attune_status attune_check_linear_state(const attune_kernel *kernel, const attune_attention_args *args);
 attune_status attune_run_linear(const attune_call *call);
 

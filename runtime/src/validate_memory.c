@@ -25,6 +25,16 @@ static attune_range param_range(const attune_attention_args *a, const attune_par
     return make_range(param->name, tensor->data, (uintptr_t)attune_tensor_span(param, tensor) * (param->type_bits / 8u));
 }
 
+/// Of an array of linear attention's state, which may be left out.
+static attune_range state_range(const char *name, const float *data, uintptr_t bytes) {
+    return make_range(name, data, data ? bytes : 0);
+}
+
+/// A present state may take its past's place. Both pasts stand before the first that is written, both presents from there on.
+static bool is_in_place(const attune_range *ranges, int first_written, int written, int other) {
+    return written < first_written + 2 && other == written - 2 && ranges[written].first == ranges[other].first;
+}
+
 attune_status attune_check_presence(const attune_operand *t) {
     if (t->data || t->is_optional || attune_operand_span(t) == 0)  // never touched without elements
         return ATTUNE_OK;
@@ -73,22 +83,33 @@ attune_status attune_check_memory(const attune_kernel *kernel, const attune_atte
 
 attune_status attune_check_apart(const attune_kernel *kernel, const attune_attention_args *a,
                                  const attune_operand tensors[ATTUNE_NUM_OPERANDS], size_t workspace_bytes) {
-    // What is read, then what is written: query, key, value and the params; output, lse, pairs and the workspace.
-    attune_range ranges[ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 1];
+    // What is read, then what is written: query, key, value, the params and a past state; the present one, output, lse, pairs and the workspace.
+    attune_range ranges[ATTUNE_NUM_OPERANDS + ATTUNE_MAX_PARAMS + 5];
     int n = 0;
     for (int i = 0; i < ATTUNE_OUTPUT; i++)
         ranges[n++] = attune_operand_range(&tensors[i]);
     for (uint32_t i = 0; a->seq_len_kv > 0 && i < kernel->num_params; i++)
         if (kernel->params[i].dimensions)
             ranges[n++] = param_range(a, &kernel->params[i]);
+    const attune_linear_state *s = a->state;
+    const uintptr_t sum_bytes = (uintptr_t)(a->batch * a->num_kv_heads * kernel->info.head_dim) * sizeof(float);
+    const uintptr_t outer_bytes = sum_bytes * (uintptr_t)kernel->info.head_dim_v;
+    if (s) {
+        ranges[n++] = state_range("state.past", s->past, outer_bytes);
+        ranges[n++] = state_range("state.past_key_sum", s->past_key_sum, sum_bytes);
+    }
     const int first_written = n;
+    if (s) {
+        ranges[n++] = state_range("state.present", s->present, outer_bytes);
+        ranges[n++] = state_range("state.present_key_sum", s->present_key_sum, sum_bytes);
+    }
     for (int i = ATTUNE_OUTPUT; i < ATTUNE_NUM_OPERANDS; i++)
         ranges[n++] = attune_operand_range(&tensors[i]);
     if (workspace_bytes)
         ranges[n++] = make_range("workspace", a->workspace, workspace_bytes);
     for (int written = first_written; written < n; written++)
         for (int other = 0; other < written; other++)
-            if (attune_overlap(ranges[written], ranges[other]))
+            if (attune_overlap(ranges[written], ranges[other]) && !(s && is_in_place(ranges, first_written, written, other)))
                 return attune_fail(ATTUNE_INVALID_ARGUMENT,
                                    "%s overlaps %s (from %p, %zu bytes) but must be apart from it; give it memory of its own",
                                    ranges[written].name, ranges[other].name, (void *)ranges[other].first,
