@@ -1,5 +1,6 @@
 #include "generator/algorithm/projection.h"
 #include "generator/algorithm/attention.h"
+#include "generator/algorithm/operations.h"
 
 #include <cmath>
 
@@ -8,11 +9,11 @@ namespace attune {
 using namespace Halide;
 
 ProjectionArguments::ProjectionArguments(const ProjectionSpec &spec, const ProjectionShape &shape)
-    : input(halide_type(spec.dtype), 2, "input"), weights(halide_type(spec.dtype), 4, "weights"), bias(Float(32), 1, "bias"),
-      has_bias_(spec.bias) {
-    const int panel_chunk = shape.panel * shape.block_inputs;
+    : input(halide_type(spec.dtype), 2, "input"), weights(shape.pairs ? UInt(32) : halide_type(spec.dtype), 4, "weights"),
+      bias(Float(32), 1, "bias"), has_bias_(spec.bias) {
+    const int panel_chunk = shape.panel * shape.steps();
     input.dim(0).set_bounds(0, spec.in_features).dim(1).set_min(0);
-    weights.dim(0).set_bounds(0, shape.panel).dim(1).set_bounds(0, shape.block_inputs).set_stride(shape.panel);
+    weights.dim(0).set_bounds(0, shape.panel).dim(1).set_bounds(0, shape.steps()).set_stride(shape.panel);
     weights.dim(2).set_min(0).set_stride(panel_chunk);
     weights.dim(3).set_bounds(0, shape.chunks(spec.in_features)).set_stride(panel_chunk * shape.panels(spec.out_features));
     weights.set_host_alignment(64);
@@ -26,29 +27,35 @@ std::vector<Argument> ProjectionArguments::all() const {
     return all;
 }
 
+Expr ProjectionTask::row_step(const Expr &step, const Expr &row) const {
+    const bool is_whole = spec.in_features % shape.block_inputs == 0;
+    auto element = [&](const Expr &at) {
+        const Expr existing = args.input(is_whole ? at : min(at, spec.in_features - 1), row);
+        return is_whole ? existing : select(at < spec.in_features, existing, cast(existing.type(), 0));
+    };
+    return shape.pairs ? pair_of_bf16(element(2 * step), element(2 * step + 1)) : cast<float>(element(step));
+}
+
 ProjectionStages ProjectionTask::define() const {
     ProjectionStages stages;
     Var k("k"), i("i"), t("t"), j("j"), p("p"), c("c"), n("n"), row("row");
-    const int tile = shape.tile_rows, panel = shape.panel, steps = shape.block_inputs;
+    const int tile = shape.tile_rows, panel = shape.panel;
 
     // Rows after the last repeat it, so that tiles are whole; inputs after the last are 0, as are their weights.
     stages.rows = Func("rows");
-    const Expr at = c * steps + k, existing_row = min(t * tile + i, args.input.dim(1).extent() - 1);
-    const bool is_whole = spec.in_features % steps == 0;
-    const Expr element = cast<float>(args.input(is_whole ? at : min(at, spec.in_features - 1), existing_row));
-    stages.rows(k, i, t, c) = is_whole ? element : select(at < spec.in_features, element, 0.0f);
+    stages.rows(k, i, t, c) = row_step(c * shape.steps() + k, min(t * tile + i, args.input.dim(1).extent() - 1));
 
-    Expr weight = args.weights(j, k, p, c);
-    if (spec.dtype != DType::f32) {
+    if (spec.dtype != DType::f32 && !shape.pairs) {
         stages.panel = Func("panel");
-        stages.panel(j, k, p, c) = cast<float>(weight);
+        stages.panel(j, k, p, c) = cast<float>(args.weights(j, k, p, c));
     }
-    stages.over_inputs = RDom(0, steps, "over_inputs");
-    const Expr step = stages.over_inputs;
+    stages.over_steps = RDom(0, shape.steps(), "over_steps");
+    const Expr step = stages.over_steps, of_row = stages.rows(step, i, t, c);
+    const Expr weight = stages.panel.defined() ? stages.panel(j, step, p, c) : args.weights(j, step, p, c);
     stages.part = Func("part");
     stages.part(j, i, p, t, c) = 0.0f;
-    stages.part(j, i, p, t, c) +=
-        stages.rows(step, i, t, c) * (stages.panel.defined() ? stages.panel(j, step, p, c) : args.weights(j, step, p, c));
+    const Expr sum = stages.part(j, i, p, t, c);
+    stages.part(j, i, p, t, c) = shape.pairs ? dot_bf16(machine, sum, weight, of_row) : sum + of_row * weight;
 
     stages.over_chunks = RDom(0, shape.chunks(spec.in_features), "over_chunks");
     stages.sum = Func("sum");

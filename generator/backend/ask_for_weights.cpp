@@ -37,7 +37,7 @@ private:
 
     Stmt visit(const For *op) override {
         const Turn turn{Halide::Internal::Variable::make(Halide::Int(32), op->name) - op->min, op->extent};
-        if (is_loop(op->name, "part", "over_inputs"))
+        if (is_loop(op->name, "part", "over_steps"))
             return For::make(op->name, op->min, op->extent, op->for_type, op->partition_policy, op->device_api,
                              Block::make(ask(turn), op->body));
         Turn unknown, &around = is_loop(op->name, "sum", "over_chunks") ? chunk_
@@ -53,8 +53,8 @@ private:
 
     /// Lines of the next piece, spread over the turns of all tiles. Behind the last piece of a task comes the first of the next.
     Stmt ask(const Turn &turn) const {
-        const int line = line_bytes / type_.bytes(), piece = shape_.panel * shape_.block_inputs, lines = (piece + line - 1) / line;
-        const int turns = shape_.block_inputs / 4;
+        const int line = line_bytes / type_.bytes(), piece = shape_.panel * shape_.steps(), lines = (piece + line - 1) / line;
+        const int turns = static_cast<int>(as_const_int(turn.count).value_or(1));
         const int at_once = std::max(1, (lines * shape_.tile_rows + fewest_rows * turns - 1) / (fewest_rows * turns));
         const Expr is_last_panel = panel_.index + 1 >= panel_.count, is_last_chunk = chunk_.index + 1 >= chunks_;
         const Expr next = select(!is_last_panel, chunk_.index * panels_ + panel_.index + 1, is_last_chunk, panel_.index + 1,

@@ -44,14 +44,14 @@ ObjectFile projection_descriptor(const ProjectionSpec &spec, const std::vector<C
         const std::string target = variant.plan.target->name;
         texts += text_constant("target." + target, target);
         declarations += fmt::format("declare i32 @{}_argv(ptr)\n", variant.plan.symbol());
-        rows +=
-            fmt::format("{}  %variant {{ ptr @target.{}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, ptr @{}_argv, i64 {} }}",
-                        rows.empty() ? "" : ",\n", target, s.features, s.panel, s.block_inputs, s.chunks, s.block_rows, s.block_columns,
-                        s.tile_rows, variant.plan.symbol(), s.scratch_bytes);
+        rows += fmt::format(
+            "{}  %variant {{ ptr @target.{}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, ptr @{}_argv, i64 {} }}",
+            rows.empty() ? "" : ",\n", target, s.features, s.panel, s.block_inputs, s.chunks, s.step_inputs, s.block_rows, s.block_columns,
+            s.tile_rows, variant.plan.symbol(), s.scratch_bytes);
     }
     const std::string table = spec.name + "_kernel";
     const std::string text =
-        fmt::format(R"(%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, ptr, i64 }}
+        fmt::format(R"(%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, ptr, i64 }}
 %projection = type {{ i32, i32, i8, i8, i16, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }}
 {}{}declare i32 @attune_projection_run(ptr, ptr)
 declare i64 @attune_projection_workspace_size(ptr, ptr)

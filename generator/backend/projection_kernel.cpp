@@ -5,6 +5,7 @@
 #include "generator/backend/lowering.h"
 #include "generator/backend/overrides.h"
 #include "generator/backend/scratch_bytes.h"
+#include "generator/backend/tile_contractions.h"
 #include "schedules/cpu_projection.h"
 
 #include <fmt/format.h>
@@ -15,14 +16,10 @@ namespace attune {
 namespace {
 
 CpuProjectionParameters parameters_of(const ProjectionPlan &plan) {
-    CpuProjectionParameters p = default_projection_parameters(plan.spec, plan.target->vector, plan.target->registers);
+    const CpuTarget &target = *plan.target;
+    CpuProjectionParameters p = default_projection_parameters(plan.spec, target.vector, target.registers, target.machine);
     apply_overrides(p, plan.parameters, cpu_projection_parameters());
     return p;
-}
-
-/// Targets that differ in units for smaller types alone have no code of their own here.
-bool has_own_code(const CpuTarget &target) {
-    return target.serves({DType::f32});
 }
 
 }  // namespace
@@ -39,25 +36,32 @@ ProjectionPlan plan_projection(const ProjectionSpec &spec, const CpuTarget &targ
     return plan;
 }
 
-CompiledProjection compile_projection(const ProjectionPlan &plan) {
+CompiledProjection compile_projection(const ProjectionPlan &plan, const CompileOptions &options) {
     report_errors_as_ours();
     const CpuProjectionParameters parameters = parameters_of(plan);
-    const ProjectionTask task(plan.spec, cpu_projection_shape(plan.spec, parameters, plan.target->vector));
+    const bool is_marked = has_llvm_backend() && !options.twins;
+    const ProjectionTask task(plan.spec, cpu_projection_shape(plan.spec, parameters, plan.target->vector),
+                              is_marked ? plan.target->machine : MachineOperations{});
     ProjectionStages stages = task.define();
     schedule_cpu_projection(task, stages, parameters);
     Halide::Pipeline pipeline(stages.output);
-    ask_for_weights(pipeline, task);
-    const Halide::Module module =
-        pipeline.compile_to_module(task.args.all(), plan.symbol(), halide_target(*plan.target, {}), Halide::LinkageType::ExternalPlusArgv);
+    if (task.shape.matrix_tiles && is_marked)
+        contract_in_tiles(pipeline);
+    else
+        ask_for_weights(pipeline, task);
+    const Halide::Module module = pipeline.compile_to_module(task.args.all(), plan.symbol(), halide_target(*plan.target, options),
+                                                             Halide::LinkageType::ExternalPlusArgv);
     ScratchBytes scratch;
     for (const auto &lowered : module.functions())
         lowered.body.accept(&scratch);
     if (scratch.dynamic != 0)
         throw internal_error(plan.symbol(), fmt::format("{} allocations of variable size", scratch.dynamic));
-    CompiledProjection compiled{plan, {plan.symbol() + ".o", generate_code(module, *plan.target, CodeForm::object)}, {}};
+    CompiledProjection compiled{
+        plan, {plan.symbol() + ".o", generate_code(module, *plan.target, CodeForm::object, {.emulate = options.emulate})}, {}};
     compiled.sizes.features = plan.target->features;
     compiled.sizes.panel = task.shape.panel;
     compiled.sizes.block_inputs = task.shape.block_inputs;
+    compiled.sizes.step_inputs = task.shape.step_inputs();
     compiled.sizes.chunks = task.shape.chunks(plan.spec.in_features);
     compiled.sizes.block_rows = task.shape.block_rows;
     compiled.sizes.block_columns = task.shape.block_columns;
@@ -70,7 +74,7 @@ std::vector<CompiledProjection> compile_projection_variants(const ProjectionSpec
     std::vector<CompiledProjection> variants;
     std::vector<std::string> names;
     for (const CpuTarget &target : cpu_targets()) {
-        if (!has_own_code(target))
+        if (!target.serves(spec.dtype))
             continue;
         names.push_back(target.name);
         if (std::find(spec.targets.begin(), spec.targets.end(), target.name) != spec.targets.end())
@@ -117,13 +121,30 @@ private:
     attune_projection table_{};
 };
 
+/// The first target, from this one on, with projections of its own for the type: of f32 avx512 for amx.
+const CpuTarget &projection_target(const CpuTarget &target, DType dtype) {
+    bool found = false;
+    for (const CpuTarget &candidate : cpu_targets()) {
+        found = found || candidate.name == target.name;
+        if (found && candidate.serves(dtype))
+            return candidate;
+    }
+    return target;
+}
+
 class JitLayer : public LoadedLayer {
 public:
-    JitLayer(const LayerSpec &spec, const CpuTarget &target, const CpuTarget &of_projections)
-        : name_(spec.name), frequencies_(spec.rope.frequencies()), tokens_(load_projection(spec.token_projection(), of_projections)),
-          output_(load_projection(spec.output_projection(), of_projections)), attention_(load_kernel(spec.attention, target)) {
+    JitLayer(const LayerSpec &spec, const CpuTarget &target, const CompileOptions &options)
+        : name_(spec.name), frequencies_(spec.rope.frequencies()), attention_(load_kernel(spec.attention, target, options)) {
+        CompileOptions of_projections = options;
+        of_projections.overrides.clear();
+        auto projection = [&](const ProjectionSpec &part) {
+            return load_projection(part, projection_target(target, part.dtype), of_projections);
+        };
+        tokens_ = projection(spec.token_projection());
+        output_ = projection(spec.output_projection());
         if (spec.is_cross())
-            context_ = load_projection(spec.context_projection(), of_projections);
+            context_ = projection(spec.context_projection());
         table_ = {.abi = ATTUNE_LAYER_ABI,
                   .d_model = spec.d_model,
                   .d_context = spec.d_context,
@@ -141,6 +162,7 @@ public:
             table_.rope = {frequencies_.data(), spec.rope.dims / 2, spec.rope.style == RopeSpec::Style::interleaved};
     }
     const attune_layer *layer() const override { return &table_; }
+    const LoadedKernel &attention() const override { return *attention_; }
 
 private:
     const std::string name_;
@@ -150,26 +172,14 @@ private:
     attune_layer table_{};
 };
 
-/// The first target, from this one on, with projections of its own: avx512 for amx.
-const CpuTarget &projection_target(const CpuTarget &target) {
-    bool found = false;
-    for (const CpuTarget &candidate : cpu_targets()) {
-        found = found || candidate.name == target.name;
-        if (found && has_own_code(candidate))
-            return candidate;
-    }
-    return target;
-}
-
 }  // namespace
 
-std::unique_ptr<LoadedProjection> load_projection(const ProjectionSpec &spec, const CpuTarget &target,
-                                                  const ScheduleParameters &overrides) {
-    return std::make_unique<JitProjection>(compile_projection(plan_projection(spec, target, overrides)));
+std::unique_ptr<LoadedProjection> load_projection(const ProjectionSpec &spec, const CpuTarget &target, const CompileOptions &options) {
+    return std::make_unique<JitProjection>(compile_projection(plan_projection(spec, target, options.overrides), options));
 }
 
-std::unique_ptr<LoadedLayer> load_layer(const LayerSpec &spec, const CpuTarget &target) {
-    return std::make_unique<JitLayer>(spec, target, projection_target(target));
+std::unique_ptr<LoadedLayer> load_layer(const LayerSpec &spec, const CpuTarget &target, const CompileOptions &options) {
+    return std::make_unique<JitLayer>(spec, target, options);
 }
 
 }  // namespace attune

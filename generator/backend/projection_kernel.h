@@ -22,7 +22,7 @@ struct CompiledProjection {
     ObjectFile object;
     attune_projection_variant sizes{};  ///< its pointers are null here
 };
-CompiledProjection compile_projection(const ProjectionPlan &plan);
+CompiledProjection compile_projection(const ProjectionPlan &plan, const CompileOptions &options = {});
 /// For all targets of the specification whose code is their own, best first.
 std::vector<CompiledProjection> compile_projection_variants(const ProjectionSpec &spec);
 
@@ -44,15 +44,16 @@ public:
     virtual ~LoadedProjection() = default;
     virtual const attune_projection *projection() const = 0;
 };
-std::unique_ptr<LoadedProjection> load_projection(const ProjectionSpec &spec, const CpuTarget &target,
-                                                  const ScheduleParameters &overrides = {});
+std::unique_ptr<LoadedProjection> load_projection(const ProjectionSpec &spec, const CpuTarget &target, const CompileOptions &options = {});
 
 /// The layer of parts that are loaded.
 class LoadedLayer {
 public:
     virtual ~LoadedLayer() = default;
     virtual const attune_layer *layer() const = 0;
+    virtual const LoadedKernel &attention() const = 0;
 };
-std::unique_ptr<LoadedLayer> load_layer(const LayerSpec &spec, const CpuTarget &target);
+/// Projections are of the target, or of the next that has its own for their type. Overrides are the attention's.
+std::unique_ptr<LoadedLayer> load_layer(const LayerSpec &spec, const CpuTarget &target, const CompileOptions &options = {});
 
 }  // namespace attune

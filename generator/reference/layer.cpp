@@ -58,7 +58,8 @@ struct Heads {
 };
 
 /// How far attention's output may be, from the errors of what it is computed of.
-std::vector<double> output_error(const LayerSpec &spec, const ReferenceProblem &problem, const ReferenceResult &result, const Heads &in) {
+std::vector<double> output_error(const LayerSpec &spec, const ReferenceProblem &problem, const ReferenceResult &result, const Heads &in, bool rounds_weights) {
+    const double of_weights = 8 * u32 + 2 * precision_of(spec.attention.types(), rounds_weights).weight_roundoff;
     const int64_t dim = problem.head_dim, dim_v = problem.head_dim_v, group = problem.num_heads / problem.num_kv_heads;
     std::vector<double> errors(result.output.size());
     if (is_linear(spec.attention)) {  // which has carried them along
@@ -96,7 +97,7 @@ std::vector<double> output_error(const LayerSpec &spec, const ReferenceProblem &
                     for (int64_t kv = 0; kv < used; kv++)
                         of_values += weights[static_cast<size_t>(kv)] / sum *
                                      in.value.error[static_cast<size_t>(((b * problem.num_kv_heads + h / group) * problem.seq_len_kv + kv) * dim_v + d)];
-                    errors[at] = std::expm1(2 * shift) * result.value_abs[at] + std::exp(2 * shift) * of_values + 8 * u32 * result.value_abs[at] +
+                    errors[at] = std::expm1(2 * shift) * result.value_abs[at] + std::exp(2 * shift) * of_values + of_weights * result.value_abs[at] +
                                  result.output_error[at] + half_ulp(spec.attention.dtype, result.output[at]) + flushed;
                 }
             }
@@ -170,7 +171,7 @@ Bounded reference_projection(const ProjectionSpec &spec, int64_t rows, const Bou
     return out;
 }
 
-Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &layer) {
+Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &layer, bool rounds_weights) {
     if (spec.attention.score || !(is_softmax(spec.attention.normalizer) || is_linear(spec.attention)))
         throw std::invalid_argument("reference_layer: the bound of a layer with a score, or with this normalizer, is not derived");
     const AttentionSpec &attention = spec.attention;
@@ -214,7 +215,7 @@ Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &layer) {
     const ReferenceResult result = reference_attention(problem);
 
     // (batch, heads, seq, dim) -> (batch, seq, heads x dim)
-    const std::vector<double> errors = output_error(spec, problem, result, in);
+    const std::vector<double> errors = output_error(spec, problem, result, in, rounds_weights);
     Bounded mixed;
     for (int64_t b = 0; b < layer.batch; b++)
         for (int64_t s = 0; s < layer.seq_len; s++)

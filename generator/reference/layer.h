@@ -34,9 +34,9 @@ struct ReferenceLayer {
     std::vector<int32_t> lengths, lengths_context;  ///< or empty: all
 };
 /// (batch, seq_len, d_model). Errors go through the parts: with E the largest scale sum_d (e_q |k| + |q| e_k + e_q e_k) of the keys a row sees,
-///   e_O = (exp(2 E) - 1) sum p |v| + exp(2 E) sum p e_v + the bound of attention itself (reference.h).
+///   e_O = (exp(2 E) - 1) sum p |v| + exp(2 E) sum p e_v + the bound of attention itself (reference.h; with rounds_weights: of a kernel that does).
 /// A norm's scale s = 1 / sqrt(mean(x^2) + eps) moves by what e moves the mean, and by (head_dim / 2 + 4) u of f32; a turn adds 4 u (|x cos| + |y sin|).
 /// For specifications without a score.
-Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &problem);
+Bounded reference_layer(const LayerSpec &spec, const ReferenceLayer &problem, bool rounds_weights = false);
 
 }  // namespace attune

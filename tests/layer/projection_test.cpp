@@ -29,10 +29,25 @@ const ProjectionCase cases[] = {
     {"batches_with_gaps", 24, 40, 11, Activation::none, true, 3, 8},
     {"dense_batches", 24, 40, 11, Activation::relu, true, 3},
     {"minilm_up", 384, 1536, 33, Activation::gelu},
-    {"small_blocks", 70, 50, 45, Activation::none, true, 1, 0, {{"tile_rows", 6}, {"tile_columns", 2}, {"block_rows", 12}, {"block_columns", 32}, {"block_inputs", 20}, {"unroll", 4}}},
+    {"small_blocks", 70, 50, 45, Activation::none, true, 1, 0, {{"tile_rows", 6}, {"tile_columns", 2}, {"block_rows", 12}, {"block_columns", 32}, {"block_inputs", 24}, {"unroll", 4}}},
+};
+/// Of matrix tiles, whose blocks are multiples of 16.
+const ProjectionCase tile_cases[] = {
+    {"two_tiles_high", 70, 50, 45, Activation::none, true, 1, 0, {{"tile_rows", 32}, {"tile_columns", 2}, {"block_rows", 32}, {"block_columns", 32}, {"block_inputs", 32}}},
+    {"one_tile", 64, 40, 17, Activation::gelu, true, 1, 0, {{"tile_columns", 1}, {"block_rows", 16}, {"block_columns", 16}, {"block_inputs", 64}}},
 };
 
-using Parameters = std::tuple<std::string, DType, ProjectionCase>;
+/// A target's code: its own, with plain Halide in place of the machine's operations, or with emulated instructions, which every CPU with AVX2 runs.
+struct Way {
+    const char *name, *target;
+    bool twins = false, emulate = false;
+    const char *needed() const { return emulate ? "avx2" : target; }
+};
+const Way plain_ways[] = {{"sse41", "sse41"}, {"avx2", "avx2"}, {"avx512", "avx512"}};
+const Way pair_ways[] = {{"pairs", "avx512_bf16"}, {"pairs_emulated", "avx512_bf16", false, true}, {"pairs_twins", "avx512_bf16", true, true},
+                         {"tiles", "amx"},         {"tiles_emulated", "amx", false, true},         {"tiles_twins", "amx", true, true}};
+
+using Parameters = std::tuple<Way, DType, ProjectionCase>;
 
 class Projections : public testing::TestWithParam<Parameters> {};
 
@@ -96,10 +111,10 @@ std::vector<uint32_t> run(const attune_projection *projection, const Problem &pr
 }
 
 TEST_P(Projections, StayInsideTheBound) {
-    const auto &[target, dtype, row] = GetParam();
-    if (!machine_runs(cpu_target(target))) GTEST_SKIP() << "this CPU does not run " << target;
+    const auto &[way, dtype, row] = GetParam();
+    if (!machine_runs(cpu_target(way.needed()))) GTEST_SKIP() << "this CPU does not run " << way.needed();
     const Problem problem = make_problem(dtype, row);
-    const auto loaded = load_projection(problem.spec, cpu_target(target), row.overrides);
+    const auto loaded = load_projection(problem.spec, cpu_target(way.target), {.overrides = row.overrides, .twins = way.twins, .emulate = way.emulate});
     const std::vector<uint32_t> bits = run(loaded->projection(), problem, row, 1);
     const Bounded expected = reference_projection(problem.spec, row.batch * row.rows, exactly(problem.input), problem.weights);
     const double share = largest_share(expected, [&](size_t i) { return number_of(dtype, bits[i]); });
@@ -124,15 +139,22 @@ TEST_P(Projections, StayInsideTheBound) {
 
 std::vector<Parameters> table() {
     std::vector<Parameters> all;
-    for (const char *target : {"sse41", "avx2", "avx512"})
+    for (const Way &way : plain_ways)
         for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
             for (const ProjectionCase &row : cases)
-                if (dtype == DType::f32 || row.rows < 30) all.emplace_back(target, dtype, row);
+                if (dtype == DType::f32 || row.rows < 30) all.emplace_back(way, dtype, row);
+    for (const Way &way : pair_ways) {
+        const bool in_tiles = way.target == std::string("amx");
+        for (const ProjectionCase &row : cases)
+            if (row.rows < 50 && !(in_tiles && !row.overrides.empty())) all.emplace_back(way, DType::bf16, row);
+        for (const ProjectionCase &row : tile_cases)
+            if (in_tiles) all.emplace_back(way, DType::bf16, row);
+    }
     return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Projections, testing::ValuesIn(table()), [](const auto &info) {
-    return std::get<0>(info.param) + "_" + dtype_name(std::get<1>(info.param)) + "_" + std::get<2>(info.param).name;
+    return std::string(std::get<0>(info.param).name) + "_" + dtype_name(std::get<1>(info.param)) + "_" + std::get<2>(info.param).name;
 });
 
 /// Halide gives stages other names in the second pipeline of a process; passes over loops must know them there too.

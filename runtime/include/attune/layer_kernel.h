@@ -9,18 +9,19 @@
 extern "C" {
 #endif
 
-#define ATTUNE_LAYER_ABI 2
+#define ATTUNE_LAYER_ABI 3
 
 /// One target of a projection. Packed weights: chunks of block_inputs inputs, of which each panel of `panel` outputs has a piece, one after
-/// the other, in which each input has its weights side by side, zeros where there are none; then the bias as f32, whole panels of it, 0 where
-/// there are no more.
-/// project: the address of a pointer to an attune_scratch, then buffers: input (in_features, rows), weights (panel, block_inputs, panels,
-/// chunks), bias (outputs) f32 where there is one -> output (outputs, rows). At most block_rows rows and block_columns outputs, from whole
-/// panels.
+/// the other, in which each step of step_inputs inputs has its weights side by side, an output's next to each other, zeros where there are
+/// none; then the bias as f32, whole panels of it, 0 where there are no more.
+/// project: the address of a pointer to an attune_scratch, then buffers: input (in_features, rows), weights (panel, steps of a chunk, panels,
+/// chunks), of uint32 where a step is a pair, bias (outputs) f32 where there is one -> output (outputs, rows). At most block_rows rows and
+/// block_columns outputs, from whole panels.
 typedef struct attune_projection_variant {
     const char *target;  ///< "avx2"
     uint32_t features;   ///< all of them are needed
     int32_t panel, block_inputs, chunks;
+    int32_t step_inputs;  ///< 1, or 2: pairs of 16-bit elements, the first in the low half; block_inputs is a multiple
     int32_t block_rows, block_columns;
     int32_t tile_rows;  ///< rows that are computed together: a call of fewer takes as long
     attune_task_fn project;

@@ -1,4 +1,4 @@
-/// Weights in panels: what frameworks keep a row an output becomes a row an input of `panel` outputs, which vector loads read in order.
+/// Weights in panels: what frameworks keep a row an output becomes a row an input, or a pair of them, of `panel` outputs, which loads read in order.
 /// Panels are cut into chunks of inputs, and the pieces lie as they are read: all of a chunk, then all of the next.
 #include "element.h"
 #include "projection.h"
@@ -69,18 +69,25 @@ static attune_status check(const attune_projection *p, const attune_projection_v
     return attune_check_packed(packed);
 }
 
+static void copy_steps(uint8_t *to, size_t apart, const uint8_t *from, size_t bytes, int32_t count) {
+    if (bytes == 4)
+        for (int32_t k = 0; k < count; k++, from += 4, to += apart)
+            memcpy(to, from, 4);
+    else
+        for (int32_t k = 0; k < count; k++, from += 2, to += apart)
+            memcpy(to, from, 2);
+}
+
 /// One output's weights: a column of its panel, a piece of it in each chunk.
 static void pack_row(const attune_projection *p, const attune_projection_variant *v, const uint8_t *row, int64_t output, uint8_t *packed) {
-    const size_t bytes = p->type_bits / 8u, step = (size_t)v->panel * bytes, piece = step * (size_t)v->block_inputs;
-    for (int32_t chunk = 0, k = 0; chunk < v->chunks; chunk++) {
+    const size_t element = p->type_bits / 8u, bytes = element * (size_t)v->step_inputs, step = (size_t)v->panel * bytes;
+    const size_t piece = step * (size_t)(v->block_inputs / v->step_inputs);
+    for (int32_t chunk = 0, k = 0; chunk < v->chunks; chunk++, k += v->block_inputs) {
         uint8_t *to = packed + (size_t)(chunk * panels_of(p, v) + output / v->panel) * piece + (size_t)(output % v->panel) * bytes;
-        const int32_t end = p->in_features - k < v->block_inputs ? p->in_features : k + v->block_inputs;
-        if (bytes == 4)
-            for (; k < end; k++, row += 4, to += step)
-                memcpy(to, row, 4);
-        else
-            for (; k < end; k++, row += 2, to += step)
-                memcpy(to, row, 2);
+        const int32_t count = p->in_features - k < v->block_inputs ? p->in_features - k : v->block_inputs, steps = count / v->step_inputs;
+        copy_steps(to, step, row + (size_t)k * element, bytes, steps);
+        const size_t left = (size_t)(count % v->step_inputs) * element;  // of a last pair the first alone
+        memcpy(to + (size_t)steps * step, row + ((size_t)k + (size_t)(steps * v->step_inputs)) * element, left);
     }
 }
 

@@ -27,8 +27,8 @@ static attune_status check_table(const attune_projection *projection) {
 
 static bool is_well_formed(const attune_projection *p, const attune_projection_variant *v) {
     return v->project && v->panel > 0 && v->tile_rows > 0 && v->block_rows > 0 && v->block_columns > 0 &&
-           v->block_columns % v->panel == 0 && v->block_inputs > 0 && (int64_t)v->chunks * v->block_inputs >= p->in_features &&
-           v->scratch_bytes >= 0;
+           v->block_columns % v->panel == 0 && v->block_inputs > 0 && v->step_inputs > 0 && v->block_inputs % v->step_inputs == 0 &&
+           (int64_t)v->chunks * v->block_inputs >= p->in_features && v->scratch_bytes >= 0;
 }
 
 attune_status attune_choose_projection(const attune_projection *projection, const attune_projection_variant **variant) {
@@ -111,7 +111,8 @@ static int run_task(void *data, int32_t worker, int64_t task) {
     const int64_t first_row = task % call->row_blocks * call->rows_of_block;
     const int64_t rows = attune_min(call->rows_of_block, call->input.rows - first_row);
     const int64_t outputs = attune_min(call->outputs_of_block, p->out_features - first_output), bytes = p->type_bits / 8;
-    const int64_t piece_elements = (int64_t)v->panel * v->block_inputs, panels = divide_up(outputs, v->panel);
+    const int64_t piece_bytes = (int64_t)v->panel * v->block_inputs * bytes, panels = divide_up(outputs, v->panel);
+    const int64_t steps = v->block_inputs / v->step_inputs, piece_steps = v->panel * steps;
 
     attune_slice input, weights, bias, output;
     const uint8_t *x = (const uint8_t *)call->args->input + (batch * call->input.stride[0] + first_row * call->input.stride[1]) * bytes;
@@ -120,10 +121,11 @@ static int run_task(void *data, int32_t worker, int64_t task) {
     const uint8_t *packed = call->args->weights;
     attune_matrix(&input, p->type_code, p->type_bits, (void *)x, p->in_features, rows);
     input.dim[1].stride = (int32_t)call->input.stride[1];
-    attune_matrix(&weights, p->type_code, p->type_bits, (void *)(packed + first_output / v->panel * piece_elements * bytes), v->panel,
-                  v->block_inputs);
-    weights.dim[2] = (attune_dimension){.extent = (int32_t)panels, .stride = (int32_t)piece_elements};
-    weights.dim[3] = (attune_dimension){.extent = v->chunks, .stride = (int32_t)(piece_elements * divide_up(p->out_features, v->panel))};
+    const bool is_single = v->step_inputs == 1;
+    attune_matrix(&weights, is_single ? p->type_code : ATTUNE_TYPE_UINT, (uint8_t)(p->type_bits * v->step_inputs),
+                  (void *)(packed + first_output / v->panel * piece_bytes), v->panel, steps);
+    weights.dim[2] = (attune_dimension){.extent = (int32_t)panels, .stride = (int32_t)piece_steps};
+    weights.dim[3] = (attune_dimension){.extent = v->chunks, .stride = (int32_t)(piece_steps * divide_up(p->out_features, v->panel))};
     weights.buffer.dimensions = 4;
     attune_array(&bias, ATTUNE_TYPE_FLOAT, 32, (void *)(packed + attune_panel_bytes(p, v) + first_output * (int64_t)sizeof(float)),
                  outputs);
