@@ -1,6 +1,7 @@
 #include "schedules/cpu_split_kv.h"
 
 #include "attune/kernel.h"
+#include "schedules/cpu_split_tiles.h"
 #include "schedules/visit_loop.h"
 
 #include <algorithm>
@@ -59,18 +60,24 @@ std::string cpu_split_parameters_error(const CpuSplitParameters &p, int register
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector) {
     const int fold = std::max(spec.group, 1);
+    const Products products = parameters.matrix_tiles ? Products::bf16_pairs : Products::f32;
     return {.vector = vector,
             .strip = split_positions * fold,
             .block_q = split_positions * fold,
             .block_kv = parameters.split_kv,
             .tile_kv = split_tile_keys,
             .tile_d = vector,
-            .fold = fold};
+            .fold = fold,
+            .scores = products,
+            .values = products,
+            .matrix_tiles = parameters.matrix_tiles};
 }
 
 int split_asks(const AttentionSpec &spec, const BlockShape &shape) {
     const bool is_f32 = spec.cache.dtype == KvDType::same && spec.dtype == DType::f32;
     const bool out_of_order = shape.fold > 1 || spec.cache.layout != KvLayout::contiguous;
+    if (out_of_order && shape.matrix_tiles)
+        return split_tile_asks(shape);
     return out_of_order && !is_f32 ? shape.block_kv / shape.vector + shape.block_kv / split_value_block : 0;
 }
 

@@ -10,6 +10,8 @@ struct CpuSplitParameters {
     int accumulators = 8;
     int unroll = 2;
     int unroll_values = 4;
+    // Of the specification and the target, not tuned:
+    bool matrix_tiles = false;  ///< cpu_split_tiles instead
 };
 const std::vector<ScheduleParameter<CpuSplitParameters>> &cpu_split_parameters();
 /// As cpu_parameters_error has it.

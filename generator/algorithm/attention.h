@@ -369,10 +369,9 @@ public:
     bool has_scales() const { return cache_.dtype != KvDType::same; }
     bool is_grouped() const { return cache_.dtype == KvDType::i4; }  ///< a scale for i4_group head dims; else one a row
     Halide::Expr scale(const Halide::Expr &group, const Halide::Expr &k) const;
+    Halide::Expr stored(const Halide::Expr &d, const Halide::Expr &k) const;  ///< as it is; i4 one in a byte
 
 private:
-    Halide::Expr stored(const Halide::Expr &d, const Halide::Expr &k) const;
-
     const AttentionTask &task_;
     const KvCacheSpec &cache_;
     Halide::ImageParam elements_, starts_, scales_, zeros_;

@@ -14,7 +14,6 @@ CacheRows::CacheRows(const AttentionTask &task, bool values) : task_(task), cach
     last_ = (values ? task.spec.head_dim_v : task.spec.head_dim) - 1;
 }
 
-/// As it is stored; i4 one in a byte.
 Expr CacheRows::stored(const Expr &d, const Expr &k) const {
     const Expr existing = task_.existing_of_chunk(k);
     const Expr row = starts_.defined() ? unsafe_promise_clamped(starts_(k), 0, elements_.dim(1).extent() - 1)

@@ -163,11 +163,23 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         return {task, Halide::Pipeline(stages.pairs), args.with_block({args.query, args.key, args.lse})};
     }
     case TaskFunction::split: {
+        const bool asks = scheduled && split_asks(task->spec, task->shape) > 0;
+        if (task->shape.matrix_tiles) {
+            SplitTileStages stages = define_split_tiles(*task);
+            if (scheduled)
+                schedule_cpu_split_tiles(*task, stages);
+            Halide::Pipeline pipeline(stages.part);
+            if (asks)
+                ask_ahead(pipeline);
+            if (scheduled && !options.twins)
+                contract_in_tiles(pipeline);
+            return {task, pipeline, args.of_split()};
+        }
         SplitStages stages = define_split_kv(*task);
         if (scheduled)
             schedule_cpu_split_kv(*task, stages, split_schedule_parameters(plan));
         Halide::Pipeline pipeline(stages.part);
-        if (scheduled && split_asks(task->spec, task->shape) > 0)
+        if (asks)
             ask_ahead(pipeline);
         return {task, pipeline, args.of_split()};
     }
