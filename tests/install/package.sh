@@ -4,7 +4,7 @@ rm -rf "$PREFIX"
 run "$CMAKE" --install "$BINARY_DIR" --prefix "$WORK/before_move"
 mv "$WORK/before_move" "$PREFIX"
 
-for file in bin/attune include/attune/attention.h include/attune/attention.hpp include/attune/kernel.h lib/libattune_runtime.a \
+for file in bin/attune include/attune/attention.h include/attune/attention.hpp include/attune/kernel.h include/attune/layer.h include/attune/layer.hpp lib/libattune_runtime.a \
     lib/cmake/Attune/AttuneConfig.cmake lib/cmake/Attune/AttuneConfigVersion.cmake lib/cmake/Attune/AttuneTargets.cmake \
     lib/cmake/Attune/AttuneAddKernel.cmake lib/pkgconfig/attune.pc share/attune/specs/gallery/longformer.toml; do
     [[ -s $PREFIX/$file ]] || fail "$file is not installed"

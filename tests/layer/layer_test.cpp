@@ -79,24 +79,19 @@ ReferenceLayer make_layer(const LayerSpec &spec, const LayerCase &row) {
 /// A weight matrix as the kernel's elements.
 struct StoredWeights {
     StoredWeights(DType dtype, const ReferenceWeights &w, int64_t inputs)
-        : weight(dtype, w.weight, inputs, inputs + 3), bias(dtype, w.bias, std::max<int64_t>(static_cast<int64_t>(w.bias.size()), 1), std::max<int64_t>(static_cast<int64_t>(w.bias.size()), 1)),
-          given{weight.data(), w.bias.empty() ? nullptr : bias.data(), 0, inputs + 3} {}
+        : weight(dtype, w.weight, inputs, inputs + 3), bias(dtype, w.bias, 1, 1), given{weight.elements(), bias.elements(), inputs + 3} {}
     Rows weight, bias;
-    attune_weights given;
+    WeightMatrix given;
 };
 
-std::vector<uint32_t> run(const attune_layer *layer, const LayerSpec &spec, const ReferenceLayer &problem, const LayerCase &row, int threads) {
+std::vector<uint32_t> run(const Layer &layer, const LayerSpec &spec, const ReferenceLayer &problem, const LayerCase &row, int threads) {
     const DType dtype = spec.attention.dtype;
     const int d_source = spec.is_cross() ? spec.d_context : spec.d_model;
     StoredWeights query(dtype, problem.query, spec.d_model), key(dtype, problem.key, d_source), value(dtype, problem.value, d_source),
         output(dtype, problem.output, spec.heads * spec.attention.head_dim_v);
-    const int64_t dim = spec.attention.head_dim;
-    Rows query_norm(dtype, problem.query_norm, dim, dim), key_norm(dtype, problem.key_norm, dim, dim);
-    attune_layer_weights weights = {query.given, key.given, value.given, output.given, nullptr, nullptr};
-    if (spec.qk_norm_eps > 0) weights.query_norm = query_norm.data(), weights.key_norm = key_norm.data();
-    const size_t packed_size = attune_layer_packed_size(layer);
-    const Memory packed = aligned_memory(packed_size);
-    EXPECT_EQ(ATTUNE_OK, attune_layer_pack(layer, &weights, packed.get(), packed_size)) << attune_last_error();
+    Rows query_norm(dtype, problem.query_norm, 1, 1), key_norm(dtype, problem.key_norm, 1, 1);
+    PackedWeights packed;
+    expect_ok(layer.pack({.query = query.given, .key = key.given, .value = value.given, .output = output.given, .query_norm = query_norm.elements(), .key_norm = key_norm.elements()}, packed));
 
     // What lies after a sequence's length is NaN, and must reach no other row.
     std::vector<double> tokens = problem.input, context = problem.context;
@@ -109,34 +104,22 @@ std::vector<uint32_t> run(const attune_layer *layer, const LayerSpec &spec, cons
     const int64_t stride = spec.d_model + row.gap, stride_context = std::max(spec.d_context, 1) + row.gap;
     Rows x(dtype, tokens, spec.d_model, stride), c(dtype, context, std::max(spec.d_context, 1), stride_context);
     Rows y(dtype, std::vector<double>(problem.input.size(), -7.0), spec.d_model, stride);
-    attune_exec exec{};
-    exec.size = sizeof exec;
-    exec.num_threads = threads;
-    attune_layer_args args{};
-    args.size = sizeof args;
-    args.version = ATTUNE_LAYER_ARGS_VERSION;
-    args.input = x.data();
-    args.context = spec.is_cross() ? c.data() : nullptr;
-    args.output = y.data();
-    args.weights = packed.get();
-    args.batch = row.batch;
-    args.seq_len = row.seq_len;
-    args.seq_len_context = row.seq_len_context;
-    for (int64_t *strides : {args.stride_input, args.stride_output}) {
-        strides[0] = row.seq_len * stride;
-        strides[1] = stride;
-    }
-    args.stride_context[0] = row.seq_len_context * stride_context;
-    args.stride_context[1] = stride_context;
-    args.lengths = row.lengths.empty() ? nullptr : row.lengths.data();
-    args.lengths_context = row.lengths_context.empty() ? nullptr : row.lengths_context.data();
-    args.positions = problem.positions.empty() ? nullptr : problem.positions.data();
-    args.stride_positions = row.seq_len;
-    args.exec = &exec;
-    args.workspace_size = attune_layer_workspace_size(layer, &args);
-    const Memory workspace = aligned_memory(args.workspace_size);
-    args.workspace = workspace.get();
-    EXPECT_EQ(ATTUNE_OK, attune_layer_run(layer, &args)) << attune_last_error();
+    Workspace workspace;
+    expect_ok(layer({.input = x.elements(),
+                     .context = c.elements(),
+                     .output = y.elements(),
+                     .weights = packed,
+                     .batch = row.batch,
+                     .seq_len = row.seq_len,
+                     .seq_len_context = row.seq_len_context,
+                     .stride_input = {row.seq_len * stride, stride},
+                     .stride_context = {row.seq_len_context * stride_context, stride_context},
+                     .stride_output = {row.seq_len * stride, stride},
+                     .lengths = row.lengths,
+                     .lengths_context = row.lengths_context,
+                     .positions = problem.positions,
+                     .num_threads = threads},
+                    workspace));
     EXPECT_TRUE(y.guards_hold());
     std::vector<uint32_t> bits;
     for (int64_t r = 0; r < row.batch * row.seq_len; r++)
@@ -150,12 +133,13 @@ TEST_P(Layers, StayInsideTheComposedBound) {
     if (way.emulated && !machine_runs(cpu_target("avx2"))) GTEST_SKIP() << "this CPU does not run avx2";
     const LayerSpec spec = spec_of(dtype, row.toml);
     const auto loaded = way.emulated ? load_layer(spec, cpu_target(way.emulated), {.overrides = {}, .emulate = true}) : load_layer(spec, *available_targets(spec.attention.types()).front());
+    const Layer layer(loaded->layer());
     const ReferenceLayer problem = make_layer(spec, row);
-    const std::vector<uint32_t> bits = run(loaded->layer(), spec, problem, row, 1);
+    const std::vector<uint32_t> bits = run(layer, spec, problem, row, 1);
     const Bounded expected = reference_layer(spec, problem, loaded->attention().plan().rounds_weights);
     const double share = largest_share(expected, [&](size_t i) { return number_of(dtype, bits[i]); });
     EXPECT_LE(share, 1.0);
-    EXPECT_EQ(bits, run(loaded->layer(), spec, problem, row, 3)) << "threads change no bit";
+    EXPECT_EQ(bits, run(layer, spec, problem, row, 3)) << "threads change no bit";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Layers, testing::Combine(testing::ValuesIn(ways), testing::ValuesIn(cases)),

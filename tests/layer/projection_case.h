@@ -1,5 +1,6 @@
 /// Rows of a kernel's element type between guards, and the call of a loaded projection.
 #pragma once
+#include "attune/layer.hpp"
 #include "generator/backend/projection_kernel.h"
 #include "generator/reference/half.h"
 #include "generator/reference/inputs.h"
@@ -37,19 +38,22 @@ inline std::vector<double> random_numbers(DType dtype, int64_t count, uint64_t s
 class Rows {
 public:
     Rows(DType dtype, const std::vector<double> &numbers, int64_t columns, int64_t stride)
-        : dtype_(dtype), array_(std::max<int64_t>(static_cast<int64_t>(numbers.size()) / columns * stride, 1), dtype_bytes(dtype), bits_of(dtype, NAN)) {
+        : dtype_(dtype), count_(static_cast<int64_t>(numbers.size()) / columns * stride), array_(std::max<int64_t>(count_, 1), dtype_bytes(dtype), bits_of(dtype, NAN)) {
         for (size_t i = 0; i < numbers.size(); i++)
             array_.set(static_cast<int64_t>(i) / columns * stride + static_cast<int64_t>(i) % columns, bits_of(dtype, numbers[i]));
     }
-    void *data() { return array_.at(0); }
+    OutputSpan elements() { return {array_.at(0), static_cast<size_t>(count_), static_cast<size_t>(dtype_bytes(dtype_))}; }
     double at(int64_t i) const { return number_of(dtype_, array_.get(i)); }
     uint32_t bits(int64_t i) const { return array_.get(i); }
     bool guards_hold() const { return array_.guards_hold(); }
 
 private:
     DType dtype_;
+    int64_t count_;
     GuardedArray array_;
 };
+
+inline void expect_ok(const Status &status) { EXPECT_TRUE(status) << status.message(); }
 
 struct FreeMemory {
     void operator()(void *memory) const { std::free(memory); }

@@ -68,39 +68,25 @@ Problem make_problem(DType dtype, const ProjectionCase &row) {
 }
 
 /// The output's bits, rows of each batch one after the other.
-std::vector<uint32_t> run(const attune_projection *projection, const Problem &problem, const ProjectionCase &row, int threads, double *poison = nullptr) {
+std::vector<uint32_t> run(const Projection &projection, const Problem &problem, const ProjectionCase &row, int threads, double *poison = nullptr) {
     const DType dtype = problem.spec.dtype;
-    Rows weight(dtype, problem.weights.weight, row.in, row.in), bias(dtype, problem.weights.bias, std::max(row.out, 1), std::max(row.out, 1));
-    const size_t packed_size = attune_projection_packed_size(projection);
-    const Memory packed = aligned_memory(packed_size);
-    const attune_weights part = {weight.data(), row.bias ? bias.data() : nullptr, row.out, 0};
-    EXPECT_EQ(ATTUNE_OK, attune_projection_pack(projection, &part, 1, packed.get(), packed_size)) << attune_last_error();
+    Rows weight(dtype, problem.weights.weight, row.in, row.in), bias(dtype, problem.weights.bias, row.out, row.out);
+    PackedWeights packed;
+    expect_ok(projection.pack({weight.elements(), bias.elements()}, packed));
 
     std::vector<double> input = problem.input;
     if (poison) input[0] = *poison;
-    Rows x(dtype, input, row.in, row.in + row.gap), y(dtype, std::vector<double>(static_cast<size_t>(row.batch * row.rows * row.out), -7.0), row.out, row.out + row.gap);
-    attune_exec exec{};
-    exec.size = sizeof exec;
-    exec.num_threads = threads;
-    attune_projection_args args{};
-    args.size = sizeof args;
-    args.version = ATTUNE_PROJECTION_ARGS_VERSION;
-    args.input = x.data();
-    args.output = y.data();
-    args.weights = packed.get();
-    args.batch = row.batch;
-    args.rows = row.rows;
+    const int64_t stride_x = row.in + row.gap, stride_y = row.out + row.gap;
+    Rows x(dtype, input, row.in, stride_x), y(dtype, std::vector<double>(static_cast<size_t>(row.batch * row.rows * row.out), -7.0), row.out, stride_y);
+    ProjectionArgs args{.input = x.elements(), .output = y.elements(), .weights = packed, .batch = row.batch, .rows = row.rows, .num_threads = threads};
     if (row.gap) {
-        args.stride_input[1] = row.in + row.gap;
-        args.stride_input[0] = row.rows * args.stride_input[1];
-        args.stride_output[1] = row.out + row.gap;
-        args.stride_output[0] = row.rows * args.stride_output[1];
+        args.stride_input = {row.rows * stride_x, stride_x};
+        args.stride_output = {row.rows * stride_y, stride_y};
+    } else {  // of the first rows
+        args.input.size = static_cast<size_t>(row.batch * row.rows * row.in);
     }
-    args.exec = &exec;
-    args.workspace_size = attune_projection_workspace_size(projection, &args);
-    const Memory workspace = aligned_memory(args.workspace_size);
-    args.workspace = workspace.get();
-    EXPECT_EQ(ATTUNE_OK, attune_projection_run(projection, &args)) << attune_last_error();
+    Workspace workspace;
+    expect_ok(projection(args, workspace));
     EXPECT_TRUE(y.guards_hold());
     std::vector<uint32_t> bits;
     for (int64_t r = 0; r < row.batch * row.rows; r++) {
@@ -115,21 +101,22 @@ TEST_P(Projections, StayInsideTheBound) {
     if (!machine_runs(cpu_target(way.needed()))) GTEST_SKIP() << "this CPU does not run " << way.needed();
     const Problem problem = make_problem(dtype, row);
     const auto loaded = load_projection(problem.spec, cpu_target(way.target), {.overrides = row.overrides, .twins = way.twins, .emulate = way.emulate});
-    const std::vector<uint32_t> bits = run(loaded->projection(), problem, row, 1);
+    const Projection projection(loaded->projection());
+    const std::vector<uint32_t> bits = run(projection, problem, row, 1);
     const Bounded expected = reference_projection(problem.spec, row.batch * row.rows, exactly(problem.input), problem.weights);
     const double share = largest_share(expected, [&](size_t i) { return number_of(dtype, bits[i]); });
     EXPECT_LE(share, 1.0);
     EXPECT_GT(share, 0.0) << "equal to the reference in every bit: is it the reference?";
 
-    EXPECT_EQ(bits, run(loaded->projection(), problem, row, 3)) << "threads change no bit";
+    EXPECT_EQ(bits, run(projection, problem, row, 3)) << "threads change no bit";
     ProjectionCase first_rows = row;  // of the first batch: neighbours change no bit
     first_rows.batch = 1;
     first_rows.rows = (row.rows + 1) / 2;
-    const std::vector<uint32_t> fewer = run(loaded->projection(), problem, first_rows, 1);
+    const std::vector<uint32_t> fewer = run(projection, problem, first_rows, 1);
     EXPECT_TRUE(std::equal(fewer.begin(), fewer.end(), bits.begin()));
 
     double poison = NAN;
-    const std::vector<uint32_t> poisoned = run(loaded->projection(), problem, row, 1, &poison);
+    const std::vector<uint32_t> poisoned = run(projection, problem, row, 1, &poison);
     for (size_t i = 0; i < bits.size(); i++)
         if (i < static_cast<size_t>(row.out))
             EXPECT_TRUE(std::isnan(number_of(dtype, poisoned[i]))) << i;

@@ -437,6 +437,11 @@ attune_exec exec_of(const Args &args) {
             .stream = nullptr,
             .device = nullptr};
 }
+inline Status grow(Workspace &workspace, size_t bytes) {
+    return workspace.grow(bytes) ? Status()
+                                 : fail(ATTUNE_OUT_OF_MEMORY, "workspace needs " + std::to_string(bytes) +
+                                                                  " bytes, which could not be allocated; use fewer threads");
+}
 template <class View>
 void set_stride(int64_t (&to)[3], const View &from) {
     std::copy(std::begin(from.stride), std::end(from.stride), to);
@@ -764,10 +769,8 @@ inline Status Kernel::operator()(const AttentionArgs &args, Workspace &workspace
         return status;
     CArgs<attune_attention_args> c;
     convert(args, c);
-    const size_t bytes = attune_kernel_workspace_size(kernel_, &c.args);
-    if (!workspace.grow(bytes))
-        return Status(ATTUNE_OUT_OF_MEMORY,
-                      "attune: workspace needs " + std::to_string(bytes) + " bytes, which could not be allocated; use fewer threads");
+    if (Status status = detail::grow(workspace, attune_kernel_workspace_size(kernel_, &c.args)); !status)
+        return status;
     c.args.workspace = workspace.data();
     c.args.workspace_size = workspace.size();
     return Status::of(attune_kernel_run(kernel_, &c.args));

@@ -18,6 +18,17 @@ extern "C" {
 typedef struct attune_projection attune_projection;
 typedef struct attune_layer attune_layer;
 
+/// What a projection was generated for. Texts are empty and numbers 0 where it is null or of another version of Attune.
+typedef struct attune_projection_info {
+    const char *name;        ///< the C function's name
+    const char *id;          ///< attune_projection_f32_384x1536_<hash8>
+    const char *dtype;       ///< "f32", "f16" or "bf16"
+    const char *activation;  ///< "none", "relu", "gelu", "silu"
+    int32_t in_features, out_features;
+    int32_t has_bias;
+} attune_projection_info;
+attune_projection_info attune_projection_describe(const attune_projection *projection);
+
 /// One weight matrix as frameworks keep it (PyTorch's nn.Linear): row n holds the weights of output n.
 typedef struct attune_weights {
     const void *weight;  ///< (in_features, outputs), innermost first, of the kernel's element type
@@ -60,6 +71,20 @@ size_t attune_projection_workspace_size(const attune_projection *projection, con
 attune_status attune_projection_run(const attune_projection *projection, const attune_projection_args *args);
 /// The target ("avx2") that it runs with on this machine, or null where none fits.
 const char *attune_projection_target(const attune_projection *projection);
+
+/// What a layer was generated for, and its parts. As attune_projection_info; parts are null there too.
+typedef struct attune_layer_info {
+    const char *name;
+    const char *dtype;
+    int32_t d_model, d_context;  ///< elements of a token; d_context 0: not a cross layer
+    int32_t heads, kv_heads, head_dim, head_dim_v;
+    int32_t has_rope, has_qk_norm;
+    const attune_projection *token_projection;    ///< to queries, keys and values side by side, of a cross layer to queries
+    const attune_projection *context_projection;  ///< to keys and values side by side; null but for a cross layer
+    const attune_kernel *attention;
+    const attune_projection *output_projection;
+} attune_layer_info;
+attune_layer_info attune_layer_describe(const attune_layer *layer);
 
 /// The weights of a layer. A fused matrix is given as three parts of it: pointers to its rows.
 typedef struct attune_layer_weights {
