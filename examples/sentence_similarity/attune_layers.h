@@ -1,8 +1,8 @@
 #pragma once
 #include "layers.h"
 
-#include <cstddef>
-#include <memory>
+#include <attune/layer.hpp>
+
 #include <string>
 
 /// The layers that Attune generated for this model: minilm_layer, minilm_up and minilm_down of CMakeLists.txt.
@@ -22,19 +22,11 @@ public:
     static std::string target();
 
 private:
-    struct Free {
-        void operator()(void *memory) const;
-    };
-    using Memory = std::unique_ptr<void, Free>;
     struct Packed {
-        void *layer, *up, *down;
+        attune::PackedWeights attention, up, down;
     };
-    static Memory allocate(std::size_t bytes);
-    void *workspace(std::size_t bytes);
-
-    Memory weights_;  // of all layers, side by side: 42 MB of huge pages
+    attune::WeightMemory memory_;  // of all layers, side by side: 42 MB
     std::vector<Packed> packed_;
-    Memory workspace_;  // kept from call to call
-    std::size_t workspace_size_ = 0;
+    attune::Workspace workspace_;  // kept from call to call
     Matrix inner_;
 };
