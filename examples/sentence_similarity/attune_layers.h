@@ -5,12 +5,11 @@
 
 #include <string>
 
-/// The layers that Attune generated for this model: minilm_layer, minilm_up and minilm_down of CMakeLists.txt.
+/// The layers that Attune generated for this model, of CMakeLists.txt: minilm_layer, minilm_up and minilm_down for float, those with _bf16 behind their
+/// names for Eigen::bfloat16. What is between layers stays float.
+template <class Element>
 class AttuneLayers : public Layers {
 public:
-    /// What they were generated for.
-    static constexpr int hidden_size = 384, num_heads = 12, intermediate_size = 1536;
-
     /// Packs the weights, which need not stay. Throws std::runtime_error with Attune's own sentence where the runtime refuses.
     explicit AttuneLayers(const std::vector<LayerWeights> &weights);
 
@@ -22,11 +21,16 @@ public:
     static std::string target();
 
 private:
+    using Rows = Eigen::Matrix<Element, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     struct Packed {
         attune::PackedWeights attention, up, down;
     };
-    attune::WeightMemory memory_;  // of all layers, side by side: 42 MB
+    /// Calls run(x, y) with both as Rows: themselves, or copies of them.
+    template <class Run>
+    void on_elements(const Matrix &x, Matrix &y, const Run &run);
+
+    attune::WeightMemory memory_;  // of all layers, side by side: 42 MB of float
     std::vector<Packed> packed_;
     attune::Workspace workspace_;  // kept from call to call
-    Matrix inner_;
+    Rows input_, output_, inner_;
 };

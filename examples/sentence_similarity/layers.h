@@ -6,6 +6,11 @@
 
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+/// What the specifications of the layers say (*.toml).
+namespace minilm {
+inline constexpr int hidden_size = 384, num_heads = 12, intermediate_size = 1536;
+}
+
 /// A dense layer of the model: y = x weight^T + bias.
 struct Linear {
     Eigen::Map<const Matrix> weight;  ///< (outputs, inputs)

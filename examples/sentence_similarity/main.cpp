@@ -26,9 +26,9 @@ namespace fs = std::filesystem;
 
 enum ExitCode { success = 0, check_failed = 1, usage = 2, bad_input = 3 };
 
-// The self check's bound on an element of a sentence vector: what f32 sums may lose, and a factor for other sentences (README.md, "The self
-// check").
-constexpr double max_difference = 1e-5;
+// The self check's bounds on an element of a sentence vector: what f32 sums, or what roundings to bf16, may lose, and a factor for other sentences
+// (README.md, "The self check").
+constexpr double max_difference_f32 = 1e-5, max_difference_bf16 = 5e-3;
 
 const std::vector<std::string> example_sentences = {
     "A cat is sleeping on the windowsill.",
@@ -46,14 +46,14 @@ const std::vector<std::string> example_sentences = {
 };
 
 struct Options {
-    std::string model, file;
+    std::string model, file, dtype = "f32";
     std::vector<std::string> sentences;
     int repeat = 9, threads = 1, batch = 32;
     bool json = false, only_attune = false;
 };
 
 struct Report {
-    std::string model;
+    std::string model, target;
     std::vector<std::string> sentences;
     std::vector<std::vector<int32_t>> tokens;
     EncoderConfig config;
@@ -62,7 +62,7 @@ struct Report {
     std::vector<int> nearest;    // the most similar other sentence, or -1
     Encoded fastest;             // with Attune's layers; its vectors are above
     double plain_ms = 0;         // the whole encoder with plain layers
-    double difference = 0, cosine = 1;
+    double difference = 0, bound = 0, cosine = 1;
     bool ok = false;
 };
 
@@ -107,24 +107,26 @@ std::vector<std::string> read_sentences(const Options &options) {
     return sentences.empty() ? example_sentences : sentences;
 }
 
+template <class Element>
 Report run(const Options &options) {
     Report r;
+    r.target = AttuneLayers<Element>::target();
+    r.bound = std::is_same_v<Element, float> ? max_difference_f32 : max_difference_bf16;
     r.sentences = read_sentences(options);
     r.model = find_model(options.model);
     const WordPiece tokenizer = WordPiece::from_file(r.model + "/vocab.txt");
     const Encoder encoder(r.model);
     r.config = encoder.config();
-    if (r.config.hidden_size != AttuneLayers::hidden_size || r.config.num_heads != AttuneLayers::num_heads ||
-        r.config.intermediate_size != AttuneLayers::intermediate_size)
-        throw InputError(
-            r.model + ": " + std::to_string(r.config.num_heads) + " heads, hidden_size " + std::to_string(r.config.hidden_size) +
-            ", intermediate_size " + std::to_string(r.config.intermediate_size) +
-            ", but the layers were generated for 12, 384 and 1536; change examples/sentence_similarity/*.toml and attune_layers.h");
+    if (r.config.hidden_size != minilm::hidden_size || r.config.num_heads != minilm::num_heads ||
+        r.config.intermediate_size != minilm::intermediate_size)
+        throw InputError(r.model + ": " + std::to_string(r.config.num_heads) + " heads, hidden_size " +
+                         std::to_string(r.config.hidden_size) + ", intermediate_size " + std::to_string(r.config.intermediate_size) +
+                         ", but the layers were generated for 12, 384 and 1536; change examples/sentence_similarity/*.toml and layers.h");
     const std::size_t max_tokens = std::min<int64_t>(256, r.config.max_positions);  // 256: max_seq_length of the model
     for (const std::string &sentence : r.sentences)
         r.tokens.push_back(tokenizer.encode(sentence, max_tokens));
 
-    AttuneLayers attune(encoder.weights());
+    AttuneLayers<Element> attune(encoder.weights());
     PlainLayers<float> plain(encoder.weights());
     const auto encode = [&](Layers &layers) { return encoder.encode(r.tokens, layers, options.threads, options.batch); };
     r.vectors = encode(attune).vectors;  // also warms up
@@ -144,7 +146,7 @@ Report run(const Options &options) {
     for (int i = 0; i < r.vectors.rows(); ++i) {
         const Eigen::RowVectorXd a = r.vectors.row(i).cast<double>(), b = reference.row(i).cast<double>();
         const double difference = (a - b).cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
-        r.ok = r.ok && difference <= max_difference;  // false for NaN
+        r.ok = r.ok && difference <= r.bound;  // false for NaN
         r.difference = difference <= r.difference ? r.difference : difference;
         const double cosine = a.dot(b) / (a.norm() * b.norm());
         r.cosine = cosine >= r.cosine ? r.cosine : cosine;
@@ -180,7 +182,7 @@ void print_text(const Report &r, const Options &options) {
         total_tokens += tokens.size();
     std::printf("model      %s (%d layers, %d heads, head_dim %d)\n", r.model.c_str(), static_cast<int>(r.config.num_layers),
                 static_cast<int>(r.config.num_heads), static_cast<int>(r.config.head_dim()));
-    std::printf("layers     minilm_layer, minilm_up and minilm_down on %s, %d thread%s\n\n", AttuneLayers::target().c_str(),
+    std::printf("layers     minilm_layer, minilm_up and minilm_down of %s on %s, %d thread%s\n\n", options.dtype.c_str(), r.target.c_str(),
                 options.threads, options.threads == 1 ? "" : "s");
 
     std::printf("   #  tokens  nearest        sentence\n");
@@ -214,14 +216,15 @@ void print_text(const Report &r, const Options &options) {
         std::printf("  with plain layers %9.3f ms  (Eigen and loops: %.1f times Attune's)\n", r.plain_ms, r.plain_ms / total);
 
     std::printf("\nself check: each sentence vector against the same encoder with layers in double\n");
-    std::printf("  largest difference %.1e (bound %.0e), 1 - smallest cosine %.1e: %s\n", r.difference, max_difference,
+    std::printf("  largest difference %.1e (bound %.0e), 1 - smallest cosine %.1e: %s\n", r.difference, r.bound,
                 std::max(1 - r.cosine, 0.0), r.ok ? "ok" : "FAILED");
 }
 
 void print_json(const Report &r, const Options &options) {
     nlohmann::ordered_json json;
     json["model"] = r.model;
-    json["target"] = AttuneLayers::target();
+    json["dtype"] = options.dtype;
+    json["target"] = r.target;
     json["threads"] = options.threads;
     for (std::size_t i = 0; i < r.sentences.size(); ++i) {
         nlohmann::ordered_json sentence;
@@ -239,7 +242,7 @@ void print_json(const Report &r, const Options &options) {
                     {"plain_ms", options.only_attune ? nlohmann::ordered_json() : nlohmann::ordered_json(r.plain_ms)},
                     {"repeat", options.repeat},
                     {"batch", options.batch}};
-    json["check"] = {{"max_difference", r.difference}, {"bound", max_difference}, {"min_cosine", r.cosine}, {"ok", r.ok}};
+    json["check"] = {{"max_difference", r.difference}, {"bound", r.bound}, {"min_cosine", r.cosine}, {"ok", r.ok}};
     std::cout << json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
@@ -270,6 +273,9 @@ int main(int argc, char **argv) {
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     app.add_option("--threads", options.threads, "Threads of the layers")->check(CLI::Range(1, 256))->capture_default_str();
+    app.add_option("--dtype", options.dtype, "Elements of Attune's layers and their weights; what is between them stays f32")
+        ->check(CLI::IsMember({"f32", "bf16"}))
+        ->capture_default_str();
     app.add_flag("--only-attune", options.only_attune, "Leave out the timing of plain layers");
     app.add_flag("--json", options.json, "Print JSON, with the vectors");
     try {
@@ -279,7 +285,7 @@ int main(int argc, char **argv) {
     }
 
     try {
-        const Report report = run(options);
+        const Report report = options.dtype == "bf16" ? run<Eigen::bfloat16>(options) : run<float>(options);
         options.json ? print_json(report, options) : print_text(report, options);
         return report.ok ? success : check_failed;
     } catch (const InputError &e) {

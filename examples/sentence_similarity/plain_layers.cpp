@@ -71,7 +71,7 @@ PlainLayers<Real>::PlainLayers(const std::vector<LayerWeights> &weights) {
 
 template <class Real>
 void PlainLayers<Real>::attend(std::size_t layer, const Batch &batch, const Matrix &x, Matrix &y) {
-    constexpr int64_t heads = AttuneLayers::num_heads;
+    constexpr int64_t heads = minilm::num_heads;
     const Weights &w = weights_[layer];
     const int64_t hidden = x.cols(), dim = hidden / heads;
     const Dense qkv = apply(w.qkv, w.qkv_bias, Dense(x.template cast<Real>()), batch.threads);

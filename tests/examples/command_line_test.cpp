@@ -32,6 +32,7 @@ INSTANTIATE_TEST_SUITE_P(SentenceSimilarity, CommandLine,
                                          Case{"unknown_flag", "--wat", 2, "--wat"},                       //
                                          Case{"zero_repeats", "--repeat 0", 2, "--repeat"},               //
                                          Case{"threads_not_a_number", "--threads many", 2, "--threads"},  //
+                                         Case{"unknown_dtype", "--dtype f17", 2, "f17 not in {f32,bf16}"},
                                          Case{"named_model_missing", "--model /nonexistent", 3, "/nonexistent: not the model"},
                                          Case{"variable_names_no_model", "", 3, "/nonexistent (ATTUNE_MINILM): not the model"},
                                          Case{"file_missing", "--file /nonexistent", 3, "/nonexistent: cannot read"},
