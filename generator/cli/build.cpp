@@ -103,12 +103,16 @@ struct Built {
     std::set<std::string> inputs;  ///< files that it was made of
 };
 
+/// Those of the targets that have code of their own for the types.
+std::vector<std::string> served(std::vector<std::string> targets, const KernelTypes &types) {
+    std::erase_if(targets, [&](const std::string &target) { return !cpu_target(target).serves(types); });
+    return targets;
+}
+
 Built build_attention(const Flags &flags, const RawSpec &raw, const std::string &directory) {
     const AttentionSpec spec = spec_of_targets(raw, flags.all("--target"));
     check_folder(directory);
-    Built built{spec.name, spec.id(), spec.targets, {}, {}, sources(flags, spec)};
-    std::erase_if(built.targets,
-                  [&](const std::string &target) { return !cpu_target(target).serves(spec.types()); });  // without code of their own
+    Built built{spec.name, spec.id(), served(spec.targets, spec.types()), {}, {}, sources(flags, spec)};
     const TunedChoice tuned = choose_tuned(flags, spec, built.targets);
     built.inputs.insert(tuned.files.begin(), tuned.files.end());
     for (const auto &[target, schedule] : tuned.schedules)
@@ -132,12 +136,14 @@ Built build_dense(const Flags &flags, RawSpec raw, const std::string &directory)
         const ProjectionSpec spec = validate_projection(raw);
         check_folder(directory);
         spdlog::info("generating {}", spec.name);
-        return {spec.name, spec.id(), spec.targets, {}, build_projection(spec, directory), {spec_file(flags.text("SPEC"))}};
+        return {
+            spec.name, spec.id(), served(spec.targets, spec.dtype), {}, build_projection(spec, directory), {spec_file(flags.text("SPEC"))}};
     }
     const LayerSpec spec = validate_layer(raw);
     check_folder(directory);
     spdlog::info("generating {} and its parts", spec.name);
-    return {spec.name, spec.attention.id(), spec.attention.targets, {}, build_layer(spec, directory), sources(flags, spec.attention)};
+    return {spec.name, spec.attention.id(),          served(spec.attention.targets, spec.attention.types()),
+            {},        build_layer(spec, directory), sources(flags, spec.attention)};
 }
 
 int run(const Flags &flags, Session &session) {
