@@ -14,6 +14,7 @@
 #include <exception>
 #include <fstream>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,11 +23,13 @@
 namespace attune::bench {
 namespace {
 
-constexpr const char *usage = R"(attune_bench [--targets=LIST|all] [--ratios[=TEXT]] [--projections[=TEXT]] [Google Benchmark's flags]
+constexpr const char *usage =
+    R"(attune_bench [--targets=LIST|all] [--ratios[=TEXT]] [--projections[=TEXT]] [--projections-dtype=T] [Google Benchmark's flags]
 
   --targets=LIST   of avx512_bf16,avx512,avx2,sse41; all: those that this machine runs [the best of each type]
   --ratios[=TEXT]  instead of the rows: the figures that this version must show, each from two sides that alternate; only those with TEXT
-  --projections[=TEXT]  instead of the rows: dense layers of f32 beside OpenBLAS; with --benchmark_format=json as JSON
+  --projections[=TEXT]  instead of the rows: dense layers beside OpenBLAS and oneDNN; with --benchmark_format=json as JSON
+  --projections-dtype=T  their type: f32, f16 or bf16 [f32]; OpenBLAS takes part for f32
   Defaults of Google Benchmark here: --benchmark_min_time=0.2 --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
   --benchmark_filter='ort-mha.*/f32/.*threads:1', --benchmark_format=json, --benchmark_out=FILE and the others work as ever.
 
@@ -43,6 +46,7 @@ std::vector<const CpuTarget *> best_targets() {
 struct Options {
     bool ratios = false, projections = false, table = true, help = false;
     std::string filter;  ///< of ratios or projections
+    DType projections_dtype = DType::f32;
     std::vector<const CpuTarget *> targets = best_targets();
     std::vector<char *> rest;  ///< for Google Benchmark
 };
@@ -59,6 +63,13 @@ std::vector<const CpuTarget *> targets_of(std::string_view list) {
     return targets.empty() ? best_targets() : targets;
 }
 
+DType dtype_of(std::string_view name) {
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+        if (name == dtype_name(dtype))
+            return dtype;
+    throw std::runtime_error("--projections-dtype is " + std::string(name) + " but must be f32, f16 or bf16");
+}
+
 Options parse(int argc, char **argv) {
     static char defaults[][64] = {"--benchmark_min_time=0.2", "--benchmark_repetitions=5", "--benchmark_enable_random_interleaving=true"};
     Options options;
@@ -73,6 +84,8 @@ Options parse(int argc, char **argv) {
         } else if (word == "--projections" || word.starts_with("--projections=")) {
             options.projections = true;
             options.filter = word.substr(std::min<size_t>(word.size(), 14));
+        } else if (word.starts_with("--projections-dtype=")) {
+            options.projections_dtype = dtype_of(word.substr(20));
         } else if (word.starts_with("--targets="))
             options.targets = targets_of(word.substr(10));
         else
@@ -116,7 +129,7 @@ int run(int argc, char **argv) {
         for (const auto &[key, value] : context())
             std::fprintf(stderr, "%s: %s\n", key.c_str(), value.c_str());
         const int wrong = options.ratios ? print_ratios(options.targets, options.filter)
-                                         : print_projections(options.targets, options.filter, !options.table);
+                                         : print_projections(options.targets, options.projections_dtype, options.filter, !options.table);
         return wrong == 0 ? 0 : 1;
     }
     for (const auto &[key, value] : context())
