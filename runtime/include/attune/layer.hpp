@@ -33,6 +33,15 @@
 
 namespace attune {
 
+namespace detail {
+/// What a pointer P * and a size can be taken of.
+template <class R, class P>
+concept ElementRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> && std::ranges::borrowed_range<R> &&
+    std::is_convertible_v<std::add_pointer_t<std::ranges::range_reference_t<R>>, std::add_pointer_t<P>>;
+template <class Q, class P>
+concept OtherVoid = std::is_void_v<Q> && !std::is_same_v<Q, P>;
+}  // namespace detail
+
 /// Elements side by side, of a type that is known by its size. `P` is void or const void. Empty: not given.
 template <class P>
 struct AnySpan {
@@ -43,20 +52,15 @@ struct AnySpan {
     AnySpan() = default;
     /// Of a type that is known at run time only.
     AnySpan(P *data, size_t size, size_t element_bytes) : data(size ? data : nullptr), size(size), element_bytes(element_bytes) {}
-    template <class R>
-    requires std::ranges::contiguous_range<R> && std::ranges::sized_range<R> && std::ranges::borrowed_range<R> &&
-        std::convertible_to < std::remove_reference_t<std::ranges::range_reference_t<R>>
-    *,
-        P * > AnySpan(R &&range)
-        : data(std::ranges::data(range)),
-    size(std::ranges::size(range)), element_bytes(sizeof(std::ranges::range_value_t<R>)) {
+    template <detail::ElementRange<P> R>
+    AnySpan(R &&range)
+        : data(std::ranges::data(range)), size(std::ranges::size(range)), element_bytes(sizeof(std::ranges::range_value_t<R>)) {
         static_assert(std::is_same_v<std::ranges::range_value_t<R>, float> || sizeof(std::ranges::range_value_t<R>) == 2,
                       "elements are float, or 2 bytes wide for f16 and bf16");
     }
     /// What may be written may be read.
-    template <class Q>
-    requires std::is_void_v<Q> &&(!std::is_same_v<Q, P>)AnySpan(const AnySpan<Q> &span)
-        : data(span.data), size(span.size), element_bytes(span.element_bytes) {}
+    template <detail::OtherVoid<P> Q>
+    AnySpan(const AnySpan<Q> &span) : data(span.data), size(span.size), element_bytes(span.element_bytes) {}
 };
 using InputSpan = AnySpan<const void>;
 using OutputSpan = AnySpan<void>;
