@@ -180,7 +180,7 @@ struct PackedView {
 struct ProjectionArgs {
     InputSpan input;          ///< (batch, rows, in_features)
     OutputSpan output;        ///< (batch, rows, out_features); overlaps no input
-    PackedView weights = {};  ///< what pack() made; needed
+    PackedView weights = {};  ///< what pack() made
     int64_t batch = 1;
     int64_t rows = 0;
     RowStrides stride_input = {}, stride_output = {};
@@ -232,10 +232,10 @@ private:
 
 /// One call of a layer.
 struct LayerArgs {
-    InputSpan input;         ///< (batch, seq_len, d_model)
-    InputSpan context = {};  ///< (batch, seq_len_context, d_context) of a cross layer
-    OutputSpan output;       ///< (batch, seq_len, d_model); overlaps no input
-    PackedView weights;      ///< what pack() made
+    InputSpan input;          ///< (batch, seq_len, d_model)
+    InputSpan context = {};   ///< (batch, seq_len_context, d_context) of a cross layer
+    OutputSpan output;        ///< (batch, seq_len, d_model); overlaps no input
+    PackedView weights = {};  ///< what pack() made
     int64_t batch = 1;
     int64_t seq_len = 0;
     int64_t seq_len_context = 0;
