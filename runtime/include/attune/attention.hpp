@@ -442,6 +442,15 @@ inline Status grow(Workspace &workspace, size_t bytes) {
                                  : fail(ATTUNE_OUT_OF_MEMORY, "workspace needs " + std::to_string(bytes) +
                                                                   " bytes, which could not be allocated; use fewer threads");
 }
+/// The C function's call in a workspace of `bytes`.
+template <class Args, class Run>
+Status run_in(Workspace &workspace, size_t bytes, Args &args, const Run &run) {
+    if (Status status = grow(workspace, bytes); !status)
+        return status;
+    args.workspace = workspace.data();
+    args.workspace_size = workspace.size();
+    return Status::of(run(&args));
+}
 template <class View>
 void set_stride(int64_t (&to)[3], const View &from) {
     std::copy(std::begin(from.stride), std::end(from.stride), to);
@@ -769,11 +778,8 @@ inline Status Kernel::operator()(const AttentionArgs &args, Workspace &workspace
         return status;
     CArgs<attune_attention_args> c;
     convert(args, c);
-    if (Status status = detail::grow(workspace, attune_kernel_workspace_size(kernel_, &c.args)); !status)
-        return status;
-    c.args.workspace = workspace.data();
-    c.args.workspace_size = workspace.size();
-    return Status::of(attune_kernel_run(kernel_, &c.args));
+    return detail::run_in(workspace, attune_kernel_workspace_size(kernel_, &c.args), c.args,
+                          [&](const auto *call) { return attune_kernel_run(kernel_, call); });
 }
 
 inline Status Kernel::append(const AppendArgs &args) const {

@@ -440,11 +440,8 @@ inline Status Projection::operator()(const ProjectionArgs &args, Workspace &work
     attune_projection_args a;
     attune_exec exec;
     convert(args, a, exec);
-    if (Status status = detail::grow(workspace, attune_projection_workspace_size(projection_, &a)); !status)
-        return status;
-    a.workspace = workspace.data();
-    a.workspace_size = workspace.size();
-    return Status::of(attune_projection_run(projection_, &a));
+    return detail::run_in(workspace, attune_projection_workspace_size(projection_, &a), a,
+                          [&](const auto *call) { return attune_projection_run(projection_, call); });
 }
 
 inline Status Layer::check(const LayerWeights &w) const {
@@ -539,11 +536,8 @@ inline Status Layer::operator()(const LayerArgs &args, Workspace &workspace) con
     attune_layer_args a;
     attune_exec exec;
     convert(args, a, exec);
-    if (Status status = detail::grow(workspace, attune_layer_workspace_size(layer_, &a)); !status)
-        return status;
-    a.workspace = workspace.data();
-    a.workspace_size = workspace.size();
-    return Status::of(attune_layer_run(layer_, &a));
+    return detail::run_in(workspace, attune_layer_workspace_size(layer_, &a), a,
+                          [&](const auto *call) { return attune_layer_run(layer_, call); });
 }
 
 }  // namespace attune
