@@ -12,13 +12,14 @@
 namespace {
 std::atomic<int64_t> news = 0;  // of all threads
 }
-void *operator new(size_t bytes) {
+// Not inline: GCC 12 would see malloc on one side and delete on the other, and warn of a mismatch (-Wmismatched-new-delete).
+[[gnu::noinline]] void *operator new(size_t bytes) {
     news++;
     if (void *memory = std::malloc(bytes ? bytes : 1)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void *memory) noexcept { std::free(memory); }
-void operator delete(void *memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void *memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void *memory, size_t) noexcept { std::free(memory); }
 
 namespace attune::test {
 namespace {
