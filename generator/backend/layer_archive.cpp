@@ -20,7 +20,7 @@ std::string base_path(const std::string &directory, const std::string &name) {
 std::vector<ObjectFile> projection_objects(const ProjectionSpec &spec, const std::vector<CompiledProjection> &variants) {
     std::vector<ObjectFile> objects = {projection_descriptor(spec, variants)};
     for (const CompiledProjection &variant : variants)
-        objects.push_back(variant.object);
+        objects.insert(objects.end(), variant.objects.begin(), variant.objects.end());
     return objects;
 }
 

@@ -10,7 +10,7 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/layer_kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_projection_variant) == 56 && offsetof(attune_projection_variant, project) == 40);
+static_assert(sizeof(attune_projection_variant) == 64 && offsetof(attune_projection_variant, project) == 40);
 static_assert(sizeof(attune_projection) == 72 && offsetof(attune_projection, in_features) == 12 &&
               offsetof(attune_projection, variants) == 56);
 static_assert(sizeof(attune_layer) == 88 && offsetof(attune_layer, name) == 24 && offsetof(attune_layer, attention) == 48 &&
@@ -43,15 +43,19 @@ ObjectFile projection_descriptor(const ProjectionSpec &spec, const std::vector<C
         const attune_projection_variant &s = variant.sizes;
         const std::string target = variant.plan.target->name;
         texts += text_constant("target." + target, target);
-        declarations += fmt::format("declare i32 @{}_argv(ptr)\n", variant.plan.symbol());
+        std::string functions[2] = {"null", "null"};
+        for (size_t i = 0; i < variant.objects.size(); i++) {
+            functions[i] = fmt::format("@{}_argv", variant.plan.symbol(i == 1));
+            declarations += fmt::format("declare i32 {}(ptr)\n", functions[i]);
+        }
         rows += fmt::format(
-            "{}  %variant {{ ptr @target.{}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, ptr @{}_argv, i64 {} }}",
+            "{}  %variant {{ ptr @target.{}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, i32 {}, ptr {}, ptr {}, i64 {} }}",
             rows.empty() ? "" : ",\n", target, s.features, s.panel, s.block_inputs, s.chunks, s.step_inputs, s.block_rows, s.block_columns,
-            s.tile_rows, variant.plan.symbol(), s.scratch_bytes);
+            s.tile_rows, functions[0], functions[1], s.scratch_bytes);
     }
     const std::string table = spec.name + "_kernel";
     const std::string text =
-        fmt::format(R"(%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, ptr, i64 }}
+        fmt::format(R"(%variant = type {{ ptr, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, i64 }}
 %projection = type {{ i32, i32, i8, i8, i16, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }}
 {}{}declare i32 @attune_projection_run(ptr, ptr)
 declare i64 @attune_projection_workspace_size(ptr, ptr)

@@ -11,15 +11,15 @@ struct ProjectionPlan {
     const CpuTarget *target = nullptr;
     ScheduleParameters parameters;
 
-    std::string symbol() const;  ///< "minilm_up__avx2_project"
+    std::string symbol(bool of_one_row = false) const;  ///< "minilm_up__avx2_project", "minilm_up__avx2_project_row"
 };
 /// Throws Error(usage) for parameters that are illegal or unknown.
 ProjectionPlan plan_projection(const ProjectionSpec &spec, const CpuTarget &target, const ScheduleParameters &overrides = {});
 
-/// A variant: its object, and what the descriptor must say of it.
+/// A variant: its objects, of project and maybe of project_row, and what the descriptor must say of it.
 struct CompiledProjection {
     ProjectionPlan plan;
-    ObjectFile object;
+    std::vector<ObjectFile> objects;
     attune_projection_variant sizes{};  ///< its pointers are null here
 };
 CompiledProjection compile_projection(const ProjectionPlan &plan, const CompileOptions &options = {});

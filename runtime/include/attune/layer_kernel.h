@@ -17,6 +17,7 @@ extern "C" {
 /// project: the address of a pointer to an attune_scratch, then buffers: input (in_features, rows), weights (panel, steps of a chunk, panels,
 /// chunks), of uint32 where a step is a pair, bias (outputs) f32 where there is one -> output (outputs, rows). At most block_rows rows and
 /// block_columns outputs, from whole panels.
+/// project_row: the same for one row, whose bits are equal; null: project takes it too.
 typedef struct attune_projection_variant {
     const char *target;  ///< "avx2"
     uint32_t features;   ///< all of them are needed
@@ -24,7 +25,7 @@ typedef struct attune_projection_variant {
     int32_t step_inputs;  ///< 1, or 2: pairs of 16-bit elements, the first in the low half; block_inputs is a multiple
     int32_t block_rows, block_columns;
     int32_t tile_rows;  ///< rows that are computed together: a call of fewer takes as long
-    attune_task_fn project;
+    attune_task_fn project, project_row;
     int64_t scratch_bytes;  ///< per thread
 } attune_projection_variant;
 

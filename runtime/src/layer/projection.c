@@ -140,7 +140,7 @@ static int run_task(void *data, int32_t worker, int64_t task) {
     if (p->has_bias)
         arguments[n++] = &bias.buffer;
     arguments[n++] = &output.buffer;
-    return v->project(arguments);
+    return (rows == 1 && v->project_row ? v->project_row : v->project)(arguments);
 }
 
 static attune_status run_tasks(attune_projection_call *call) {
