@@ -41,11 +41,9 @@ const std::vector<ScheduleParameter<CpuProjectionParameters>> &cpu_projection_pa
 
 namespace {
 
-constexpr int tile_edge = 16;  ///< rows of a matrix tile, and the pairs of one
-
 /// Chunks are whole turns of the inner loop, or whole tiles.
 int inputs_of_turn(const CpuProjectionParameters &p) {
-    return p.matrix_tiles ? 2 * tile_edge : p.pairs ? 2 * p.unroll : p.unroll;
+    return p.matrix_tiles ? 2 * matrix_tile_edge : p.pairs ? 2 * p.unroll : p.unroll;
 }
 
 }  // namespace
@@ -60,8 +58,8 @@ std::string cpu_projection_parameters_error(const CpuProjectionParameters &p, in
         return fmt::format("block_rows is {}, expected a multiple of tile_rows, {}", p.block_rows, p.tile_rows);
     if (p.block_columns % (p.tile_columns * vector) != 0)
         return fmt::format("block_columns is {}, expected a multiple of {}", p.block_columns, p.tile_columns * vector);
-    if (p.matrix_tiles && p.tile_rows % tile_edge != 0)
-        return fmt::format("tile_rows is {}, expected a multiple of a matrix tile's rows, {}", p.tile_rows, tile_edge);
+    if (p.matrix_tiles && p.tile_rows % matrix_tile_edge != 0)
+        return fmt::format("tile_rows is {}, expected a multiple of a matrix tile's rows, {}", p.tile_rows, matrix_tile_edge);
     if (const int turn = inputs_of_turn(p); p.block_inputs % turn != 0)
         return fmt::format("block_inputs is {}, expected a multiple of {}, {}", p.block_inputs,
                            p.matrix_tiles ? "a matrix tile's inputs"
@@ -81,7 +79,7 @@ CpuProjectionParameters default_projection_parameters(const ProjectionSpec &spec
     if (p.matrix_tiles) {
         // 1 x 4 tiles of sums take 5 loads for 4 products; 2 x 2 take 4, but compute 32 rows of a short sentence's 14. A chunk of a panel is 32 KB of a
         // first level of 48.
-        p.tile_rows = tile_edge;
+        p.tile_rows = matrix_tile_edge;
         p.tile_columns = 4;
     } else if (registers >= 32) {
         p.tile_rows = 12;

@@ -72,7 +72,7 @@ private:
     void weights() {
         per_row(stages_.maximum).update().reorder(i, stages_.over_keys, s).vectorize(i, vector_);
         per_row(stages_.pairs).bound_storage(p, task_.shape.block_kv / 2).reorder(i, p, s);
-        per_row(stages_.sums).bound_extent(j, 8).update().reorder(i, j, stages_.over_pairs, s).vectorize(i, vector_).unroll(j);
+        per_row(stages_.sums).bound_extent(j, split_chains).update().reorder(i, j, stages_.over_pairs, s).vectorize(i, vector_).unroll(j);
         const Var pt("pt");
         stages_.turned.compute_root()
             .bound_extent(i, split_strip)
@@ -131,6 +131,7 @@ void schedule_cpu_split_tiles(const AttentionTask &task, SplitTileStages &stages
 }
 
 int split_tile_asks(const BlockShape &shape) {
+    // Of a block: itself and each key, then itself and each pair of values.
     return shape.block_kv / shape.tile_kv * (1 + shape.tile_kv + 1 + shape.tile_kv / 2);
 }
 

@@ -249,10 +249,9 @@ Expr AttentionTask::existing_key(const Expr &kv, bool clamped) const {
 }
 
 int AttentionTask::product_steps() const {
-    constexpr int tile_depth = 16;
     const int elements = shape.scores == Products::bf16_pairs ? 2 : shape.scores == Products::i8_quads ? 4 : 1;
     const int steps = (spec.head_dim + elements - 1) / elements;
-    return shape.matrix_tiles ? (steps + tile_depth - 1) / tile_depth * tile_depth : steps;
+    return shape.matrix_tiles ? (steps + matrix_tile_edge - 1) / matrix_tile_edge * matrix_tile_edge : steps;
 }
 
 Expr AttentionTask::head_dim_pair(const Expr &d, const std::function<Expr(Expr)> &element) const {

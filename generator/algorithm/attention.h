@@ -355,6 +355,10 @@ struct SplitStages {
     Halide::RDom over_d, over_keys, over_k, over_lanes;  ///< over_k: (key of a block of values, block)
 };
 SplitStages define_split_kv(const AttentionTask &task);
+/// (column, r): a part as combine reads it: weighted values, then in a vector of their own the sum of weights and the maximum.
+Halide::Func define_part(const AttentionTask &task, const std::function<Halide::Expr(Halide::Expr column, Halide::Expr r)> &weighted,
+                         const std::function<Halide::Expr(Halide::Expr r)> &sum,
+                         const std::function<Halide::Expr(Halide::Expr r)> &maximum);
 /// Rows of values that accumulators take at a time.
 constexpr int split_value_block = 8;
 

@@ -13,6 +13,8 @@ struct MachineOperations {
     bool tiles = false;     ///< contractions of bf16 pairs and of i8 quads in matrix tiles
 };
 
+constexpr int matrix_tile_edge = 16;  ///< rows of a matrix tile, and its columns of 4 bytes: f32, i32, pairs or quads
+
 constexpr const char *marked_prefix = "attune_op_";
 constexpr const char *exp2_f32_name = "attune_op_exp2_f32";    ///< float(float x)
 constexpr const char *exp2_half_name = "attune_op_exp2_half";  ///< the same, for weights that are rounded to a half type
@@ -22,7 +24,7 @@ constexpr const char *exp2_f16_name = "attune_op_exp2_f16";    ///< half(half x)
 constexpr const char *dot_i8_name = "attune_op_dot_i8";        ///< int32(int32 accumulator, uint32 a, uint32 b): a signed, b unsigned
 
 /// c[m][n] = (from_zero ? 0 : c[m][n]) + the sum over k of both products of the pairs a[m][k] and b[k][n]. A matrix is a pointer, the offset
-/// of its first element and the stride of its rows, in bytes: int32(c, a, b, int32 m, n, k, from_zero); m, n, k constant multiples of 16.
+/// of its first element and the stride of its rows, in bytes: int32(c, a, b, int32 m, n, k, from_zero); m, n, k constant multiples of matrix_tile_edge.
 constexpr const char *contract_bf16_name = "attune_op_contract_bf16";
 /// The same of quads of 8-bit integers, unsigned in a and signed in b; c is int32.
 constexpr const char *contract_i8_name = "attune_op_contract_i8";

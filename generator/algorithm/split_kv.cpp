@@ -73,7 +73,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     const AttentionSpec &spec = task.spec;
     const int vector = task.shape.vector, lanes = split_lanes(task), keys = task.shape.block_kv;
     const CacheRows key_rows(task, false), value_rows(task, true);
-    Var v("v"), d("d"), g("g"), k("k"), r("r"), column("column");
+    Var v("v"), d("d"), g("g"), k("k"), r("r");
     const Expr row = task.existing_row(r), q = task.position(row), h = task.head(row);
     const Expr masked = task.args.masked != 0, kv = task.args.first_key + task.existing_of_chunk(k);
     // Of a chunk with a mask no more keys are computed than it has: a short cache is not a chunk's work.
@@ -145,13 +145,22 @@ SplitStages define_split_kv(const AttentionTask &task) {
     const Expr sum = stages.weighted(d, r), next = sum + factor * stages.value(d, at_k);
     stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, sum);
 
-    const int columns = split_value_columns(spec, vector);
-    const Expr sums = sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector);
-    stages.part = Func("part");
-    stages.part(column, r) =
-        select(column < columns, likely(stages.weighted(min(column, columns - 1), r)), select(column == columns, sums, stages.maximum(r)));
-    stages.part.output_buffer().dim(0).set_bounds(0, columns + vector).dim(1).set_min(0).set_stride(columns + vector);
+    auto sum_of = [&](const Expr &r) { return sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector); };
+    stages.part = define_part(
+        task, [&](const Expr &column, const Expr &r) { return stages.weighted(column, r); }, sum_of,
+        [&](const Expr &r) { return stages.maximum(r); });
     return stages;
+}
+
+Func define_part(const AttentionTask &task, const std::function<Expr(Expr, Expr)> &weighted, const std::function<Expr(Expr)> &sum,
+                 const std::function<Expr(Expr)> &maximum) {
+    const int vector = task.shape.vector, columns = split_value_columns(task.spec, vector);
+    Var column("column"), r("r");
+    Func part("part");
+    part(column, r) =
+        select(column < columns, likely(weighted(min(column, columns - 1), r)), select(column == columns, sum(r), maximum(r)));
+    part.output_buffer().dim(0).set_bounds(0, columns + vector).dim(1).set_min(0).set_stride(columns + vector);
+    return part;
 }
 
 CombineStages define_combine(const AttentionTask &task) {

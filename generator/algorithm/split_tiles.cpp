@@ -88,7 +88,6 @@ private:
     }
 
     void weights() {
-        constexpr int chains = 8;  // of additions
         const int block = task_.shape.tile_kv;
         stages_.over_keys = RDom(0, blocks_ * block, "over_keys");
         stages_.maximum = Func("maximum");
@@ -100,10 +99,10 @@ private:
         stages_.pairs = Func("pairs");
         const Expr low = weight(2 * p_), high = weight(2 * p_ + 1);
         stages_.pairs(i_, p_, s_) = Tuple(rounded_pair_of_bf16(low, high), low + high);
-        stages_.over_pairs = RDom(0, blocks_ * (block / 2 / chains), "over_pairs");
+        stages_.over_pairs = RDom(0, blocks_ * (block / 2 / split_chains), "over_pairs");
         stages_.sums = Func("sums");
         stages_.sums(i_, j_, s_) = 0.0f;
-        stages_.sums(i_, j_, s_) += stages_.pairs(i_, stages_.over_pairs * chains + j_, s_)[1];
+        stages_.sums(i_, j_, s_) += stages_.pairs(i_, stages_.over_pairs * split_chains + j_, s_)[1];
     }
 
     void weighted() {
@@ -143,14 +142,13 @@ private:
     }
 
     void part() {
-        const int vector = task_.shape.vector, columns = split_value_columns(task_.spec, vector);
-        Var column("column"), r("r");
-        const Expr i = r % split_strip, s = r / split_strip;
-        const Expr sum = sum_of_lanes([&](int lane) { return stages_.sums(i, lane, s); }, 8);
-        stages_.part = Func("part");
-        stages_.part(column, r) = select(column < columns, likely(stages_.weighted(min(column, columns - 1), i, s)),
-                                         select(column == columns, sum, ceil(stages_.maximum(i, s))));
-        stages_.part.output_buffer().dim(0).set_bounds(0, columns + vector).dim(1).set_min(0).set_stride(columns + vector);
+        auto sum = [&](const Expr &i, const Expr &s) {
+            return sum_of_lanes([&](int lane) { return stages_.sums(i, lane, s); }, split_chains);
+        };
+        stages_.part = define_part(
+            task_, [&](const Expr &column, const Expr &r) { return stages_.weighted(column, r % split_strip, r / split_strip); },
+            [&](const Expr &r) { return sum(r % split_strip, r / split_strip); },
+            [&](const Expr &r) { return ceil(stages_.maximum(r % split_strip, r / split_strip)); });
     }
 
     const AttentionTask &task_;

@@ -19,7 +19,7 @@ namespace {
 using llvm::IRBuilder;
 using llvm::Value;
 
-constexpr int edge = 16;  // rows of a tile, and its columns of 4 bytes
+constexpr int edge = matrix_tile_edge;
 constexpr int row_bytes = 64;
 constexpr int most_accumulators = 4;  // tiles 0 to 3; 4 and 5 hold a, 6 and 7 b
 
