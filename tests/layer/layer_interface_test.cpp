@@ -28,6 +28,16 @@ std::vector<float> floats(int64_t count, uint64_t seed) {
     const std::vector<double> numbers = random_numbers(DType::f32, count, seed, 0.3);
     return std::vector<float>(numbers.begin(), numbers.end());
 }
+/// A call whose workspace has grown before.
+template <class Callee, class Args>
+void expect_no_allocation(const Callee &callee, const Args &args, Workspace &workspace) {
+    const void *before = workspace.data();
+    const int64_t news_before = news;
+    const Status status = callee(args, workspace);
+    EXPECT_EQ(news - news_before, 0);
+    EXPECT_TRUE(status);
+    EXPECT_EQ(workspace.data(), before);
+}
 std::vector<double> doubles(const std::vector<float> &numbers) { return std::vector<double>(numbers.begin(), numbers.end()); }
 
 /// A dense layer of 20 inputs and 12 outputs, and a call of it with 2 x 3 rows.
@@ -202,12 +212,7 @@ TEST_F(DenseInterface, WeightsOfAnotherAreRefused) {
 
 TEST_F(DenseInterface, CallsDoNotAllocate) {
     expect_ok(dense(args(), workspace));  // grows the workspace, starts threads
-    const void *before = workspace.data();
-    const int64_t news_before = news;
-    const Status status = dense(args(), workspace);
-    EXPECT_EQ(news - news_before, 0);
-    EXPECT_TRUE(status);
-    EXPECT_EQ(workspace.data(), before);
+    expect_no_allocation(dense, args(), workspace);
     const ProjectionArgs wrong{.input = x, .output = y, .weights = packed, .rows = 5};
     const int64_t news_of_error = news;
     const Status error = dense(wrong, workspace);
@@ -351,12 +356,7 @@ TEST_F(LayerInterface, WeightsThatDoNotFitAreNamed) {
 
 TEST_F(LayerInterface, CallsDoNotAllocate) {
     expect_ok(layer(args(), workspace));
-    const void *before = workspace.data();
-    const int64_t news_before = news;
-    const Status status = layer(args(), workspace);
-    EXPECT_EQ(news - news_before, 0);
-    EXPECT_TRUE(status);
-    EXPECT_EQ(workspace.data(), before);
+    expect_no_allocation(layer, args(), workspace);
 }
 
 }  // namespace

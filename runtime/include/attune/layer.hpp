@@ -25,8 +25,8 @@
 #include "attune/attention.hpp"
 #include "attune/layer.h"
 
-#include <concepts>
 #include <ranges>
+#include <type_traits>
 #ifdef __linux__
 #include <sys/mman.h>
 #endif

@@ -28,7 +28,8 @@ static attune_status check_table(const attune_projection *projection) {
 static bool is_well_formed(const attune_projection *p, const attune_projection_variant *v) {
     return v->project && v->panel > 0 && v->tile_rows > 0 && v->block_rows > 0 && v->block_columns > 0 &&
            v->block_columns % v->panel == 0 && v->block_inputs > 0 && v->step_inputs > 0 && v->block_inputs % v->step_inputs == 0 &&
-           (int64_t)v->chunks * v->block_inputs >= p->in_features && v->scratch_bytes >= 0;
+           (int64_t)v->chunks * v->block_inputs >= p->in_features && (int64_t)(v->chunks - 1) * v->block_inputs < p->in_features &&
+           v->scratch_bytes >= 0;
 }
 
 attune_status attune_choose_projection(const attune_projection *projection, const attune_projection_variant **variant) {
