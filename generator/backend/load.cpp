@@ -53,6 +53,7 @@ public:
         table_.kernel.num_variants = static_cast<uint32_t>(rows_.size());
         table_.kernel.variants = rows_.data();
         table_.kernel.chosen = rows_.data();  // loaded for one target, which the caller has checked: the environment has no say
+        machine_runs(*plan_.target);          // in another process perhaps, and each must ask the system for matrix tiles itself
     }
 
     const attune_kernel *kernel() const override { return &table_.kernel; }

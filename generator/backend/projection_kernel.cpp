@@ -135,7 +135,8 @@ public:
         table_.dtype = dtype_name(spec_.dtype);
         table_.activation = activation_name(spec_.activation);
         table_.variants = &row_;
-        table_.chosen = &row_;  // loaded for one target, which the caller has checked
+        table_.chosen = &row_;                  // loaded for one target, which the caller has checked
+        machine_runs(*compiled.plan.target);  // in another process perhaps, and each must ask the system for matrix tiles itself
     }
     const attune_projection *projection() const override { return &table_; }
 
