@@ -89,8 +89,9 @@ BlockShape cpu_block_shape(const CpuScheduleParameters &p, int vector) {
     // Row sums go by four keys. An array's keys are read eight at most: they are a vector of AVX2, half of one of AVX-512. Scores of matrix tiles
     // have no register tile that they could be read for.
     const int array_keys = p.matrix_tiles ? 1 : std::gcd(p.tile_kv, 8);
-    return {vector,   p.tile_q * vector, p.block_q,      p.block_kv, std::lcm(p.tile_kv, 4), p.tile_d, p.fold,
-            p.scores, p.values,          p.matrix_tiles, array_keys};
+    const int keys_of_tile = std::lcm(p.tile_kv, p.matrix_tiles ? 2 * matrix_tile_edge : 4);
+    return {vector, p.tile_q * vector, p.block_q, p.block_kv,     keys_of_tile, p.tile_d,
+            p.fold, p.scores,          p.values,  p.matrix_tiles, array_keys};
 }
 
 const char *CpuFootprint::formula() {

@@ -23,6 +23,8 @@ public:
     /// before them hide both; the online algorithm, nearly always the fallback, is kept small, and so are half types, whose conversions
     /// take code already.
     int transposed_dims() const {
+        if (task.shape.matrix_tiles)
+            return 16;
         const std::string mask = task.spec.mask_text();
         const bool long_rows = mask == "none" || mask == "causal" || mask == "causal_top_left";
         return stages.wanted.defined() || long_rows || task.spec.dtype != DType::f32 ? 4 : 8;
@@ -100,10 +102,14 @@ public:
         const std::string suffix = "_" + std::to_string(update);
         Var so(visit_loop + suffix), bo("b" + suffix);
         Stage add = stages.accumulator.update(update);
-        add.rename(s, so).rename(b, bo).reorder(i, j, bo, so, loop).vectorize(i, vector).unroll(i).unroll(j).never_partition(so, loop);
+        add.rename(s, so).rename(b, bo).reorder(i, j, bo, so, loop).vectorize(i, vector).never_partition(so, loop);
+        if (!values_in_tiles(chunk))  // where they are, nothing is left of these loops (backend/accumulated_contractions.h)
+            add.unroll(i).unroll(j);
         key(chunk, LoopLevel(stages.accumulator, RVar(loop)));
         place_chunk(chunk, LoopLevel(stages.accumulator, RVar(loop)), LoopLevel(stages.accumulator, so), LoopLevel(stages.accumulator, bo));
     }
+
+    bool values_in_tiles(const ChunkStages &chunk) const { return task.shape.matrix_tiles && chunk.pairs.defined(); }
 
     /// The same for the online algorithm, whose columns are a reduction: the maximum's must be the last to change.
     void online_chunk_loop(ChunkStages &chunk, int update, const RDom &loop) {
@@ -149,12 +155,21 @@ public:
     // Weights are on the stack up to 16 KB, by Halide's own rule; asked for in words, a larger strip would be kept until the function ends.
     void place_chunk(ChunkStages &chunk, const LoopLevel &at_chunk, const LoopLevel &at_strip, const LoopLevel &at_columns) {
         const bool partial = &chunk == &stages.partial;
-        const bool scores_in_tiles = task.shape.matrix_tiles && !partial, values_in_tiles = scores_in_tiles && chunk.pairs.defined();
-        if (values_in_tiles)
+        const bool scores_in_tiles = task.shape.matrix_tiles && (!partial || chunk.pairs.defined());
+        if (values_in_tiles(chunk))
             transposed_value(chunk, at_chunk);
         else
             converted(chunk.value, at_chunk, chunk.pairs.defined() ? p.block_kv / 2 : p.block_kv);
-        if (scores_in_tiles) {
+        if (scores_in_tiles && partial) {
+            const RVar pair = chunk.over_weights.x, tile = chunk.over_weights.y;
+            chunk.pairs.compute_at(at_strip).bound_extent(i, strip).bound_extent(p_, p.block_kv / 2).bound_extent(c, 1);
+            chunk.pairs.update().reorder(i, pair, tile).vectorize(i, vector).unroll(i).never_partition(tile);
+            contraction(chunk.scores, LoopLevel(chunk.pairs, tile))
+                .bound_extent(k, task.shape.tile_kv)
+                .vectorize(i, vector)
+                .update()
+                .reorder(chunk.over_d, i, k);
+        } else if (scores_in_tiles) {
             Func weights = chunk.pairs.defined() ? chunk.pairs : chunk.weights;
             const Var key = chunk.pairs.defined() ? p_ : k;
             weights.compute_at(at_strip)
@@ -221,8 +236,11 @@ public:
                 .unroll(j);
         }
         Stage weighted = chunk.weighted.update();
-        if (values_in_tiles) {
-            weighted.reorder(chunk.over_k, i, j);
+        if (values_in_tiles(chunk)) {
+            if (partial)
+                weighted.reorder(chunk.over_k.x, i, j, chunk.over_k.y).never_partition(chunk.over_k.y);
+            else
+                weighted.reorder(chunk.over_k, i, j);
             return;
         }
         if (const int columns = held(chunk.weighted, p.tile_d); columns < p.tile_d) {
@@ -245,14 +263,14 @@ public:
 
     /// Values with keys innermost, through small tiles as the query is.
     void transposed_value(ChunkStages &chunk, const LoopLevel &at) {
-        constexpr int edge = 8;
+        constexpr int edge = 16;
         Var dt("dt"), kt("kt");
         chunk.value.compute_at(at)
             .bound_extent(k, p.block_kv / 2)
             .bound_extent(c, 1)
             .reorder_storage(k, d, c)
             .split(d, dt, d, edge, TailStrategy::RoundUp)
-            .split(k, kt, k, vector / 2)
+            .split(k, kt, k, edge)
             .reorder(k, d, kt, dt, c)
             .vectorize(k)
             .unroll(d)
@@ -262,7 +280,7 @@ public:
         Func transposed = chunk.value_tile.in(chunk.value);
         for (Func tile : {chunk.value_tile, transposed})
             tile.compute_at(chunk.value, kt)
-                .bound_extent(k, vector / 2)
+                .bound_extent(k, edge)
                 .bound_extent(c, 1)
                 .reorder(d, k, c)
                 .vectorize(d, edge, TailStrategy::RoundUp)

@@ -246,7 +246,7 @@ constexpr int minus_zero_bits = static_cast<int>(0x80000000u);  ///< of a hidden
 Halide::Expr exp2_integer(const Halide::Expr &n);
 
 /// x as the output's type. A NaN stays one: Halide's emulated conversions to half types make numbers of it.
-Halide::Expr as_output(const Halide::Expr &x, const Halide::Type &type);
+Halide::Expr as_output(const Halide::Expr &x, const Halide::Type &type, const MachineOperations &machine = {});
 
 RowStages define_rows(const AttentionTask &task);
 /// Sums over head_dim with its elements in lanes, d = step * vector + lane: how many steps there are, an element as f32 (0 after the last),
@@ -295,8 +295,9 @@ constexpr float first_maximum = -1e29f;
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial);
 /// The same of a full chunk's weights in half precision, with value as halves.
 void define_half_weighted(const AttentionTask &task, AttentionStages &stages);
-/// pairs of a full chunk from its weights, and row_sums and weighted from pairs.
-void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Halide::Expr(Halide::Expr k)> &weight);
+/// pairs of a chunk from its weights, and row_sums and weighted from pairs.
+void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, bool partial,
+                             const std::function<Halide::Expr(Halide::Expr k)> &weight);
 /// The empty accumulator, and its update by a chunk whose weights are relative to `reference` (of row i, strip s) like all others.
 void define_accumulator(const AttentionTask &task, AttentionStages &stages);
 Halide::Expr row_sum(const AttentionTask &task, const AttentionStages &stages, const Halide::Expr &i, const Halide::Expr &s);

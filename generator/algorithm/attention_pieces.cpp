@@ -145,7 +145,9 @@ void define_exact_result(const AttentionTask &task, AttentionStages &stages) {
     stages.row_lse(i, s) = lse_of_sum(maximum, sum);
 }
 
-Expr as_output(const Expr &x, const Type &type) {
+Expr as_output(const Expr &x, const Type &type, const MachineOperations &machine) {
+    if (type.is_bfloat() && machine.dot_bf16)
+        return reinterpret(type, bf16_of(machine, x));
     const Expr rounded = cast(type, x);
     if (type == Float(32))
         return rounded;
@@ -170,7 +172,7 @@ void define_outputs(const AttentionTask &task, AttentionStages &stages, int stor
     Var head("head");
     stages.output(d, head, row) = undef(task.type());
     const Expr existing = clamp(tile_row, 0, rows - 1);
-    stages.output(d, existing % fold, existing / fold) = as_output(stages.output_tile(d, rj, rg), task.type());
+    stages.output(d, existing % fold, existing / fold) = as_output(stages.output_tile(d, rj, rg), task.type(), task.machine);
 
     stages.lse_rows = RDom(0, rows, "lse_rows");
     const Expr r = stages.lse_rows;

@@ -37,7 +37,9 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
         const VisitList list = visit_list(task, partial);
         define_scores(task, stages, partial,
                       [&](const Expr &i, const Expr &s) { return starts_at_reference ? -stages.reference(i, s) : 0.0f; });
-        const bool as_pairs = shape.values == Products::bf16_pairs && !partial, as_halves = shape.values == Products::f16 && !partial;
+        // In partial chunks tiles let 0 * NaN of a hidden value into rows that do not see it; their sums leave the range, and the exact kernel takes them.
+        const bool as_pairs = shape.values == Products::bf16_pairs && (!partial || shape.matrix_tiles);
+        const bool as_halves = shape.values == Products::f16 && !partial;
         auto weight_of = [&](const Expr &k) {
             if (as_halves && starts_at_reference)
                 return exp2_f16(task.machine, chunk.scores(i, k, c, s));
@@ -53,7 +55,7 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
             return Internal::is_const_one(visible) ? weight : shown_weight(visible, weight);
         };
         if (as_pairs) {
-            define_pairs_of_weights(task, stages, weight_of);
+            define_pairs_of_weights(task, stages, partial, weight_of);
         } else {
             chunk.weights = Func(partial ? "weights_partial" : "weights_full");
             chunk.over_weights = define_elements(task, chunk.weights, partial, weight_of);

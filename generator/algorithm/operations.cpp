@@ -32,10 +32,15 @@ Expr pair_of_bf16(const Expr &low, const Expr &high) {
     return bits(low) | bits(high) << Expr(uint32_t{16});
 }
 
-Expr rounded_pair_of_bf16(const Expr &low, const Expr &high) {
-    // Four integer steps for two vectors; the machine's conversion gives 16 lanes of a 32-lane register, which would have to be interleaved.
+Expr rounded_pair_of_bf16(const MachineOperations &machine, const Expr &low, const Expr &high) {
+    if (machine.dot_bf16)
+        return marked(UInt(32), round_pair_bf16_name, {low, high});
     auto rounded = [](const Expr &x) { return reinterpret<uint32_t>(x) + Expr(0x8000u); };
     return rounded(low) >> Expr(uint32_t{16}) | (rounded(high) & Expr(0xffff0000u));
+}
+
+Expr bf16_of(const MachineOperations &, const Expr &x) {
+    return marked(UInt(16), bf16_of_f32_name, {x});
 }
 
 Expr dot_bf16(const MachineOperations &machine, const Expr &accumulator, const Expr &a, const Expr &b) {

@@ -14,7 +14,10 @@ Halide::Expr exp2(const MachineOperations &machine, const Halide::Expr &x, Weigh
 /// Two bf16 as one uint32, the first in the low half: exact for values that are bf16.
 Halide::Expr pair_of_bf16(const Halide::Expr &low, const Halide::Expr &high);
 /// The same for f32, each rounded to the nearest bf16, ties away from 0. A NaN whose low 16 bits are not 0 may become a number.
-Halide::Expr rounded_pair_of_bf16(const Halide::Expr &low, const Halide::Expr &high);
+Halide::Expr rounded_pair_of_bf16(const MachineOperations &machine, const Halide::Expr &low, const Halide::Expr &high);
+
+/// The bits of the nearest bf16, ties to even. A NaN stays one; below the smallest normal number the machine gives 0. The machine must have dot_bf16.
+Halide::Expr bf16_of(const MachineOperations &machine, const Halide::Expr &x);
 
 /// accumulator + low(a) low(b) + high(a) high(b). The machine's flushes denormals; its two sums are rounded once or twice.
 Halide::Expr dot_bf16(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);

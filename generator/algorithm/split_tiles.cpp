@@ -64,7 +64,7 @@ private:
         for (int term = 0; term < (turns ? 3 : 1); term++) {
             auto left = [&](const Expr &d) { return remainder(stages_.query(d, i_, s_), term); };
             Func tile("query_tile"), pairs("query_pairs");
-            tile(i_, d_, s_) = turns ? rounded_pair_of_bf16(left(2 * d_), left(2 * d_ + 1)) : task_.head_dim_pair(d_, stored);
+            tile(i_, d_, s_) = turns ? rounded_pair_of_bf16(task_.machine, left(2 * d_), left(2 * d_ + 1)) : task_.head_dim_pair(d_, stored);
             pairs(i_, d_, s_) = tile(i_, d_, s_);
             stages_.query_tiles.push_back(tile);
             stages_.query_pairs.push_back(pairs);
@@ -98,7 +98,7 @@ private:
         auto weight = [&](const Expr &k) { return exp2(task_.machine, stages_.logits(i_, k, s_) - ceil(stages_.maximum(i_, s_))); };
         stages_.pairs = Func("pairs");
         const Expr low = weight(2 * p_), high = weight(2 * p_ + 1);
-        stages_.pairs(i_, p_, s_) = Tuple(rounded_pair_of_bf16(low, high), low + high);
+        stages_.pairs(i_, p_, s_) = Tuple(rounded_pair_of_bf16(task_.machine, low, high), low + high);
         stages_.over_pairs = RDom(0, blocks_ * (block / 2 / split_chains), "over_pairs");
         stages_.sums = Func("sums");
         stages_.sums(i_, j_, s_) = 0.0f;

@@ -98,33 +98,54 @@ void define_half_weighted(const AttentionTask &task, AttentionStages &stages) {
         fma_f16(task.machine, chunk.weighted(i, j, b, c, s), chunk.weights(i, chunk.over_k, c, s), chunk.value(column, chunk.over_k, c));
 }
 
-void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, const std::function<Expr(Expr)> &weight) {
-    ChunkStages &chunk = stages.full;
-    const VisitList list = visit_list(task, false);
+void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, bool partial, const std::function<Expr(Expr)> &weight) {
+    ChunkStages &chunk = partial ? stages.partial : stages.full;
+    const VisitList list = visit_list(task, partial);
+    const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), j("j"), b("b"), c("c"), s("s"), d("d"), p("p"), k("k");
-    const int pairs = task.shape.block_kv / 2;
-    chunk.pairs = Func("pairs_full");
-    const Expr low = weight(2 * p), high = weight(2 * p + 1);
-    chunk.pairs(i, p, c, s) = Tuple(rounded_pair_of_bf16(low, high), low + high);
-    // Sums are of what was not rounded: lse is f32, and its bound too.
-    chunk.over_sum = RDom(0, pairs / 4, "over_sum_full");
-    chunk.row_sums = Func("row_sums_full");
-    chunk.row_sums(i, j, c, s) = 0.0f;
-    chunk.row_sums(i, j, c, s) += chunk.pairs(i, chunk.over_sum * 4 + j, c, s)[1];
-
-    chunk.value = Func("value_pairs");
-    auto value = [&](const Expr &in_chunk) {
-        return task.args.value(min(d, task.spec.head_dim_v - 1), task.existing_key(list.kv(in_chunk, c), false));
+    const int pairs = task.shape.block_kv / 2, tile_pairs = task.shape.tile_kv / 2;
+    auto pair_of = [&](const Expr &p) {
+        const Expr low = weight(2 * p), high = weight(2 * p + 1);
+        return Tuple(rounded_pair_of_bf16(task.machine, low, high), low + high);
     };
-    chunk.value_tile = Func("value_tile");
+    // Of a partial chunk the tiles alone that hold what it shows: (element in its tile, tile).
+    auto of_tiles = [&](int elements, const char *name) {
+        RDom over(0, elements, 0, task.shape.tiles(), name + suffix);
+        over.where(list.holds_tile(over.y, c, s));
+        return over;
+    };
+    chunk.pairs = Func("pairs" + suffix);
+    chunk.row_sums = Func("row_sums" + suffix);
+    chunk.row_sums(i, j, c, s) = 0.0f;
+    // Sums are of what was not rounded: lse is f32, and its bound too.
+    if (partial) {
+        chunk.over_weights = of_tiles(tile_pairs, "over_pairs");
+        const Expr pair = chunk.over_weights.y * tile_pairs + chunk.over_weights.x;
+        chunk.pairs(i, p, c, s) = Tuple(undef<uint32_t>(), undef<float>());
+        chunk.pairs(i, pair, c, s) = pair_of(pair);
+        chunk.over_sum = of_tiles(tile_pairs / 4, "over_sum");
+        chunk.row_sums(i, j, c, s) += chunk.pairs(i, chunk.over_sum.y * tile_pairs + chunk.over_sum.x * 4 + j, c, s)[1];
+        chunk.over_k = of_tiles(tile_pairs, "over_k");
+    } else {
+        chunk.pairs(i, p, c, s) = pair_of(p);
+        chunk.over_sum = RDom(0, pairs / 4, "over_sum_full");
+        chunk.row_sums(i, j, c, s) += chunk.pairs(i, chunk.over_sum * 4 + j, c, s)[1];
+        chunk.over_k = RDom(0, pairs, "over_k_full");
+    }
+
+    chunk.value = Func("value_pairs" + suffix);
+    auto value = [&](const Expr &in_chunk) {
+        return task.args.value(min(d, task.spec.head_dim_v - 1), task.existing_key(list.kv(in_chunk, c), partial));
+    };
+    chunk.value_tile = Func("value_tile" + suffix);
     chunk.value_tile(d, k, c) = pair_of_bf16(value(2 * k), value(2 * k + 1));
     chunk.value(d, k, c) = chunk.value_tile(d, k, c);
-    chunk.over_k = RDom(0, pairs, "over_k_full");
+    const Expr pair = partial ? chunk.over_k.y * tile_pairs + chunk.over_k.x : Expr(chunk.over_k);
     const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
-    chunk.weighted = Func("weighted_full");
+    chunk.weighted = Func("weighted" + suffix);
     chunk.weighted(i, j, b, c, s) = 0.0f;
     chunk.weighted(i, j, b, c, s) =
-        dot_bf16(task.machine, chunk.weighted(i, j, b, c, s), chunk.pairs(i, chunk.over_k, c, s)[0], chunk.value(column, chunk.over_k, c));
+        dot_bf16(task.machine, chunk.weighted(i, j, b, c, s), chunk.pairs(i, pair, c, s)[0], chunk.value(column, pair, c));
 }
 
 Expr chunk_row_sum(const ChunkStages &chunk, const Expr &i, const Expr &c, const Expr &s) {

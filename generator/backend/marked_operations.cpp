@@ -28,35 +28,54 @@ llvm::Value *whole_register(IRBuilderBase &b, llvm::Intrinsic::ID id, std::vecto
     return b.CreateIntrinsic(id, arguments);
 }
 
-/// 2^x = p(f) 2^n, n = x rounded to an integer (vrndscaleps), f = x - n in [-1/2, 1/2]. vscalefps gives 0 for -infinity and infinity where
-/// 2^n leaves the range.
+/// 2^x = p(f) 2^n, f = x - n by vreduceps, whose imm8 says how n is rounded. vscalefps floors the exponent that it is given, so that with n = floor(x)
+/// it takes x itself. It gives 0 for -infinity and infinity where 2^n leaves the range.
+constexpr unsigned nearest = 8, floored = 9;  // no bits of the fraction in n, no exception
+
 template <size_t degree>
-Value *exp2(IRBuilderBase &b, const double (&coefficients)[degree + 1], Value *x) {
+Value *exp2(IRBuilderBase &b, const double (&coefficients)[degree + 1], unsigned rounding, Value *x) {
     using namespace llvm::Intrinsic;  // x86_…
     llvm::Type *type = x->getType();
     const bool half = type->getScalarType()->isHalfTy();
     Value *zero = llvm::Constant::getNullValue(type);
-    constexpr unsigned remainder_of_nearest = 8;  // imm8: no fraction bits kept, round to nearest even, no exception
-    Value *f = whole_register(b, half ? x86_avx512fp16_mask_reduce_ph_512 : x86_avx512_mask_reduce_ps_512,
-                              {x, b.getInt32(remainder_of_nearest)}, zero);
+    Value *f = whole_register(b, half ? x86_avx512fp16_mask_reduce_ph_512 : x86_avx512_mask_reduce_ps_512, {x, b.getInt32(rounding)}, zero);
     Value *sum = llvm::ConstantFP::get(type, coefficients[0]);
     for (size_t i = 1; i <= degree; i++)
         sum = b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {sum, f, llvm::ConstantFP::get(type, coefficients[i])});
-    return whole_register(b, half ? x86_avx512fp16_mask_scalef_ph_512 : x86_avx512_mask_scalef_ps_512, {sum, b.CreateFSub(x, f)}, zero);
+    Value *exponent = rounding == floored ? x : b.CreateFSub(x, f);
+    return whole_register(b, half ? x86_avx512fp16_mask_scalef_ph_512 : x86_avx512_mask_scalef_ps_512, {sum, exponent}, zero);
 }
 
 Value *exp2_f32(IRBuilderBase &b, ArrayRef<Value *> x) {
-    return exp2<5>(b, exp2_degree_5, x[0]);
+    return exp2<5>(b, exp2_degree_5_above, floored, x[0]);
 }
 
 Value *exp2_half(IRBuilderBase &b, ArrayRef<Value *> x) {
-    return exp2<3>(b, exp2_degree_3, x[0]);
+    return exp2<3>(b, exp2_degree_3_above, floored, x[0]);
 }
 
 Value *dot_bf16(IRBuilderBase &b, ArrayRef<Value *> arguments) {
     llvm::Type *pairs = llvm::FixedVectorType::get(b.getBFloatTy(), 2 * lanes);
     return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512,
                              {arguments[0], b.CreateBitCast(arguments[1], pairs), b.CreateBitCast(arguments[2], pairs)});
+}
+
+/// Four integer steps for two vectors, the last of which, high & 0xffff0000 | low, is said as such: LLVM makes a shuffle of words of it, which takes three.
+/// Halide would see a rounding shift, for which it takes seven that cannot overflow; the machine's conversion gives 16 lanes of a 32-lane register,
+/// which would have to be interleaved.
+Value *round_pair_bf16(IRBuilderBase &b, ArrayRef<Value *> arguments) {
+    llvm::Type *bits = llvm::FixedVectorType::get(b.getInt32Ty(), lanes);
+    auto constant = [&](uint32_t value) { return llvm::ConstantInt::get(bits, value); };
+    auto rounded = [&](Value *x) { return b.CreateAdd(b.CreateBitCast(x, bits), constant(0x8000)); };
+    constexpr unsigned a_and_b_or_c = 0xea;
+    return b.CreateIntrinsic(
+        llvm::Intrinsic::x86_avx512_pternlog_d_512,
+        {rounded(arguments[1]), constant(0xffff0000), b.CreateLShr(rounded(arguments[0]), constant(16)), b.getInt32(a_and_b_or_c)});
+}
+
+Value *bf16_of_f32(IRBuilderBase &b, ArrayRef<Value *> x) {
+    Value *rounded = b.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_cvtneps2bf16_512, {x[0]});
+    return b.CreateBitCast(rounded, llvm::FixedVectorType::get(b.getInt16Ty(), lanes));
 }
 
 Value *halves_of(IRBuilderBase &b, Value *bits) {
@@ -68,7 +87,7 @@ Value *bits_of(IRBuilderBase &b, Value *halves) {
 }
 
 Value *exp2_f16(IRBuilderBase &b, ArrayRef<Value *> x) {
-    return bits_of(b, exp2<3>(b, exp2_degree_3, halves_of(b, x[0])));
+    return bits_of(b, exp2<3>(b, exp2_degree_3, nearest, halves_of(b, x[0])));
 }
 
 Value *fma_f16(IRBuilderBase &b, ArrayRef<Value *> arguments) {
@@ -91,8 +110,10 @@ struct Lowering {
     unsigned lanes;
 };
 const std::map<std::string, Lowering> lowerings = {
-    {exp2_f32_name, {exp2_f32, lanes}}, {exp2_half_name, {exp2_half, lanes}},    {dot_bf16_name, {dot_bf16, lanes}},
-    {dot_i8_name, {dot_i8, lanes}},     {exp2_f16_name, {exp2_f16, half_lanes}}, {fma_f16_name, {fma_f16, half_lanes}},
+    {exp2_f32_name, {exp2_f32, lanes}},       {exp2_half_name, {exp2_half, lanes}},
+    {dot_bf16_name, {dot_bf16, lanes}},       {round_pair_bf16_name, {round_pair_bf16, lanes}},
+    {bf16_of_f32_name, {bf16_of_f32, lanes}}, {dot_i8_name, {dot_i8, lanes}},
+    {exp2_f16_name, {exp2_f16, half_lanes}},  {fma_f16_name, {fma_f16, half_lanes}},
 };
 
 }  // namespace

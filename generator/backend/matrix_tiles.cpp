@@ -5,6 +5,7 @@
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/IntrinsicsX86.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include <algorithm>
 #include <array>
@@ -21,7 +22,6 @@ using llvm::Value;
 
 constexpr int edge = matrix_tile_edge;
 constexpr int row_bytes = 64;
-constexpr int most_accumulators = 4;  // tiles 0 to 3; 4 and 5 hold a, 6 and 7 b
 
 class TileWriter {
 public:
@@ -48,61 +48,166 @@ struct Matrix {
     Value *address, *stride;
 };
 
-/// Up to 2 x 2 or 1 x 4 tiles of c at a time: a tile of a or b serves as many products as the block is wide or high. Straight-line code:
-/// the longest, 64 x 64 of depth 128, has 32 blocks of 8 steps.
+/// Straight-line code, but for steps whose number is not known.
+///
+/// Chains, of few steps: a tile of c is the sum of up to four products one after the other, which a core adds up without a pause. The tiles of b for 16
+/// columns stay in tiles 4 to 7, those of a come through the others, three accumulators take turns. A tile is stored, and its successor zeroed or
+/// loaded, while the next chain runs: a store waits 52 cycles for a product, a product as long for a tile that was zeroed after use.
+///
+/// Blocks, of more: 2 x 2 tiles of c stay in tiles 0 to 3 for all steps, 4 and 5 hold a, 6 and 7 b: a load a product, and c is touched once.
 class Contraction {
 public:
     Contraction(IRBuilder<> &builder, llvm::Intrinsic::ID dot, Matrix c, Matrix a, Matrix b)
         : b_(builder), tiles_(builder, dot), c_(c), a_(a), rhs_(b) {}
 
     void write(int rows, int columns, int steps, bool from_zero) {
-        const int high = rows % 2 == 0 ? 2 : 1, wide = most_accumulators / high;
-        for (int row = 0; row < rows; row += high)
-            for (int column = 0; column < columns; column += wide)
-                block(row, column, high, std::min(wide, columns - column), steps, from_zero);
+        if (steps <= most_resident) {
+            write_chains(rows, columns, steps, from_zero);
+            return;
+        }
+        for_each_block(rows, columns, [&](const Block &block) {
+            begin(block, from_zero);
+            for (int i = 0; i < steps; i++)
+                step(block, b_.getInt64(i));
+            end(block);
+        });
+    }
+
+    /// `steps` is 1 or more.
+    void write_counted(int rows, int columns, Value *steps, bool from_zero) {
+        for_each_block(rows, columns, [&](const Block &block) {
+            begin(block, from_zero);
+            llvm::Instruction *behind = &*b_.GetInsertPoint();
+            const auto [body, index] = llvm::SplitBlockAndInsertSimpleForLoop(steps, behind->getIterator());
+            b_.SetInsertPoint(body);
+            step(block, index);
+            b_.SetInsertPoint(behind);
+            end(block);
+        });
+    }
+
+    /// One of `parts` parts of the steps of a single block, which stays in its tiles from the first part to the last.
+    void write_part(int rows, int columns, int steps, bool from_zero, int part, int parts) {
+        if (rows > block_edge || columns > block_edge || steps % parts != 0)
+            throw internal_error("matrix tiles", "parts of a contraction that is no single block");
+        const Block block{0, 0, rows, columns};
+        if (part == 0)
+            begin(block, from_zero);
+        for (int i = steps / parts * part; i < steps / parts * (part + 1); i++)
+            step(block, b_.getInt64(i));
+        if (part == parts - 1)
+            end(block);
     }
 
 private:
-    Value *tile(const Matrix &m, int row, int column) {
-        Value *rows = b_.CreateMul(m.stride, b_.getInt64(row * edge));
-        return b_.CreateGEP(b_.getInt8Ty(), m.address, b_.CreateAdd(rows, b_.getInt64(column * row_bytes)));
-    }
+    static constexpr int block_edge = 2, first_of_a = 4, first_of_b = 6;                               // blocks
+    static constexpr int accumulators = 3, streamed_first = 3, most_resident = 4, first_resident = 4;  // chains
+    static constexpr int rows_of_slice =
+        4;  // 64 rows of a, 16 KB at a depth of four steps, come from the first-level cache for all columns but the first
 
-    void block(int row, int column, int high, int wide, int steps, bool from_zero) {
-        auto accumulator = [&](int i, int j) { return i * wide + j; };
-        for (int i = 0; i < high; i++)
-            for (int j = 0; j < wide; j++) {
-                if (from_zero)
-                    tiles_.zero(accumulator(i, j));
-                else
-                    tiles_.load(accumulator(i, j), tile(c_, row + i, column + j), c_.stride);
-            }
-        for (int step = 0; step < steps; step++) {
-            for (int i = 0; i < high; i++)
-                tiles_.load(4 + i, tile(a_, row + i, step), a_.stride);
-            for (int j = 0; j < wide; j++) {
-                const int b = 6 + j % 2;
-                tiles_.load(b, tile(rhs_, step, column + j), rhs_.stride);
-                for (int i = 0; i < high; i++)
-                    tiles_.dot(accumulator(i, j), 4 + i, b);
+    struct Block {
+        int row, column, rows, columns;
+    };
+    struct Chain {
+        int row, column;
+    };
+
+    /// The tile that begins `row` and `column` tiles further.
+    Value *tile(const Matrix &m, Value *row, Value *column) {
+        Value *rows = b_.CreateMul(m.stride, b_.CreateMul(row, b_.getInt64(edge)));
+        return b_.CreateGEP(b_.getInt8Ty(), m.address, b_.CreateAdd(rows, b_.CreateMul(column, b_.getInt64(row_bytes))));
+    }
+    Value *tile(const Matrix &m, int row, int column) { return tile(m, b_.getInt64(row), b_.getInt64(column)); }
+
+    void begin(int sum, Chain at, bool from_zero) {
+        if (from_zero)
+            tiles_.zero(sum);
+        else
+            tiles_.load(sum, tile(c_, at.row, at.column), c_.stride);
+    }
+    void end(int sum, Chain at) { tiles_.store(sum, tile(c_, at.row, at.column), c_.stride); }
+
+    template <class Write>
+    void for_each_block(int rows, int columns, Write write) {
+        for (int row = 0; row < rows; row += block_edge)
+            for (int column = 0; column < columns; column += block_edge)
+                write(Block{row, column, std::min(block_edge, rows - row), std::min(block_edge, columns - column)});
+    }
+    template <class Action>
+    static void for_each_tile(const Block &block, Action action) {
+        for (int row = 0; row < block.rows; row++)
+            for (int column = 0; column < block.columns; column++)
+                action(row * block_edge + column, Chain{block.row + row, block.column + column});
+    }
+    void begin(const Block &block, bool from_zero) {
+        for_each_tile(block, [&](int sum, Chain at) { begin(sum, at, from_zero); });
+    }
+    void end(const Block &block) {
+        for_each_tile(block, [&](int sum, Chain at) { end(sum, at); });
+    }
+    void step(const Block &block, Value *step) {
+        for (int row = 0; row < block.rows; row++) {
+            tiles_.load(first_of_a + row, tile(a_, b_.getInt64(block.row + row), step), a_.stride);
+            for (int column = 0; column < block.columns; column++) {
+                if (row == 0)
+                    tiles_.load(first_of_b + column, tile(rhs_, step, b_.getInt64(block.column + column)), rhs_.stride);
+                tiles_.dot(row * block_edge + column, first_of_a + row, first_of_b + column);
             }
         }
-        for (int i = 0; i < high; i++)
-            for (int j = 0; j < wide; j++)
-                tiles_.store(accumulator(i, j), tile(c_, row + i, column + j), c_.stride);
+    }
+
+    void write_chains(int rows, int columns, int steps, bool from_zero) {
+        std::vector<Chain> chains;
+        for (int slice = 0; slice < rows; slice += rows_of_slice)
+            for (int column = 0; column < columns; column++)
+                for (int row = slice; row < std::min(slice + rows_of_slice, rows); row++)
+                    chains.push_back({row, column});
+        auto accumulator = [](size_t n) { return static_cast<int>(n % accumulators); };
+        auto begin_chain = [&](size_t n) {
+            if (n < chains.size())
+                begin(accumulator(n), chains[n], from_zero);
+        };
+        begin_chain(0);
+        begin_chain(1);
+        for (size_t n = 0; n < chains.size(); n++) {
+            if (n == 0 || chains[n].column != chains[n - 1].column)
+                for (int step = 0; step < steps; step++)
+                    tiles_.load(first_resident + step, tile(rhs_, step, chains[n].column), rhs_.stride);
+            multiply(chains[n], accumulator(n), steps);
+            if (n > 0)
+                end(accumulator(n - 1), chains[n - 1]);
+            begin_chain(n + 2);
+        }
+        end(accumulator(chains.size() - 1), chains.back());
+    }
+
+    void multiply(Chain chain, int sum, int steps) {
+        const int streamed = 1 + most_resident - steps;  // tile 3, and those that hold nothing of b
+        for (int step = 0; step < steps; step++) {
+            const int other = next_++ % streamed, a = other == 0 ? streamed_first : first_resident + steps + other - 1;
+            tiles_.load(a, tile(a_, chain.row, step), a_.stride);
+            tiles_.dot(sum, a, first_resident + step);
+        }
     }
 
     IRBuilder<> &b_;
     TileWriter tiles_;
     Matrix c_, a_, rhs_;
+    int next_ = 0;
 };
 
-int constant_multiple(llvm::CallInst &call, unsigned argument) {
+int constant(llvm::CallInst &call, unsigned argument) {
     const auto *constant = llvm::dyn_cast<llvm::ConstantInt>(call.getArgOperand(argument));
-    const int64_t value = constant ? constant->getSExtValue() : 0;
+    if (!constant)
+        throw internal_error("matrix tiles", "an extent that is no constant");
+    return static_cast<int>(constant->getSExtValue());
+}
+
+int constant_multiple(llvm::CallInst &call, unsigned argument) {
+    const int value = constant(call, argument);
     if (value <= 0 || value % edge != 0)
-        throw internal_error("matrix tiles", "an extent that is no constant multiple of 16");
-    return static_cast<int>(value / edge);
+        throw internal_error("matrix tiles", "an extent that is no multiple of 16");
+    return value / edge;
 }
 
 void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
@@ -112,9 +217,17 @@ void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
             b.CreateGEP(b.getInt8Ty(), call.getArgOperand(argument), b.CreateSExt(call.getArgOperand(argument + 1), b.getInt64Ty()));
         return Matrix{first, b.CreateSExt(call.getArgOperand(argument + 2), b.getInt64Ty())};
     };
-    const bool from_zero = !llvm::cast<llvm::ConstantInt>(call.getArgOperand(12))->isZero();
+    const bool from_zero = constant(call, 12) != 0;
     Contraction contraction(b, dot, matrix(0), matrix(3), matrix(6));
-    contraction.write(constant_multiple(call, 9), constant_multiple(call, 10), constant_multiple(call, 11), from_zero);
+    const int rows = constant_multiple(call, 9), columns = constant_multiple(call, 10), part = constant(call, 13),
+              parts = constant(call, 14);
+    Value *steps = call.getArgOperand(11);
+    if (!llvm::isa<llvm::ConstantInt>(steps))
+        contraction.write_counted(rows, columns, b.CreateZExt(b.CreateUDiv(steps, b.getInt32(edge)), b.getInt64Ty()), from_zero);
+    else if (parts == 1)
+        contraction.write(rows, columns, constant_multiple(call, 11), from_zero);
+    else
+        contraction.write_part(rows, columns, constant_multiple(call, 11), from_zero, part, parts);
     call.replaceAllUsesWith(b.getInt32(0));
     call.eraseFromParent();
 }

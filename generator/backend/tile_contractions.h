@@ -1,7 +1,23 @@
 #pragma once
 #include "Halide.h"
 
+#include <string>
+#include <vector>
+
 namespace attune {
+
+/// Arguments of a contraction (machine_operations.h); its `steps` are pairs or quads.
+namespace contraction {
+enum Argument { c, c_offset, c_stride, a, a_offset, a_stride, b, b_offset, b_stride, rows, columns, steps, from_zero, part, parts };
+}
+
+/// The contraction that the statement is; null where it is none.
+const Halide::Internal::Call *contraction_of(const Halide::Internal::Stmt &s);
+/// A contraction as a statement, of the same machine operation as `like`.
+Halide::Internal::Stmt contraction_call(const Halide::Internal::Call &like, const std::vector<Halide::Expr> &arguments);
+
+/// The statement fills `buffer` with zeros.
+bool is_zero_fill(const Halide::Internal::Stmt &s, const std::string &buffer);
 
 /// Turns loop nests of the form
 ///   for row: for column: for step: c[row, column] = attune_op_dot_…(c[row, column], b[step, column], a[row, step])

@@ -60,10 +60,10 @@ int32_t dot_i8(int32_t sum, uint32_t is_unsigned, uint32_t is_signed) {
     return sum;
 }
 
-/// x - x rounded to an integer, the only form that kernels use.
+/// x - x rounded to the nearest integer or down to one, the only forms that kernels use.
 float reduced(float x, int control) {
-    if (control != 8) throw std::logic_error("vreduce with another control byte");
-    return std::isinf(x) ? 0 : x - std::nearbyint(x);
+    if (control != 8 && control != 9) throw std::logic_error("vreduce with another control byte");
+    return std::isinf(x) ? 0 : x - (control == 8 ? std::nearbyint(x) : std::floor(x));
 }
 
 float scaled(float x, float exponent) {
@@ -139,6 +139,20 @@ void attune_emulate_avx512_pmaddw_d_512(Words *result, const Words *a, const Wor
     const auto part = [](uint32_t pair, int shift) { return int32_t{static_cast<int16_t>(pair >> shift)}; };
     for (size_t i = 0; i < a->size(); i++)
         (*result)[i] = static_cast<uint32_t>(part((*a)[i], 0) * part((*b)[i], 0) + part((*a)[i], 16) * part((*b)[i], 16));
+}
+
+void attune_emulate_avx512_pternlog_d_512(Words *result, const Words *a, const Words *b, const Words *c, int table) {
+    for (size_t i = 0; i < result->size(); i++) {
+        (*result)[i] = 0;
+        for (int bit = 0; bit < 32; bit++) {
+            const auto of = [&](const Words *x) { return (*x)[i] >> bit & 1; };
+            (*result)[i] |= (static_cast<uint32_t>(table) >> (of(a) << 2 | of(b) << 1 | of(c)) & 1) << bit;
+        }
+    }
+}
+
+void attune_emulate_avx512bf16_cvtneps2bf16_512(std::array<uint16_t, 16> *result, const Floats *x) {
+    for (size_t i = 0; i < x->size(); i++) (*result)[i] = attune::float_to_bf16((*x)[i]);
 }
 
 void attune_emulate_avx512bf16_dpbf16ps_512(Floats *result, const Floats *sum, const Words *a, const Words *b) {

@@ -1,0 +1,64 @@
+/// That the passes over Halide's lowered statements find what they are for in the kernels of matrix tiles: where one does not, the kernel is right and slow.
+#include "generator/backend/code_generator.h"
+#include "generator/backend/lowering.h"
+#include "tests/support/kernel_case.h"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <sstream>
+
+namespace attune::test {
+
+namespace {
+
+std::string lowered(const char *mask, int head_dim) {
+    const AttentionSpec spec = make_spec(DType::bf16, head_dim, head_dim, 1, PairsText{.mask = mask});
+    const KernelPlan plan = plan_kernel(spec, cpu_target("amx"));
+    const ScheduledFunction function = schedule_function(plan, TaskFunction::fixed);
+    const Halide::Module module = Halide::Pipeline(function.pipeline).compile_to_module(function.arguments, "fixed", halide_target(*plan.target, {}));
+    std::ostringstream text;
+    for (const auto &f : module.functions()) text << f.body;
+    return text.str();
+}
+
+int count(const std::string &text, const std::string &pattern) {
+    const std::regex regex(pattern);
+    return static_cast<int>(std::distance(std::sregex_iterator(text.begin(), text.end(), regex), std::sregex_iterator()));
+}
+
+class TilePasses : public testing::TestWithParam<std::tuple<const char *, int>> {
+protected:
+    void SetUp() override {
+        if (!has_llvm_backend()) GTEST_SKIP() << "built without the LLVM back end";
+        text = lowered(std::get<0>(GetParam()), std::get<1>(GetParam()));
+    }
+    std::string text;
+};
+
+TEST_P(TilePasses, sums_go_to_the_accumulator) {
+    // Of full and of partial chunks one contraction of all head dims, from what is there.
+    EXPECT_EQ(count(text, R"(attune_op_contract_bf16\(accumulator[^\n]*, 0, 0, 1\))"), 2) << text;
+    EXPECT_EQ(count(text, "allocate weighted"), 0);
+}
+
+TEST_P(TilePasses, no_dot_product_is_left_to_vectors) { EXPECT_EQ(count(text, "attune_op_dot_bf16"), 0); }
+
+TEST_P(TilePasses, scores_and_row_sums_of_full_chunks_are_kept_small) {
+    // 64 keys of 32 rows, and four sums of each row.
+    EXPECT_EQ(count(text, R"(allocate scores_full\[float32 \* 2048\])"), 1) << text;
+    EXPECT_EQ(count(text, R"(allocate pairs_full.1\[float32 \* 128\])"), 1);
+    EXPECT_EQ(count(text, "allocate row_sums_full"), 0);
+}
+
+TEST_P(TilePasses, products_stand_between_exponentials) {
+    const int steps = (std::get<1>(GetParam()) + 31) / 32;
+    // The first 32 keys at once, the others a step at a time.
+    EXPECT_EQ(count(text, R"(attune_op_contract_bf16\(scores_full)"), 1 + steps) << text;
+}
+
+INSTANTIATE_TEST_SUITE_P(, TilePasses, testing::Combine(testing::Values("none", "causal", "causal && window(100)"), testing::Values(64, 128)));
+
+}  // namespace
+
+}  // namespace attune::test
