@@ -73,12 +73,41 @@ BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &
             .matrix_tiles = parameters.matrix_tiles};
 }
 
-int split_asks(const AttentionSpec &spec, const BlockShape &shape) {
-    const bool is_f32 = spec.cache.dtype == KvDType::same && spec.dtype == DType::f32;
-    const bool out_of_order = shape.fold > 1 || spec.cache.layout != KvLayout::contiguous;
-    if (out_of_order && shape.matrix_tiles)
+namespace {
+
+/// A tile of query rows, and what of the cache is read in a turn of its inner loops.
+struct Tile {
+    int rows;
+    int keys;     ///< beside each other, whose dots are the accumulators
+    int vectors;  ///< of a row of values
+};
+
+Tile tile_of(const AttentionTask &task, const CpuSplitParameters &parameters, int rows) {
+    const int vector = task.shape.vector, lanes = split_lanes(task), columns = split_value_columns(task.spec, vector) / vector;
+    // Elements converted at once: the halves of bytes are parted 16 at a time, whatever the machine's vector of f32.
+    const int least = task.spec.cache.dtype == KvDType::i4 ? std::max(1, i4_group / 2 / vector) : 1;
+    // Two rows of the cache at a time at most where one of them fills the registers.
+    const int keys = std::max(1, parameters.accumulators / std::max(rows * lanes / vector, rows));
+    // One row takes all its columns, so that values are read as they lie.
+    const int vectors = std::gcd(columns, rows == 1 ? 16 : parameters.accumulators / rows);
+    return {rows, std::min(keys, lanes > vector ? 2 : vector), std::max(least, vectors)};
+}
+
+}  // namespace
+
+// Tiles of rows read those of the cache beside each other, an order that prefetchers do not follow, so they ask ahead (ask_ahead.h), some 16 lines in
+// a turn of the innermost loops: more than a core's first-level cache has room for (16) wait for each other. Four heads on one, head_dim 128, a Xeon
+// with AVX-512: f32 26 GB/s, 22 where rows are copied to the first-level cache as they lie; f16 21, 18.5 with 43 lines in a turn of the outer loops;
+// avx2 there: f32 21 and 11, f16 18 and 13.5. A single row of queries reads as the cache lies.
+int split_asks(const AttentionTask &task, const CpuSplitParameters &parameters) {
+    const BlockShape &shape = task.shape;
+    if (shape.fold == 1 && task.spec.cache.layout == KvLayout::contiguous)
+        return 0;
+    if (shape.matrix_tiles)
         return split_tile_asks(shape);
-    return out_of_order && !is_f32 ? shape.block_kv / shape.vector + shape.block_kv / split_value_block : 0;
+    const Tile tile = tile_of(task, parameters, shape.fold <= 2 ? shape.fold : ATTUNE_SPLIT_TILE_ROWS);
+    const int turns = split_value_columns(task.spec, shape.vector) / (tile.vectors * shape.vector);
+    return shape.block_kv / tile.keys + shape.block_kv / split_value_block * turns;
 }
 
 namespace {
@@ -108,26 +137,30 @@ void schedule_integer_dots(const AttentionTask &task, SplitStages &stages, const
 
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const CpuSplitParameters &parameters) {
     const Var v("v"), d("d"), g("g"), k("k"), r("r"), column("column");
-    const Var rows("rows"), key_tile(visit_loop + std::string("_keys")), some_keys("some_keys"), some("some");
-    const int vector = task.shape.vector, accumulators = parameters.accumulators;
+    const bool is_single = task.shape.fold == 1, asks = split_asks(task, parameters) > 0;
+    const Var rows("rows"), key_tile("key_tile"), some_keys(visit_loop + std::string("_keys")), some(visit_loop + std::string("_values"));
+    const int vector = task.shape.vector;
     // Elements converted at once: the halves of bytes are parted 16 at a time, whatever the machine's vector of f32.
     const int bytes = task.spec.cache.dtype == KvDType::i4 ? std::max(vector, i4_group / 2) : vector;
     // A tile of rows reads the chunk once; more rows than a tile read it again from the second-level cache. Rows of one head go one by one: four at
     // a time were no faster (f32, head_dim 128, avx2), and each variant is 5 to 15 KB of code.
     const Expr num_rows = stages.part.output_buffer().dim(1).extent(), all_shown = task.args.masked == 0;
-    std::vector<std::pair<Expr, int>> tiles = {{Expr(), task.shape.fold == 1 ? 1 : ATTUNE_SPLIT_TILE_ROWS}};
+    std::vector<std::pair<Expr, int>> tiles = {{Expr(), is_single ? 1 : ATTUNE_SPLIT_TILE_ROWS}};
     if (task.shape.fold == 2)
         tiles.insert(tiles.begin(), {num_rows == 2, 2});
     auto for_each_tile = [&](Stage stage, const auto &schedule) {
-        for (const auto &[condition, tile] : tiles)
-            schedule(condition.defined() ? stage.specialize(condition) : stage, tile);
+        for (const auto &[condition, rows] : tiles)
+            schedule(condition.defined() ? stage.specialize(condition) : stage, tile_of(task, parameters, rows));
     };
 
     const int columns = split_value_columns(task.spec, vector);
     stages.part.bound(column, 0, columns + vector);
     for (Stage stage : {stages.part.specialize(all_shown), Stage(stages.part)})
-        for_each_tile(stage, [&](Stage part, int tile) {
-            part.split(r, rows, r, tile, TailStrategy::RoundUp).reorder(column, r, rows).vectorize(column, vector).never_partition(rows);
+        for_each_tile(stage, [&](Stage part, const Tile &tile) {
+            part.split(r, rows, r, tile.rows, TailStrategy::RoundUp)
+                .reorder(column, r, rows)
+                .vectorize(column, vector)
+                .never_partition(rows);
         });
 
     const int sum_lanes = split_sum_lanes(task);
@@ -143,15 +176,10 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const
     stages.products.update().reorder(stages.over_lanes, k, r).vectorize(k).atomic().vectorize(stages.over_lanes).unroll(r);
     stages.turned.compute_at(stages.logits, key_tile).bound_extent(v, sum_lanes).bound_extent(k, vector).store_in(MemoryType::Stack);
     const int lanes = split_lanes(task), of_dots = std::min(bytes, lanes), steps = (task.spec.head_dim + lanes - 1) / lanes;
-    for_each_tile(stages.turned, [&](Stage turned, int tile) {
-        // Two rows of the cache at a time at most where one of them fills the registers.
-        const int keys = std::max(1, accumulators / std::max(tile * lanes / vector, tile));
-        turned.split(k, some_keys, k, lanes > vector ? std::min(2, keys) : std::min(vector, keys))
-            .reorder(v, k, r, some_keys)
-            .vectorize(v)
-            .unroll(k)
-            .unroll(r)
-            .unroll(some_keys);
+    for_each_tile(stages.turned, [&](Stage turned, const Tile &tile) {
+        turned.split(k, some_keys, k, tile.keys).reorder(v, k, r, some_keys).vectorize(v).unroll(k).unroll(r);
+        if (!asks)
+            turned.unroll(some_keys);
     });
     stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, lanes).vectorize(v, of_dots).unroll(v).unroll(k).unroll(r);
     if (stages.group_dots.defined())
@@ -181,28 +209,20 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const
     }
     stages.weighted.compute_at(at_rows).bound_extent(d, columns).vectorize(d, vector).store_in(MemoryType::Stack);
     // Some rows of values at a time, all their columns; accumulators stay in the first-level cache.
-    const RVar of_block = stages.over_k.x, block(visit_loop + std::string("_values"));
-    for_each_tile(stages.weighted.update(), [&](Stage weighted, int tile) {
-        // One row takes all its columns, so that values are read as they lie.
-        const int vectors = std::max(bytes / vector, std::gcd(columns / vector, tile == 1 ? 16 : accumulators / tile));
-        weighted.rename(stages.over_k.y, block)
-            .split(d, some, d, vectors * vector)
+    const RVar of_block = stages.over_k.x;
+    for_each_tile(stages.weighted.update(), [&](Stage weighted, const Tile &tile) {
+        RVar block = stages.over_k.y;
+        if (asks && tile.vectors * vector == columns) {  // `some` is then no loop
+            block = RVar(visit_loop + std::string("_block"));
+            weighted.rename(stages.over_k.y, block);
+        }
+        weighted.split(d, some, d, tile.vectors * vector)
             .reorder(d, r, of_block, some, block)
             .vectorize(d, bytes)
             .unroll(d)
             .unroll(r)
             .unroll(of_block, parameters.unroll_values);
     });
-
-    // Tiles of rows read those of the cache beside each other, an order that prefetchers do not follow. Halves are asked for ahead (ask_ahead.h),
-    // and converted where they are used: f16, four heads a group, head_dim 128, avx2: 14.5 GB/s, 11 with copies. f32 has twice the lines to ask for,
-    // and is copied to the first-level cache as it lies: 21 GB/s, 18 asked for, 7 neither. A single row of queries reads as the cache lies.
-    if (task.shape.fold > 1 && split_asks(task.spec, task.shape) == 0) {
-        stages.key.compute_at(stages.logits, key_tile).bound_extent(k, vector);
-        stages.value.compute_at(stages.weighted, block).bound_extent(k, split_value_block);
-        for (Func f : {stages.key, stages.value})
-            f.vectorize(d, vector, TailStrategy::RoundUp);
-    }
 }
 
 void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages) {

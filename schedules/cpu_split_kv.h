@@ -24,7 +24,7 @@ constexpr int split_tile_keys = 64;
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector);
 /// How often a tile of rows asks for cache rows ahead; 0: it reads them in an order that prefetchers follow.
-int split_asks(const AttentionSpec &spec, const BlockShape &shape);
+int split_asks(const AttentionTask &task, const CpuSplitParameters &parameters);
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const CpuSplitParameters &parameters);
 void schedule_cpu_append(const AttentionTask &task, AppendStages &stages);
 void schedule_cpu_combine(const AttentionTask &task, CombineStages &stages);

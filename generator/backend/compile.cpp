@@ -30,7 +30,8 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     }
     if (plan.spec.decode) {
         // The whole of a call's rows is one block; there are no strips.
-        const BlockShape shape = cpu_split_shape(plan.spec, split_schedule_parameters(plan), vector);
+        const CpuSplitParameters parameters = split_schedule_parameters(plan);
+        const BlockShape shape = cpu_split_shape(plan.spec, parameters, vector);
         sizes.fold = shape.fold;
         sizes.block_q = split_positions;
         sizes.strip_rows = shape.strip;
@@ -38,7 +39,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.block_kv = shape.block_kv;
         sizes.tile_kv = shape.tile_kv;
         sizes.exact_splits = 1;
-        sizes.asks = split_asks(plan.spec, shape);
+        sizes.asks = split_asks(AttentionTask(plan.spec, shape, {}), parameters);
         sizes.part_columns = split_value_columns(plan.spec, vector) + vector;
         return sizes;
     }

@@ -165,7 +165,8 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         return {task, Halide::Pipeline(stages.pairs), args.with_block({args.query, args.key, args.lse})};
     }
     case TaskFunction::split: {
-        const bool asks = scheduled && split_asks(task->spec, task->shape) > 0;
+        const CpuSplitParameters parameters = split_schedule_parameters(plan);
+        const bool asks = scheduled && split_asks(*task, parameters) > 0;
         if (task->shape.matrix_tiles) {
             SplitTileStages stages = define_split_tiles(*task);
             if (scheduled)
@@ -179,7 +180,7 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         }
         SplitStages stages = define_split_kv(*task);
         if (scheduled)
-            schedule_cpu_split_kv(*task, stages, split_schedule_parameters(plan));
+            schedule_cpu_split_kv(*task, stages, parameters);
         Halide::Pipeline pipeline(stages.part);
         if (asks)
             ask_ahead(pipeline);

@@ -12,11 +12,12 @@ void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
     const bool has_heads = rows->dimensions == 3;
     const attune_dimension *position = &rows->dim[has_heads ? 2 : 1];
     const int64_t element = rows->type_bits / 8, heads = has_heads ? rows->dim[1].extent : 1, positions = position->extent;
+    const bool is_one = position->stride == rows->dim[0].extent;  // rows without a gap: a line then costs 1 cycle instead of 3
     for (int64_t head = 0; head < heads && head < ATTUNE_MAX_AHEAD_HEADS && positions > 0; head++)
         ahead->streams[ahead->num_streams++] = (attune_row_stream){.row = rows->host + head * rows->dim[1].stride * element,
-                                                                   .bytes = rows->dim[0].extent * element,
+                                                                   .bytes = rows->dim[0].extent * element * (is_one ? positions : 1),
                                                                    .stride = position->stride * element,
-                                                                   .rows = positions};
+                                                                   .rows = is_one ? 1 : positions};
 }
 
 void attune_add_ahead_listed(attune_ahead *ahead, const uint8_t *base, const int32_t *starts, int64_t element_bytes, int64_t bytes,
@@ -32,8 +33,7 @@ void attune_spread_ahead(attune_ahead *ahead, int64_t visits) {
     ahead->lines_per_visit = visits > 0 ? (lines + visits - 1) / visits : 0;
 }
 
-int32_t attune_ask_ahead(void *scratch) {
-    attune_ahead *a = ((attune_scratch *)scratch)->ahead;
+static void ask_over_ends(attune_ahead *a) {
     int64_t lines = a->lines_per_visit, byte = a->byte;  // kept in registers: through memory a line takes twice as long
     while (lines > 0 && a->current < a->num_streams) {
         attune_row_stream s = a->streams[a->current];
@@ -55,5 +55,22 @@ int32_t attune_ask_ahead(void *scratch) {
         a->current += s.rows == 0;
     }
     a->byte = byte;
+}
+
+int32_t attune_ask_ahead(void *scratch) {
+    attune_ahead *a = ((attune_scratch *)scratch)->ahead;
+    if (a->current == a->num_streams)
+        return 0;
+    // Mostly a row goes on.
+    const attune_row_stream *s = &a->streams[a->current];
+    const int64_t bytes = a->lines_per_visit * line;
+    if (s->starts || s->bytes - a->byte < bytes) {
+        ask_over_ends(a);
+        return 0;
+    }
+    const uint8_t *const first = s->row + a->byte;
+    for (int64_t at = 0; at < bytes; at += line)
+        __builtin_prefetch(first + at, 0, 2);
+    a->byte += bytes;
     return 0;
 }

@@ -8,10 +8,10 @@ extern "C" {
 
 namespace {
 
-/// Rows of 3 heads x 2 positions, 100 floats each.
+/// Rows of 3 heads x 2 positions, 100 floats each and 4 between them.
 struct AskAhead : testing::Test {
     float rows[1000];
-    attune_dimension dim[3] = {{0, 100, 1, 0}, {0, 3, 200, 0}, {0, 2, 100, 0}};
+    attune_dimension dim[3] = {{0, 100, 1, 0}, {0, 3, 208, 0}, {0, 2, 104, 0}};
     attune_buffer buffer{};
     attune_ahead ahead{};
     attune_scratch scratch{nullptr, 0, 0, &ahead};
@@ -54,8 +54,19 @@ TEST_F(AskAhead, WalksAHeadBeforeTheNext) {
     attune_spread_ahead(&ahead, 3);
     attune_ask_ahead(&scratch);
     EXPECT_EQ(ahead.current, 1);
-    EXPECT_EQ(ahead.streams[1].row, buffer.host + 800);
+    EXPECT_EQ(ahead.streams[1].row, buffer.host + 832);
     EXPECT_EQ(ahead.streams[0].rows, 0);
+}
+
+TEST_F(AskAhead, TakesRowsWithoutAGapAsOne) {
+    dim[2].stride = 100;
+    attune_add_ahead(&ahead, &buffer);
+    attune_spread_ahead(&ahead, 1);
+    EXPECT_EQ(ahead.lines_per_visit, 3 * 13);  // of 2 x 400 bytes
+    attune_spread_ahead(&ahead, 4);
+    for (int i = 0; i < 4; i++)
+        attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.current, 3);
 }
 
 TEST_F(AskAhead, HasNothingToDoWithoutRowsOrVisits) {
