@@ -104,7 +104,7 @@ int split_asks(const AttentionTask &task, const CpuSplitParameters &parameters) 
     if (shape.fold == 1 && task.spec.cache.layout == KvLayout::contiguous)
         return 0;
     if (shape.matrix_tiles)
-        return split_tile_asks(shape);
+        return split_tile_asks(task);
     const Tile tile = tile_of(task, parameters, shape.fold <= 2 ? shape.fold : ATTUNE_SPLIT_TILE_ROWS);
     const int turns = split_value_columns(task.spec, shape.vector) / (tile.vectors * shape.vector);
     return shape.block_kv / tile.keys + shape.block_kv / split_value_block * turns;

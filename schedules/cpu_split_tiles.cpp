@@ -11,11 +11,14 @@ using namespace Halide;
 
 namespace {
 
+constexpr int split_tile_keys_at_once = 16;   ///< of a product with the query
+constexpr int split_tile_pairs_at_once = 16;  ///< of columns
+
 class Schedule {
 public:
     Schedule(const AttentionTask &task, SplitTileStages &stages)
         : task_(task), stages_(stages), vector_(task.shape.vector), block_(task.shape.tile_kv),
-          strips_((task.shape.block_q + split_strip - 1) / split_strip), columns_(split_value_columns(task.spec, vector_)) {}
+          strips_((task.shape.block_q + split_strip - 1) / split_strip), pairs_(split_tile_columns(task) / 2) {}
 
     void place() {
         query();
@@ -53,75 +56,104 @@ private:
 
     /// A stage that matrix tiles compute: loops of scalars, which become one call (backend/tile_contractions.h).
     void scores() {
-        const Var block(visit_loop + std::string("_block")), a_row(visit_loop + std::string("_key"));
+        const Var block(visit_loop + std::string("_keys"));
         per_row(stages_.logits)
             .bound_storage(k, task_.shape.block_kv)
-            .split(k, block, k, block_, TailStrategy::RoundUp)
+            .split(k, block, k, split_tile_keys_at_once, TailStrategy::RoundUp)
             .reorder(i, k, s, block)
-            .never_partition_all();
+            .never_partition_all()
+            .specialize(task_.args.masked == 0);
         stages_.key.compute_at(stages_.logits, block)
-            .bound_extent(k, block_)
+            .bound_extent(k, split_tile_keys_at_once)
             .bound_extent(d, task_.product_steps())
-            .rename(k, a_row)
             .vectorize(d, vector_);
-        stages_.scores.compute_at(stages_.logits, s).bound_extent(i, split_strip).bound_extent(k, block_).vectorize(i, vector_);
-        for (int update = 0; update < stages_.scores.num_update_definitions(); update++)
-            stages_.scores.update(update).reorder(stages_.over_d, i, k);
+        for (Func *scores : {&stages_.scores, &stages_.scores_in_place}) {
+            if (!scores->defined())
+                continue;
+            scores->compute_at(stages_.logits, s)
+                .bound_extent(i, split_strip)
+                .bound_extent(k, split_tile_keys_at_once)
+                .vectorize(i, vector_);
+            for (int update = 0; update < scores->num_update_definitions(); update++)
+                scores->update(update).reorder(stages_.over_d, i, k);
+        }
     }
 
     void weights() {
+        const Var some(visit_loop + std::string("_weights")), tile(visit_loop + std::string("_turned")), half("half"), x("x"), pair("pair");
         per_row(stages_.maximum).update().reorder(i, stages_.over_keys, s).vectorize(i, vector_);
-        per_row(stages_.pairs).bound_storage(p, task_.shape.block_kv / 2).reorder(i, p, s);
-        per_row(stages_.sums).bound_extent(j, split_chains).update().reorder(i, j, stages_.over_pairs, s).vectorize(i, vector_).unroll(j);
-        const Var pt("pt");
+        per_row(stages_.weights)
+            .bound_storage(k, task_.shape.block_kv)
+            .split(k, some, k, split_tile_keys_at_once, TailStrategy::RoundUp)
+            .reorder(i, k, some, s);
+        per_row(stages_.sums).bound_extent(c, split_chains).update().reorder(i, c, stages_.over_chains, s).vectorize(i, vector_).unroll(c);
         stages_.turned.compute_root()
-            .bound_extent(i, split_strip)
-            .bound_storage(p, task_.shape.block_kv / 2)
+            .bound_extent(j, 2 * split_strip)
+            .bound_storage(k, task_.shape.block_kv)
             .bound_storage(s, strips_)
-            .split(p, pt, p, vector_)
-            .reorder(p, i, pt, s)
-            .vectorize(p)
-            .unroll(i);
-        stages_.turned_tile.compute_at(stages_.turned, pt)
-            .bound_extent(p, vector_)
-            .bound_extent(i, split_strip)
-            .reorder(i, p, s)
-            .vectorize(i, vector_)
-            .unroll(p)
-            .store_in(MemoryType::Stack);
+            .split(k, tile, k, 2 * split_strip)
+            .split(k, half, k, vector_)
+            .reorder(k, half, j, tile, s)
+            .vectorize(k)
+            .unroll(half)
+            .unroll(j);
+        for (Func &f : stages_.turns) {
+            f.compute_at(stages_.turned, tile).bound_extent(x, split_strip * split_strip).store_in(MemoryType::Stack);
+            if (&f != &stages_.turns.front())
+                f.split(x, pair, x, 2).reorder(x, pair).unroll(x).vectorize(pair, vector_).unroll(pair);
+            else
+                f.vectorize(x, vector_).unroll(x);
+        }
+    }
+
+    /// Sums of a block of keys at a time, in groups of columns.
+    void sums_of_tiles(Func weighted, const RDom &over, const char *columns_name) {
+        const Var columns(columns_name);
+        weighted.compute_root().bound_extent(d, pairs_).bound_extent(j, 2 * split_strip).bound_storage(s, strips_).vectorize(d, vector_);
+        weighted.update(0)
+            .split(d, columns, d, std::gcd(pairs_, split_tile_pairs_at_once), TailStrategy::RoundUp)
+            .reorder(over.x, d, j, columns, s, over.y);
     }
 
     void weighted() {
-        const RVar block(visit_loop + std::string("_values"));
-        const Var pair(visit_loop + std::string("_pair")), v("v");
-        stages_.weighted.compute_root()
-            .bound_extent(d, columns_)
-            .bound_extent(i, split_strip)
-            .bound_storage(s, strips_)
-            .vectorize(d, vector_);
-        stages_.weighted.update(0).rename(stages_.over_tiles.y, block).reorder(stages_.over_tiles.x, d, i, s, block);
-        stages_.value.compute_at(stages_.weighted, block)
-            .bound_extent(p, block_ / 2)
-            .bound_extent(d, columns_)
-            .rename(p, pair)
-            .vectorize(d, vector_)
-            .specialize(task_.args.masked == 0);
+        const Var v("v");
+        sums_of_tiles(stages_.weighted_whole, stages_.over_whole, "visit_values");
+        if (stages_.value.defined())
+            stages_.value.compute_at(stages_.weighted_whole, stages_.over_whole.y)
+                .bound_extent(k, block_)
+                .bound_extent(d, pairs_)
+                .vectorize(d, vector_);
 
+        sums_of_tiles(stages_.weighted, stages_.over_tiles, "columns");
+        stages_.usual_value.compute_at(stages_.weighted, stages_.over_tiles.y)
+            .bound_extent(k, block_)
+            .bound_extent(d, pairs_)
+            .vectorize(d, vector_);
         const RVar key = stages_.over_hidden.x, hidden_block = stages_.over_hidden.y;
-        stages_.weighted.update(1).reorder(d, i, key, s, hidden_block).vectorize(d, vector_);
+        stages_.weighted.update(1).reorder(d, j, key, s, hidden_block).vectorize(d, vector_);
         stages_.unusual.compute_at(stages_.weighted, hidden_block).bound_extent(v, vector_).vectorize(v);
         stages_.unusual.update().reorder(v, stages_.over_rows.x, stages_.over_rows.y).vectorize(v);
     }
 
     void part() {
-        const Var column("column"), r("r");
-        stages_.part.bound(column, 0, columns_ + vector_).vectorize(column, vector_).never_partition(r);
+        const Var column("column"), r("r"), pair("pair"), v("v");
+        stages_.columns.compute_root()
+            .bound_extent(column, 2 * pairs_)
+            .bound_storage(s, strips_)
+            .split(column, pair, column, 2)
+            .reorder(column, pair, i, s)
+            .unroll(column)
+            .vectorize(pair, vector_);
+        stages_.reference.compute_root().bound_storage(i, split_strip).bound_storage(s, strips_);
+        stages_.largest.compute_at(stages_.reference, i).bound_extent(v, vector_).vectorize(v).update().vectorize(v);
+        const int columns = split_value_columns(task_.spec, vector_);
+        stages_.part.bound(column, 0, columns + vector_).vectorize(column, vector_).never_partition(r);
     }
 
     const AttentionTask &task_;
     SplitTileStages &stages_;
-    const int vector_, block_, strips_, columns_;
-    const Var i{"i"}, d{"d"}, s{"s"}, k{"k"}, p{"p"}, j{"j"};
+    const int vector_, block_, strips_, pairs_;
+    const Var i{"i"}, d{"d"}, s{"s"}, k{"k"}, c{"c"}, j{"j"};
 };
 
 }  // namespace
@@ -130,9 +162,9 @@ void schedule_cpu_split_tiles(const AttentionTask &task, SplitTileStages &stages
     Schedule(task, stages).place();
 }
 
-int split_tile_asks(const BlockShape &shape) {
-    // Of a block: itself and each key, then itself and each pair of values.
-    return shape.block_kv / shape.tile_kv * (1 + shape.tile_kv + 1 + shape.tile_kv / 2);
+int split_tile_asks(const AttentionTask &task) {
+    const int keys = task.shape.block_kv, pairs = split_tile_columns(task) / 2, groups = pairs / std::gcd(pairs, split_tile_pairs_at_once);
+    return 2 * (keys / split_tile_keys_at_once) + keys / (2 * split_strip) + (groups > 1 ? keys / task.shape.tile_kv * groups : 0);
 }
 
 }  // namespace attune

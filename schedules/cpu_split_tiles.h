@@ -3,10 +3,10 @@
 
 namespace attune {
 
-/// Blocks of 64 keys, copied once for all strips of rows.
+/// Blocks of keys, read once for all strips of rows.
 void schedule_cpu_split_tiles(const AttentionTask &task, SplitTileStages &stages);
 
 /// How often a chunk's loops ask for cache rows ahead (split_asks).
-int split_tile_asks(const BlockShape &shape);
+int split_tile_asks(const AttentionTask &task);
 
 }  // namespace attune

@@ -9,6 +9,7 @@ using namespace Halide;
 namespace {
 
 constexpr int exponent_bits = 0x7f80;  ///< of a bf16; all of them: an infinity or a NaN
+constexpr int not_a_number = 0x7fc00000;
 
 Expr bits_of(const Expr &stored) {
     return reinterpret<uint16_t>(stored);
@@ -18,10 +19,15 @@ Expr is_unusual(const Expr &stored) {
     return (bits_of(stored) & cast<uint16_t>(exponent_bits)) == cast<uint16_t>(exponent_bits);
 }
 
+/// x as a bf16, in the upper half of what is otherwise 0.
+Expr rounded_to_bf16(const Expr &x) {
+    return (reinterpret<uint32_t>(x) + Expr(0x8000u)) & Expr(0xffff0000u);
+}
+
 /// What is left of x after `terms` bf16 that sum to nearly all of it.
 Expr remainder(Expr x, int terms) {
     for (int term = 0; term < terms; term++)
-        x = x - reinterpret<float>((reinterpret<uint32_t>(x) + Expr(0x8000u)) & Expr(0xffff0000u));
+        x = x - reinterpret<float>(rounded_to_bf16(x));
     return x;
 }
 
@@ -71,18 +77,35 @@ private:
         }
     }
 
+    /// Element d of key k, of a chunk that has it.
+    Expr in_place(const ImageParam &rows, const Expr &d, const Expr &k) const {
+        return rows(d, unsafe_promise_clamped(task_.args.first_key + k, 0, task_.args.seq_len_kv - 1));
+    }
+
+    Func scores_of(const char *name, const std::function<Expr(Expr, Expr)> &key) {
+        Func scores(name);
+        scores(i_, k_, s_) = 0.0f;
+        for (const Func &query : stages_.query_pairs)
+            scores(i_, k_, s_) = dot_bf16(task_.machine, scores(i_, k_, s_), query(i_, stages_.over_d, s_), key(stages_.over_d, k_));
+        return scores;
+    }
+
     void scores() {
         stages_.key = Func("key_pairs");
         stages_.key(d_, k_) = task_.head_dim_pair(d_, [&](const Expr &d) { return keys_.stored(d, listed(k_)); });
         stages_.over_d = RDom(0, task_.product_steps(), "over_d");
-        stages_.scores = Func("scores");
-        stages_.scores(i_, k_, s_) = 0.0f;
-        for (const Func &query : stages_.query_pairs)
-            stages_.scores(i_, k_, s_) =
-                dot_bf16(task_.machine, stages_.scores(i_, k_, s_), query(i_, stages_.over_d, s_), stages_.key(stages_.over_d, k_));
+        stages_.scores = scores_of("scores", [&](const Expr &d, const Expr &k) { return stages_.key(d, k); });
+        Expr score = stages_.scores(i_, k_, s_);
+        if (split_reads_in_place(task_)) {
+            const ImageParam &rows = task_.args.key;
+            stages_.scores_in_place = scores_of("scores_in_place", [&](const Expr &d, const Expr &k) {
+                return pair_of_bf16(in_place(rows, 2 * d, k), in_place(rows, 2 * d + 1, k));
+            });
+            score = select(masked_, score, stages_.scores_in_place(i_, k_, s_));
+        }
 
         const Expr q = task_.position(row(s_)), h = task_.head(row(s_)), kv = task_.args.first_key + task_.existing_of_chunk(k_);
-        const Expr logit = task_.logit(stages_.scores(i_, k_, s_) * task_.scale(), q, h, kv);
+        const Expr logit = task_.logit(score * task_.scale(), q, h, kv);
         stages_.logits = Func("logits");
         stages_.logits(i_, k_, s_) = shown_logit(!masked_ || (k_ < task_.args.num_keys && task_.visible(q, h, kv)), logit);
     }
@@ -95,39 +118,77 @@ private:
         stages_.maximum(i_, s_) = max(stages_.maximum(i_, s_), stages_.logits(i_, stages_.over_keys, s_));
 
         // Rounded up here and below, so that the reduction stays one of maxima. A hidden logit's weight is exactly 0.
-        auto weight = [&](const Expr &k) { return exp2(task_.machine, stages_.logits(i_, k, s_) - ceil(stages_.maximum(i_, s_))); };
-        stages_.pairs = Func("pairs");
-        const Expr low = weight(2 * p_), high = weight(2 * p_ + 1);
-        stages_.pairs(i_, p_, s_) = Tuple(rounded_pair_of_bf16(task_.machine, low, high), low + high);
-        stages_.over_pairs = RDom(0, blocks_ * (block / 2 / split_chains), "over_pairs");
+        stages_.weights = Func("weights");
+        stages_.weights(i_, k_, s_) = exp2(task_.machine, stages_.logits(i_, k_, s_) - ceil(stages_.maximum(i_, s_)));
+        stages_.over_chains = RDom(0, blocks_ * (block / split_chains), "over_chains");
         stages_.sums = Func("sums");
-        stages_.sums(i_, j_, s_) = 0.0f;
-        stages_.sums(i_, j_, s_) += stages_.pairs(i_, stages_.over_pairs * split_chains + j_, s_)[1];
+        stages_.sums(i_, c_, s_) = 0.0f;
+        stages_.sums(i_, c_, s_) += stages_.weights(i_, stages_.over_chains * split_chains + c_, s_);
+
+        turned();
     }
 
+    /// Of 32 keys at a time two weights go in a lane, so that one square of 16 is transposed: a row of its index's bits turned by 4, each time by
+    /// one as lanes of two vectors are put in turns.
+    void turned() {
+        const Var x("x"), t("t");
+        constexpr int edge = split_strip, square = edge * edge;
+        auto weight = [&](const Expr &k) { return rounded_to_bf16(stages_.weights(x % edge, k, s_)); };
+        const Expr first = t * (2 * edge) + x / edge;
+        Func turns("packed_weights");
+        turns(x, t, s_) = weight(first) >> Expr(uint32_t{16}) | weight(first + edge);
+        stages_.turns.push_back(turns);
+        for (int bit = 1; bit < edge; bit *= 2) {
+            Func next("turned_once");
+            next(x, t, s_) = turns(x / 2 + x % 2 * (square / 2), t, s_);
+            stages_.turns.push_back(next);
+            turns = next;
+        }
+        const Expr both = turns(j_ % edge * edge + k_ % edge, k_ / (2 * edge), s_), is_second = k_ / edge % 2 == 1;
+        const Expr sixteen = Expr(uint32_t{16}), upper = Expr(0xffff0000u);
+        stages_.turned = Func("turned_weights");
+        stages_.turned(k_, j_, s_) =
+            select(j_ < edge, select(is_second, both >> sixteen, both & Expr(0xffffu)), select(is_second, both & upper, both << sixteen));
+    }
+
+    Func weighted_of(const char *name, const RDom &over, const Expr &value) {
+        Func weighted(name);
+        weighted(d_, j_, s_) = 0.0f;
+        weighted(d_, j_, s_) = dot_bf16(task_.machine, weighted(d_, j_, s_), value, stages_.turned(key_of(over), j_, s_));
+        return weighted;
+    }
+    Expr key_of(const RDom &over) const { return over.y * task_.shape.tile_kv + over.x; }
+
     void weighted() {
-        const int block = task_.shape.tile_kv, vector = task_.shape.vector;
-        auto value = [&](const Expr &k) {
-            const Expr stored = values_.stored(d_, listed(k));
-            return select(masked_ && is_unusual(stored), cast(stored.type(), 0.0f), stored);
+        const int block = task_.shape.tile_kv, vector = task_.shape.vector, pairs = split_tile_columns(task_) / 2;
+        stages_.over_whole = RDom(0, block, 0, select(masked_, 0, task_.shape.block_kv / block), "over_whole");
+        auto value_of = [&](const Expr &d, const Expr &k) {
+            return pair_of_bf16(values_.stored(2 * d, listed(k)), values_.stored(2 * d + 1, listed(k)));
         };
-        stages_.turned_tile = Func("turned_tile");
-        stages_.turned_tile(p_, i_, s_) = stages_.pairs(i_, p_, s_)[0];
-        stages_.turned = Func("turned_pairs");
-        stages_.turned(p_, i_, s_) = stages_.turned_tile(p_, i_, s_);
-        stages_.value = Func("value_pairs");
-        stages_.value(d_, p_) = pair_of_bf16(value(2 * p_), value(2 * p_ + 1));
-        stages_.over_tiles = RDom(0, block / 2, 0, blocks_, "over_tiles");
-        const Expr pair = stages_.over_tiles.y * (block / 2) + stages_.over_tiles.x;
-        stages_.weighted = Func("weighted");
-        stages_.weighted(d_, i_, s_) = 0.0f;
-        stages_.weighted(d_, i_, s_) =
-            dot_bf16(task_.machine, stages_.weighted(d_, i_, s_), stages_.value(d_, pair), stages_.turned(pair, i_, s_));
+        Expr value;
+        if (split_reads_in_place(task_)) {
+            const ImageParam &rows = task_.spec.cache.values_in_key ? task_.args.key : task_.args.value;
+            const Expr k = key_of(stages_.over_whole);
+            value = pair_of_bf16(in_place(rows, 2 * d_, k), in_place(rows, 2 * d_ + 1, k));
+        } else {
+            stages_.value = Func("value_pairs");
+            stages_.value(d_, k_) = value_of(d_, k_);
+            value = stages_.value(d_, key_of(stages_.over_whole));
+        }
+        stages_.weighted_whole = weighted_of("weighted_whole", stages_.over_whole, value);
+
+        auto usual = [&](const Expr &d, const Expr &k) {
+            const Expr stored = values_.stored(d, listed(k));
+            return select(is_unusual(stored), cast(stored.type(), 0.0f), stored);
+        };
+        stages_.usual_value = Func("usual_value_pairs");
+        stages_.usual_value(d_, k_) = pair_of_bf16(usual(2 * d_, k_), usual(2 * d_ + 1, k_));
+        stages_.over_tiles = RDom(0, block, 0, select(masked_, blocks_, 0), "over_tiles");
+        stages_.weighted = weighted_of("weighted", stages_.over_tiles, stages_.usual_value(d_, key_of(stages_.over_tiles)));
 
         // An infinity or a NaN reaches the rows that see its key, and no others.
         Var v("v"), b("b");
-        const int columns = split_value_columns(task_.spec, vector);
-        stages_.over_rows = RDom(0, columns / vector, 0, block, "over_rows");
+        stages_.over_rows = RDom(0, 2 * pairs / vector, 0, block, "over_rows");
         stages_.unusual = Func("unusual");
         stages_.unusual(v, b) = cast<uint16_t>(0);
         const Expr bits = bits_of(values_.stored(stages_.over_rows.x * vector + v, listed(b * block + stages_.over_rows.y)));
@@ -135,31 +196,56 @@ private:
         stages_.over_hidden = RDom(0, block, 0, select(masked_, blocks_, 0), "over_hidden");
         const Expr any = largest_of_lanes([&](int lane) { return stages_.unusual(lane, stages_.over_hidden.y); }, vector);
         stages_.over_hidden.where(any == cast<uint16_t>(exponent_bits));
-        const Expr k = stages_.over_hidden.y * block + stages_.over_hidden.x, both = stages_.pairs(i_, k / 2, s_)[0];
-        const Expr weight = reinterpret<float>(select(k % 2 == 0, both << Expr(uint32_t{16}), both & Expr(0xffff0000u)));
-        const Expr stored = values_.stored(d_, listed(k)), is_hidden = float_bits(stages_.logits(i_, k, s_)) == float_bits(hidden_score);
-        stages_.weighted(d_, i_, s_) += select(is_hidden || !is_unusual(stored), 0.0f, weight * cast<float>(stored));
+        const Expr k = key_of(stages_.over_hidden), i = j_ % split_strip;
+        const Expr stored = values_.stored(2 * d_ + j_ / split_strip, listed(k));
+        const Expr is_hidden = float_bits(stages_.logits(i, k, s_)) == float_bits(hidden_score);
+        stages_.weighted(d_, j_, s_) += select(is_hidden || !is_unusual(stored), 0.0f, stages_.weights(i, k, s_) * cast<float>(stored));
     }
 
     void part() {
         auto sum = [&](const Expr &i, const Expr &s) {
             return sum_of_lanes([&](int lane) { return stages_.sums(i, lane, s); }, split_chains);
         };
+        const Var column("column"), v("v");
+        const Expr d = column / 2, j = column % 2 * split_strip + i_;
+        stages_.columns = Func("weighted_columns");
+        stages_.columns(column, i_, s_) = select(masked_, stages_.weighted(d, j, s_), stages_.weighted_whole(d, j, s_));
+
+        // A zero times an infinity is none: both columns of a pair are lost to it, and the caller has the chunk computed as one with a mask.
+        const int vector = task_.shape.vector, infinity = 0x7f800000;
+        stages_.over_columns = RDom(0, split_tile_columns(task_) / vector, "over_columns");
+        stages_.largest = Func("largest_sum");
+        stages_.largest(v, i_, s_) = 0;
+        const Expr weighted = stages_.columns(stages_.over_columns * vector + v, i_, s_);
+        stages_.largest(v, i_, s_) = max(stages_.largest(v, i_, s_), float_bits(weighted) & infinity);
+        stages_.reference = Func("reference");
+        const Expr is_lost = !masked_ && largest_of_lanes([&](int lane) { return stages_.largest(lane, i_, s_); }, vector) == infinity;
+        stages_.reference(i_, s_) = reinterpret<float>(select(is_lost, not_a_number, float_bits(ceil(stages_.maximum(i_, s_)))));
         stages_.part = define_part(
-            task_, [&](const Expr &column, const Expr &r) { return stages_.weighted(column, r % split_strip, r / split_strip); },
+            task_, [&](const Expr &column, const Expr &r) { return stages_.columns(column, r % split_strip, r / split_strip); },
             [&](const Expr &r) { return sum(r % split_strip, r / split_strip); },
-            [&](const Expr &r) { return ceil(stages_.maximum(r % split_strip, r / split_strip)); });
+            [&](const Expr &r) { return stages_.reference(r % split_strip, r / split_strip); });
     }
 
     const AttentionTask &task_;
     const CacheRows keys_, values_;
     const Expr masked_ = task_.args.masked != 0;
     Expr blocks_;  ///< of keys
-    const Var i_{"i"}, d_{"d"}, s_{"s"}, k_{"k"}, p_{"p"}, j_{"j"};
+    const Var i_{"i"}, d_{"d"}, s_{"s"}, k_{"k"}, c_{"c"}, j_{"j"};
     SplitTileStages stages_;
 };
 
 }  // namespace
+
+bool split_reads_in_place(const AttentionTask &task) {
+    const int step = 2 * matrix_tile_edge;
+    return task.spec.cache.layout == KvLayout::contiguous && task.spec.head_dim % step == 0 && task.spec.head_dim_v % step == 0;
+}
+
+int split_tile_columns(const AttentionTask &task) {
+    const int step = 2 * matrix_tile_edge;
+    return (task.spec.head_dim_v + step - 1) / step * step;
+}
 
 SplitTileStages define_split_tiles(const AttentionTask &task) {
     return SplitTiles(task).define();

@@ -21,6 +21,19 @@ struct Access {
     std::vector<Expr> strides;  ///< a loop each
 };
 
+/// The loads of 16 bits of an expression, in their order.
+class HalfLoads : public IRVisitor {
+    using IRVisitor::visit;
+
+    void visit(const Load *op) override {
+        if (op->type.bits() == 16)
+            found.push_back(op);
+    }
+
+public:
+    std::vector<const Load *> found;
+};
+
 Access access_of(const LoopNest &nest, const Load &load) {
     const StridedAccess access = strided_access(nest, load.index);
     return {load.name, load.type, access.base, access.strides};
@@ -28,7 +41,8 @@ Access access_of(const LoopNest &nest, const Load &load) {
 
 /// The stride of loop `along`; the others, but for one of 1 or the unused ones, must be as a matrix has them.
 Expr row_stride(const Access &access, size_t along, size_t dense, size_t unused) {
-    if (!is_const_one(access.strides[dense]) || !is_const_zero(access.strides[unused]))
+    const int elements = 4 / access.type.bytes();  // of a pair
+    if (!is_const(access.strides[dense], elements) || !is_const_zero(access.strides[unused]))
         throw internal_error("tile contraction", access.buffer + " is no matrix of dense rows");
     return simplify(access.strides[along] * access.type.bytes());
 }
@@ -45,14 +59,25 @@ class ContractInTiles : public IRMutator {
         return call && (call->name == dot_bf16_name || call->name == dot_i8_name) && call->type.is_scalar() ? call : nullptr;
     }
 
+    /// A load, or a pair of two halves that lie beside each other.
+    static Access operand(const LoopNest &nest, const Expr &e) {
+        if (const auto *load = e.as<Load>())
+            return access_of(nest, *load);
+        HalfLoads halves;
+        e.accept(&halves);
+        if (halves.found.size() == 2 && halves.found[0]->name == halves.found[1]->name) {
+            const Load &low = *halves.found[0], &high = *halves.found[1];
+            Access access = access_of(nest, low), next = access_of(nest, high);
+            if (is_const_one(simplify(next.base - access.base)))
+                return access;
+        }
+        throw internal_error("tile contraction", "an operand that is computed on the way");
+    }
+
     Stmt contraction(const LoopNest &nest, const Call &product) const {
         std::vector<Access> loads;
-        for (const Expr &argument : product.args) {
-            const auto *load = argument.as<Load>();
-            if (!load)
-                throw internal_error("tile contraction", "an operand that is computed on the way");
-            loads.push_back(access_of(nest, *load));
-        }
+        for (const Expr &argument : product.args)
+            loads.push_back(operand(nest, argument));
         enum { row, column, step };
         const Access &c = loads[0], &b = loads[1], &a = loads[2];
         std::vector<Expr> arguments;

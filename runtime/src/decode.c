@@ -8,6 +8,7 @@
 #include "visits.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /// The chunks that the rows of a sequence and a head block visit, and the keys of each that are computed.
@@ -233,6 +234,14 @@ static void add_cache(split_arguments *to, const attune_call *call, attune_slot 
         }
 }
 
+/// The kernel has no sums of a row, as values are not finite: the last of its columns, what its weights are relative to, is a NaN.
+static bool is_lost(const attune_call *call, const float *part, int64_t rows) {
+    for (int64_t row = 0; row < rows; row++)
+        if (isnan(part[(row + 1) * call->variant->part_columns - 1]))
+            return true;
+    return false;
+}
+
 static int split_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
     const attune_attention_args *a = call->args;
     const attune_kernel_info *info = &call->kernel->info;
@@ -247,11 +256,15 @@ static int split_task(const attune_call *call, attune_slot *slot, int64_t index,
         to.all[to.count++] =
             attune_rotation_buffer(next_slice(&to), find_rotation(call, c.at.batch, 0), info->head_dim, c.block.num_positions);
     add_cache(&to, call, slot, &view, &c);
-    to.all[to.count++] =
-        attune_matrix(next_slice(&to), ATTUNE_TYPE_FLOAT, 32, find_part(call, index / call->max_chunks, index % call->max_chunks),
-                      call->variant->part_columns, padded_rows(call, (int64_t)c.block.num_positions * call->variant->fold));
+    float *const part = find_part(call, index / call->max_chunks, index % call->max_chunks);
+    const int64_t rows = padded_rows(call, (int64_t)c.block.num_positions * call->variant->fold);
+    to.all[to.count++] = attune_matrix(next_slice(&to), ATTUNE_TYPE_FLOAT, 32, part, call->variant->part_columns, rows);
     plan_ahead(call, slot, &view, &c);
     *stage = "split";
+    const int code = attune_run_task(call, call->variant->split, &c.block, to.all, to.count);
+    if (code || c.masked || !is_lost(call, part, rows))
+        return code;
+    c.masked = 1;
     return attune_run_task(call, call->variant->split, &c.block, to.all, to.count);
 }
 

@@ -118,7 +118,7 @@ TEST_F(SplitTileBits, AreThoseOfTheRowAlone) {
     for (const int threads : {2, 7}) expect_same_bits(p, run_kernel(*kernel, p, several, {.threads = threads}), of_several, std::to_string(threads) + " threads");
 }
 
-/// An infinity or a NaN of one head dim of a value: it reaches the rows that see its key, the others keep their bits.
+/// An infinity or a NaN of one head dim of a value: it reaches that head dim of the rows that see its key, all else keeps its bits.
 TEST_F(SplitTileBits, AreKeptWhereAValueIsNotFinite) {
     const ShapeCase shape{"rows", 1, 8, 2, 6, 530};
     const ReferenceProblem p = make_problem(spec, shape);
@@ -135,6 +135,10 @@ TEST_F(SplitTileBits, AreKeptWhereAValueIsNotFinite) {
                 if (sees(row)) {
                     const double hit = got.output[static_cast<size_t>(row * spec.head_dim_v + d)];
                     EXPECT_TRUE(std::isnan(poison) ? std::isnan(hit) : !std::isfinite(hit)) << row << " " << kv << " " << hit;
+                    for (int64_t other = 0; other < spec.head_dim_v; other++) {
+                        const auto at = static_cast<size_t>(row * spec.head_dim_v + other);
+                        EXPECT_TRUE(other == d || got.output[at] == expected.output[at]) << row << " " << kv << " " << other;
+                    }
                 }
         }
 }
