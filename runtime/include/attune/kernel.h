@@ -56,7 +56,7 @@ typedef int (*attune_task_fn)(void **arguments);
 /// split: first_key i32, num_keys i32, masked i32 (0: all rows see all keys of the chunk, which is whole), query, then where the kernel has them
 ///   rotation; key; value; key_rows, value_rows; key_scale, value_scale; key_zero, value_zero -> part (part_columns, padded rows) f32: what keys
 ///   first_key .. first_key + num_keys - 1 give, relative to their maximum: weighted values, in the last vector the sum of weights and the
-///   maximum. Rows are padded to a multiple of ATTUNE_SPLIT_TILE_ROWS where fold is more than 1 and there are more than 2 of them.
+///   maximum (a NaN: call again with masked 1). Rows are padded to a multiple of ATTUNE_SPLIT_TILE_ROWS where fold is more than 1 and there are more than 2.
 ///   rotation (head_dim, 2, num_positions) f32: of each element of a row the cosine, and the sine with the sign its partner is taken with.
 ///   key, value: (row elements, seq_len_kv) as they lie; or with key_rows, value_rows (block_kv) i32, which say at which element the row of each of
 ///   the chunk's keys starts, (row elements, .) with stride 1. Elements of i4 are u8, two in a byte.
