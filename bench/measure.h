@@ -16,7 +16,7 @@ int failed_rows();
 /// machine the two are the same). More: the time on the wall.
 double seconds_now(int threads);
 
-/// The FMA loop by the same clock; the highest of three short measurements, as one may be interrupted.
+/// The peak of the target by the same clock; the highest of three short measurements, as one may be interrupted.
 double peak_gflops(const CpuTarget &target, int threads);
 
 double median(std::vector<double> values);

@@ -25,6 +25,16 @@ double step_clocks(int queries, int others, int registers) {
     return std::max({accumulators / 2, loads / loads_a_clock, latency}) * crowded;
 }
 
+/// Products a clock of a vector of pairs or halves, over those of f32: at most twice as many, also where the peak is that of matrix tiles.
+double vector_speed(Products products, const MachineLimits &machine) {
+    return products == Products::f32 ? 1 : std::min(machine.peak_gflops / machine.vector_gflops, 2.0);
+}
+
+/// The peak of matrix tiles is that of bf16; a product of bytes is as deep again.
+double tile_products_ns(double multiply_adds, Products products, const MachineLimits &machine) {
+    return 2 * multiply_adds / machine.peak_gflops / (products == Products::i8_quads ? 2 : 1);
+}
+
 /// The busiest thread's share of tasks of equal size.
 double imbalance(double tasks, int threads) {
     return std::ceil(tasks / threads) * threads / tasks;
@@ -33,7 +43,7 @@ double imbalance(double tasks, int threads) {
 }  // namespace
 
 double MachineLimits::clock_ns(int vector) const {
-    return 2 * 2 * vector / peak_gflops;
+    return 2 * 2 * vector / vector_gflops;
 }
 
 double MachineLimits::read_ns(double bytes, double footprint) const {
@@ -45,21 +55,26 @@ double MachineLimits::read_ns(double bytes, double footprint) const {
 
 double predicted_ms(const AttentionSpec &spec, const CpuScheduleParameters &p, int vector, int registers, const MachineLimits &machine,
                     const CallWork &work) {
-    const double clock = machine.clock_ns(vector);
+    const double clock = machine.clock_ns(vector), product_clock = clock / vector_speed(p.values, machine);
     const double strip = p.tile_q * vector, head_dim = spec.head_dim, columns = std::ceil(double(spec.head_dim_v) / p.tile_d) * p.tile_d;
     const double keys = p.block_kv, turn = turn_clocks / p.unroll;
 
-    // A strip against a chunk: scores, their exponentials, weighted values.
+    // A strip against a chunk: scores, their exponentials, weighted values. Matrix tiles have their operands beside the products before.
     const double query_bytes = 4 * strip * head_dim, weight_bytes = 4 * strip * keys, tile_bytes = 4 * p.tile_kv * head_dim;
     const double score_tiles = keys / p.tile_kv;
-    const double scores = score_tiles * head_dim * (step_clocks(p.tile_q, p.tile_kv, registers) + turn) * clock;
-    const double scores_ns = std::max(scores, machine.read_ns(score_tiles * (query_bytes + tile_bytes), query_bytes + tile_bytes));
+    const double scores = score_tiles * head_dim * (step_clocks(p.tile_q, p.tile_kv, registers) + turn) * product_clock;
+    const double scores_ns = p.matrix_tiles
+                                 ? tile_products_ns(strip * keys * head_dim, p.scores, machine)
+                                 : std::max(scores, machine.read_ns(score_tiles * (query_bytes + tile_bytes), query_bytes + tile_bytes));
     const double exponentials_ns = keys * p.tile_q * exp2_clocks * clock;
     const double value_tiles = columns / p.tile_d;
-    const double values = value_tiles * (keys * (step_clocks(p.tile_q, p.tile_d, registers) + turn) + 1.5 * p.tile_q * p.tile_d) * clock;
+    const double values =
+        value_tiles * (keys * (step_clocks(p.tile_q, p.tile_d, registers) + turn) * product_clock + 1.5 * p.tile_q * p.tile_d * clock);
     const double value_bytes = 4 * keys * columns;
     const double values_ns =
-        std::max(values, machine.read_ns(value_tiles * weight_bytes + value_bytes, weight_bytes + 4 * keys * p.tile_d));
+        p.matrix_tiles && p.values == Products::bf16_pairs
+            ? tile_products_ns(strip * keys * columns, p.values, machine)
+            : std::max(values, machine.read_ns(value_tiles * weight_bytes + value_bytes, weight_bytes + 4 * keys * p.tile_d));
     const double accumulator_ns = machine.read_ns(2 * 4 * strip * columns, 4 * p.block_q * (head_dim + columns));
     const double strip_chunk_ns = scores_ns + exponentials_ns + values_ns + accumulator_ns;
 

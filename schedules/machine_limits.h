@@ -11,7 +11,8 @@ struct CacheLevel {
 
 /// What a machine can do, measured (`attune doctor --measure`): all that the model knows of it.
 struct MachineLimits {
-    double peak_gflops = 0;          ///< of one thread, of the unit that the target multiplies f32 with
+    double peak_gflops = 0;          ///< of one thread, of the unit that the target's kernels multiply with
+    double vector_gflops = 0;        ///< of one thread, of multiply-adds of f32 in the target's vectors
     std::vector<CacheLevel> levels;  ///< first-level cache ... memory
 
     /// Nanoseconds to read `bytes` once from the level where a working set of `footprint` bytes lies.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import machine, table
 from .contestants import installed
-from .contestants.attune import COMPUTE_DTYPE
+from .native import COMPUTE_DTYPE
 from .shapes import SHAPES
 
 DTYPES = ("f32", "f16", "bf16")

@@ -120,12 +120,13 @@ void attune_peer_free(void *peer) {
     delete static_cast<PeerCall *>(peer);
 }
 
-/// GFLOP/s that registers alone allow for products of this type ("bf16") on this CPU: of the unit of the best target that serves it.
-/// 0 where no type has this name.
-double attune_peer_peak_gflops(const char *dtype, int threads, double seconds) {
-    for (const DType type : {DType::f32, DType::f16, DType::bf16})
-        if (std::string(dtype) == dtype_name(type))
-            return cli::best_peak_gflops(*available_targets(type).front(), threads, seconds);
+/// GFLOP/s that registers alone allow for products of this type ("bf16"), computed as this ("f32") says, on this CPU: of the unit of the best
+/// target that serves them. 0 where no type has such a name.
+double attune_peer_peak_gflops(const char *dtype, const char *compute_dtype, int threads, double seconds) {
+    for (const DType storage : {DType::f32, DType::f16, DType::bf16})
+        for (const ComputeDType compute : {ComputeDType::f32, ComputeDType::f16, ComputeDType::i8})
+            if (std::string(dtype) == dtype_name(storage) && std::string(compute_dtype) == compute_dtype_name(compute))
+                return cli::best_peak_gflops(*available_targets({storage, compute}).front(), threads, seconds);
     return 0;
 }
 

@@ -4,7 +4,7 @@ import platform
 import time
 from pathlib import Path
 
-from .native import library
+from .native import COMPUTE_DTYPE, library
 
 PEAK_SECONDS = 0.02
 
@@ -37,8 +37,8 @@ def description() -> dict[str, object]:
 
 
 def peak_gflops(dtype: str, threads: int) -> float:
-    """Of products of this type, from registers only: generator/cli/peak.cpp."""
-    return library().attune_peer_peak_gflops(dtype.encode(), threads, PEAK_SECONDS)
+    """Of products of this type, computed as Attune is asked to, from registers only: generator/cli/peak.cpp."""
+    return library().attune_peer_peak_gflops(dtype.encode(), os.environ.get(COMPUTE_DTYPE, "f32").encode(), threads, PEAK_SECONDS)
 
 
 def read_gbs(threads: int) -> float:

@@ -4,6 +4,8 @@ import os
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
 from functools import cache
 
+COMPUTE_DTYPE = "ATTUNE_PEER_COMPUTE_DTYPE"  # of Attune's products, what __main__ tells the measuring processes; unset: f32
+
 
 class Inputs(ctypes.Structure):
     """attune_peer_inputs of attune_peer.cpp."""
@@ -31,7 +33,7 @@ def library() -> ctypes.CDLL:
         ("bytes", c_int64, [c_void_p]),
         ("text", c_char_p, [c_void_p]),
         ("free", None, [c_void_p]),
-        ("peak_gflops", c_double, [c_char_p, c_int, c_double]),
+        ("peak_gflops", c_double, [c_char_p, c_char_p, c_int, c_double]),
         ("read_gbs", c_double, [c_int, c_double]),
         ("versions", c_char_p, []),
     ):

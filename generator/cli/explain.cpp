@@ -48,7 +48,7 @@ struct Roofline {
 Roofline roofline(const CpuTarget &target, const Cost &cost) {
     Roofline r{};
     r.measured = machine_runs(target);
-    r.peak_gflops = r.measured ? best_peak_gflops(target, 1, peak_seconds) : assumed_gflops_per_lane * target.vector;
+    r.peak_gflops = r.measured ? best_peak_gflops(target, 1, peak_seconds) : assumed_peak_gflops(target);
     r.read_gbs = r.measured ? measure_read_gbs(1, peak_seconds) : assumed_gbs;
     r.compute_ms = double(cost.flops) / r.peak_gflops * 1e-6;
     r.memory_ms = double(cost.bytes) / r.read_gbs * 1e-6;

@@ -21,7 +21,8 @@ MachineLimits limits_to_reckon_with(const CpuTarget &target, bool measured) {
     if (measured)
         return machine_limits(target);
     MachineLimits limits;
-    limits.peak_gflops = assumed_gflops_per_lane * target.vector;
+    limits.vector_gflops = assumed_gflops_per_lane * target.vector;
+    limits.peak_gflops = assumed_peak_gflops(target);
     limits.levels = {{std::numeric_limits<double>::infinity(), assumed_gbs}};
     return limits;
 }

@@ -25,7 +25,7 @@ bool read_limits(const CpuTarget &target, MachineLimits &limits) {
         if (json.at("cpu").get<std::string>() != cpu_model())
             return false;
         limits = limits_of(json);
-        return limits.peak_gflops > 0 && !limits.levels.empty();
+        return limits.peak_gflops > 0 && limits.vector_gflops > 0 && !limits.levels.empty();
     } catch (const Json::exception &) {
         return false;
     }

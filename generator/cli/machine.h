@@ -28,7 +28,7 @@ MachineLimits limits_now(const CpuTarget &target);
 MachineLimits measure_limits(const CpuTarget &target);
 /// What was kept, else measured now.
 MachineLimits machine_limits(const CpuTarget &target);
-/// {"peak_gflops", "levels": [{"bytes", "gbs"}]}, bytes null of memory; and back. Throws Json::exception where it is none.
+/// {"peak_gflops", "vector_gflops", "levels": [{"bytes", "gbs"}]}, bytes null of memory; and back. Throws Json::exception where it is none.
 Json limits_json(const MachineLimits &limits);
 MachineLimits limits_of(const Json &json);
 /// "L1", "L2", …, "memory".

@@ -69,6 +69,7 @@ std::vector<DataCache> data_caches() {
 MachineLimits limits_now(const CpuTarget &target) {
     MachineLimits limits;
     limits.peak_gflops = best_peak_gflops(target, 1, measure_seconds);
+    limits.vector_gflops = best_vector_gflops(target, 1, measure_seconds);
     for (const DataCache &cache : data_caches()) {
         // Half of it: the whole is never a loop's alone. Of a last level that many cores share, what one of them may expect.
         constexpr size_t most = 16 << 20;
@@ -82,12 +83,13 @@ Json limits_json(const MachineLimits &limits) {
     Json levels = Json::array();
     for (const CacheLevel &level : limits.levels)
         levels.push_back({{"bytes", std::isinf(level.bytes) ? Json() : Json(level.bytes)}, {"gbs", level.gbs}});
-    return {{"peak_gflops", limits.peak_gflops}, {"levels", levels}};
+    return {{"peak_gflops", limits.peak_gflops}, {"vector_gflops", limits.vector_gflops}, {"levels", levels}};
 }
 
 MachineLimits limits_of(const Json &json) {
     MachineLimits limits;
     limits.peak_gflops = json.at("peak_gflops").get<double>();
+    limits.vector_gflops = json.at("vector_gflops").get<double>();
     for (const Json &level : json.at("levels"))
         limits.levels.push_back({level.at("bytes").is_null() ? std::numeric_limits<double>::infinity() : level.at("bytes").get<double>(),
                                  level.at("gbs").get<double>()});

@@ -64,6 +64,17 @@ double rate_on_threads(int threads, double seconds, Body body) {
     return sum;
 }
 
+double gflops_of(PeakLoop loop, int threads, double seconds) {
+    return rate_on_threads(threads, seconds, [&](int) { return loop(); }) * 1e-9;
+}
+
+double best_gflops_of(PeakLoop loop, int threads, double seconds) {
+    double best = 0;
+    for (int i = 0; i < slices; i++)
+        best = std::max(best, gflops_of(loop, threads, seconds / slices));
+    return best;
+}
+
 }  // namespace
 
 std::vector<int> usable_cpus() {
@@ -97,16 +108,20 @@ bool pin_to_cpus(int threads) {
     return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
+double assumed_peak_gflops(const CpuTarget &target) {
+    return target.machine.tiles ? assumed_tile_gflops : assumed_gflops_per_lane * target.vector;
+}
+
 double measure_peak_gflops(const CpuTarget &target, int threads, double seconds) {
-    const PeakLoop body = peak_loop(target);
-    return rate_on_threads(threads, seconds, [&](int) { return body(); }) * 1e-9;
+    return gflops_of(peak_loop(target), threads, seconds);
 }
 
 double best_peak_gflops(const CpuTarget &target, int threads, double seconds) {
-    double best = 0;
-    for (int i = 0; i < slices; i++)
-        best = std::max(best, measure_peak_gflops(target, threads, seconds / slices));
-    return best;
+    return best_gflops_of(peak_loop(target), threads, seconds);
+}
+
+double best_vector_gflops(const CpuTarget &target, int threads, double seconds) {
+    return best_gflops_of(vector_loop(target), threads, seconds);
 }
 
 double measure_read_gbs(int threads, double seconds) {

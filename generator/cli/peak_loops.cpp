@@ -1,6 +1,8 @@
 /// What depends on the architecture of measuring a machine: loops that keep one unit busy.
 #include "generator/cli/peak_loops.h"
 
+#include <array>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define ATTUNE_IN_VECTOR(x) "+v"(x)
@@ -60,6 +62,42 @@ ATTUNE_PEAK_LOOP(dot_bf16_512, "avx512f,avx512bf16", 24, __m512, __m512bh, ATTUN
 #define ATTUNE_HALVES(value) _mm512_castps_ph(_mm512_castsi512_ps(_mm512_set1_epi16(value == 0 ? 0 : 0x3c00)))
 ATTUNE_PEAK_LOOP(fma_f16_512, "avx512fp16", 24, __m512h, __m512h, ATTUNE_HALVES, _mm512_fmadd_ph(x, a, b), 2 * 32)
 
+/// Eight tiles of 16 rows of 64 bytes, and such a row of ones. Static: to GCC 12 a tile load is an address alone, and stores to it before are dropped.
+alignas(64) constexpr struct {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+} whole_tiles;
+alignas(64) constexpr auto bf16_ones = [] {
+    std::array<uint16_t, 32> row;
+    row.fill(0x3f80);
+    return row;
+}();
+
+/// Products of whole tiles, 16 x 16 sums of 32 products each. One takes 16 cycles and its sums 52, so that six accumulators hide the latency.
+__attribute__((target("amx-tile,amx-bf16"), noinline)) double dot_bf16_tiles() {
+    _tile_loadconfig(&whole_tiles);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+    _tile_zero(5);
+    _tile_loadd(6, bf16_ones.data(), 0);
+    _tile_loadd(7, bf16_ones.data(), 0);
+    constexpr int rounds = peak_rounds / 10;  // as long as the other loops; the sums stay exact
+    for (int round = 0; round < rounds; round++) {
+        _tile_dpbf16ps(0, 6, 7);
+        _tile_dpbf16ps(1, 6, 7);
+        _tile_dpbf16ps(2, 6, 7);
+        _tile_dpbf16ps(3, 6, 7);
+        _tile_dpbf16ps(4, 6, 7);
+        _tile_dpbf16ps(5, 6, 7);
+    }
+    _tile_release();
+    return 2.0 * 16 * 16 * 32 * 6 * rounds;
+}
+
 ATTUNE_READ_LOOP(sum_by_256, "avx2", 32)
 ATTUNE_READ_LOOP(sum_by_512, "avx512f", 64)
 
@@ -69,11 +107,14 @@ ATTUNE_READ_LOOP(sum_by_128, "sse4.1", 16)
 
 PeakLoop peak_loop(const CpuTarget &target) {
     // Kernels with 8-bit query · key have weight · value of f32 or bf16, the slower unit.
-    return target.machine.dot_bf16  ? dot_bf16_512
-           : target.machine.fma_f16 ? fma_f16_512
-           : target.vector == 16    ? fma_512
-           : target.vector == 8     ? fma_256
-                                    : multiply_add_128;
+    return target.machine.tiles      ? dot_bf16_tiles
+           : target.machine.dot_bf16 ? dot_bf16_512
+           : target.machine.fma_f16  ? fma_f16_512
+                                     : vector_loop(target);
+}
+
+PeakLoop vector_loop(const CpuTarget &target) {
+    return target.vector == 16 ? fma_512 : target.vector == 8 ? fma_256 : multiply_add_128;
 }
 
 ReadLoop widest_read_loop() {
@@ -89,6 +130,10 @@ ATTUNE_PEAK_LOOP(fma_128, "+simd", 24, float32x4_t, float32x4_t, vdupq_n_f32, vf
 ATTUNE_READ_LOOP(sum_by_128, "+simd", 16)
 
 PeakLoop peak_loop(const CpuTarget &) {
+    return fma_128;
+}
+
+PeakLoop vector_loop(const CpuTarget &) {
     return fma_128;
 }
 

@@ -10,6 +10,8 @@ namespace attune::cli {
 using PeakLoop = double (*)();
 /// Of the unit that the target's kernels multiply with. The machine must have it.
 PeakLoop peak_loop(const CpuTarget &target);
+/// Of multiply-adds of f32 in the target's vectors.
+PeakLoop vector_loop(const CpuTarget &target);
 
 /// The sum of `bytes` at `memory`, a multiple of 512 aligned to the loads.
 using ReadLoop = uint64_t (*)(const void *memory, size_t bytes);

@@ -1053,6 +1053,8 @@ def commands():
     expect(j["threads"] >= 1 and "sse41" in j["targets"]["available"] and j["halide"].startswith("21."), ["doctor"], str(j))
     j = expect_json(["doctor", "--measure"])
     expect(all(p["gflops"] > 1 for p in j["peaks"]) and j["read"][0]["gbs"] > 0.1, ["doctor", "--measure"], str(j))
+    peaks = {p["target"]: p["gflops"] for p in j["peaks"] if p["threads"] == 1}
+    expect(peaks.get("amx", 1e9) > 4 * peaks.get("avx512", 0), ["doctor", "--measure"], f"the peak of tiles is not theirs: {peaks}")  # 16 times in truth
     expect_success(["doctor"])
 
 

@@ -12,7 +12,7 @@ namespace attune::cli {
 namespace {
 
 MachineLimits some_machine() {
-    return {.peak_gflops = 80, .levels = {{32 << 10, 150}, {1 << 20, 80}, {32 << 20, 40}, {std::numeric_limits<double>::infinity(), 20}}};
+    return {.peak_gflops = 80, .vector_gflops = 80, .levels = {{32 << 10, 150}, {1 << 20, 80}, {32 << 20, 40}, {std::numeric_limits<double>::infinity(), 20}}};
 }
 
 TuneJob job_of(const std::vector<std::pair<const char *, const char *>> &keys, const char *target, const char *shape) {

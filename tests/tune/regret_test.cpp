@@ -35,7 +35,7 @@ const RecordedKernel kernels[] = {
 
 /// The machine of the sweeps, as `attune doctor --measure` saw it: Zen 4 without AVX-512, two threads a core.
 MachineLimits machine_of_sweeps() {
-    return {.peak_gflops = 90.5, .levels = {{32 << 10, 151}, {1 << 20, 90}, {32 << 20, 58}, {std::numeric_limits<double>::infinity(), 24}}};
+    return {.peak_gflops = 90.5, .vector_gflops = 90.5, .levels = {{32 << 10, 151}, {1 << 20, 90}, {32 << 20, 58}, {std::numeric_limits<double>::infinity(), 24}}};
 }
 
 struct Recorded {

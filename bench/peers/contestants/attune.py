@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..native import Inputs, check, library
+from ..native import COMPUTE_DTYPE, Inputs, check, library
 from ..problem import NUMPY, Problem
 from ..shapes import BLOCK, Shape
 from . import Path
@@ -15,7 +15,6 @@ from . import Path
 NAME = "attune"
 MOST_DECODE_ROWS = 16
 LARGEST_ERROR_OF_I8 = 3e-2  # relative, root of mean squares, of products of 8-bit integers, which are asked for in words
-COMPUTE_DTYPE = "ATTUNE_PEER_COMPUTE_DTYPE"  # what __main__ tells the measuring processes
 
 
 def version() -> str:
