@@ -96,11 +96,16 @@ public:
         return f.compute_at(at_strip).bound_extent(i, strip).bound_extent(c, 1).store_in(MemoryType::Stack).vectorize(i, vector).unroll(i);
     }
 
+    /// Blocks of columns; of partial chunks each asks memory ahead (partial_asks).
+    Var columns(bool partial, const std::string &suffix) const {
+        return Var((partial && partial_asks(task.spec, task.shape) > 0 ? visit_loop + std::string("_columns") : "b") + suffix);
+    }
+
     /// The loops of one update of the fixed reference's accumulator, outermost first: chunk, strip, columns. A strip's weights are
     /// used while they are in L1, a chunk of keys and values serves all strips.
     void chunk_loop(ChunkStages &chunk, int update, const RDom &loop) {
         const std::string suffix = "_" + std::to_string(update);
-        Var so(visit_loop + suffix), bo("b" + suffix);
+        Var so(visit_loop + suffix), bo = columns(&chunk == &stages.partial, suffix);
         Stage add = stages.accumulator.update(update);
         add.rename(s, so).rename(b, bo).reorder(i, j, bo, so, loop).vectorize(i, vector).never_partition(so, loop);
         if (!values_in_tiles(chunk))  // where they are, nothing is left of these loops (backend/accumulated_contractions.h)
@@ -132,7 +137,7 @@ public:
 
     /// The full row: a strip keeps the logits of all its chunks, so the strip is the outer loop.
     void full_row_loop(ChunkStages &chunk, const RDom &loop) {
-        Var so("s_0"), bo("b_0");
+        Var so("s_0"), bo = columns(true, "_0");
         Stage add = stages.accumulator.update(0);
         add.rename(s, so).rename(b, bo).reorder(i, j, bo, loop, so).vectorize(i, vector).unroll(i).unroll(j).never_partition(so);
         const LoopLevel at_strip(stages.accumulator, so);
@@ -411,6 +416,10 @@ public:
 };
 
 }  // namespace
+
+int partial_asks(const AttentionSpec &spec, const BlockShape &shape) {
+    return spec.algorithm == Algorithm::online || shape.matrix_tiles ? 0 : shape.value_blocks(spec.head_dim_v);
+}
 
 void schedule_cpu_fixed_reference(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters) {
     QueryLanes schedule(task, stages, parameters);

@@ -37,6 +37,10 @@ CpuFootprint cpu_footprint(const AttentionSpec &spec, const CpuScheduleParameter
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &parameters, int vector);
 
+/// How often a visit of a partial chunk asks for the next task's rows after its beginning: at each block of columns, since a sequence of one or two
+/// chunks has so many rows a visit that asking for all at once stalls. Full chunks belong to longer ones, where the calls cost more than they win.
+int partial_asks(const AttentionSpec &spec, const BlockShape &shape);
+
 /// The fixed reference, and sigmoid weights: full and partial chunks as the accumulator's two updates, so that hidden chunks cost nothing and full
 /// ones run no mask code.
 void schedule_cpu_fixed_reference(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters);

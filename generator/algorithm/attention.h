@@ -34,6 +34,8 @@ struct BlockShape {
     int array_keys = 1;
 
     int tiles() const { return block_kv / tile_kv; }
+    /// Blocks of tile_d columns that hold head_dim_v of them.
+    int value_blocks(int head_dim_v) const { return (head_dim_v + tile_d - 1) / tile_d; }
 };
 
 /// The specification's params as Halide's, in their order, and the same as arguments of a pipeline. halves_as_bits: those of f16 and bf16 are uint16.
@@ -117,7 +119,7 @@ public:
     Halide::Type type() const;  ///< of query, key, value and output
     /// Column blocks of the accumulator, tile_d wide: head_dim_v padded to whole blocks, then one with the row sum in column 0 and
     /// what the weights are relative to in column 1.
-    int value_blocks() const { return (spec.head_dim_v + shape.tile_d - 1) / shape.tile_d; }
+    int value_blocks() const { return shape.value_blocks(spec.head_dim_v); }
     int strips() const { return shape.block_q / shape.strip; }
 
     /// What expressions of the specification read; q, h and kv as given.

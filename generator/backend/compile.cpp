@@ -49,7 +49,9 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
     sizes.strip_rows = parameters.tile_q * vector;
     sizes.strips = parameters.block_q / sizes.strip_rows;
     sizes.block_kv = parameters.block_kv;
-    sizes.tile_kv = cpu_block_shape(parameters, vector).tile_kv;
+    const BlockShape shape = cpu_block_shape(parameters, vector);
+    sizes.tile_kv = shape.tile_kv;
+    sizes.asks = partial_asks(plan.spec, shape);
     // The fallback of the fixed reference has one path for all chunks.
     sizes.exact_splits = !is_softmax(plan.spec.normalizer) || plan.spec.algorithm == Algorithm::online;
     return sizes;

@@ -77,7 +77,7 @@ static void plan_ahead(const attune_call *call, attune_slot *slot, attune_block 
         add_keys_ahead(call, slot, a->key, a->stride_key, call->kernel->info.head_dim, next);
         add_keys_ahead(call, slot, a->value, a->stride_value, call->kernel->info.head_dim_v, next);
     }
-    attune_spread_ahead(&slot->ahead, (slot->full.count + slot->partial.count) * strips);
+    attune_spread_ahead(&slot->ahead, (slot->full.count + slot->partial.count * (1 + call->variant->asks)) * strips);
 }
 
 /// The block's positions begin .. begin + positions - 1 by the kernel, positions >= 1.

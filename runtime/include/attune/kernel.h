@@ -108,7 +108,8 @@ typedef struct attune_kernel_variant {
     int32_t num_ranges;             ///< of key_ranges
     int32_t exact_splits;           ///< 1: `exact` takes both lists; 0: all visits as partial
     int32_t part_columns;           ///< of split: floats of a row of a part; 0 without it
-    int32_t asks;                   ///< calls of attune_ask_ahead of split for a tile of rows, of linear_read for a chunk; 0: none
+    int32_t asks;                   ///< calls of attune_ask_ahead: of split for a tile of rows, of linear_read for a chunk, of fixed and exact for a
+                                    ///< partial visit of a strip beside the one that every visit begins with
     int32_t state_columns, state_rows;  ///< of linear: head_dim_v and head_dim in whole tiles; 0 without it
     int32_t corrects_state;         ///< of linear: 1: linear_read writes `change`, which linear_update takes for values
     attune_task_fn key_norms;       ///< null when there is no fixed-reference algorithm
@@ -226,7 +227,7 @@ typedef struct attune_scratch {
 void *attune_malloc(void *scratch, size_t bytes);
 void attune_free(void *scratch, void *pointer);
 
-/// Called by `fixed` and `exact` at each visit of a strip, and by `split` and `linear_read` `asks` times: prefetches some of the rows that the worker reads
+/// Called by `fixed` and `exact` at each visit of a strip and `asks` times more in partial ones, by `split` and `linear_read` `asks` times: prefetches some of the rows that the worker reads
 /// next. Returns 0.
 int32_t attune_ask_ahead(void *scratch);
 
