@@ -75,9 +75,12 @@ Expr exp2_f16(const MachineOperations &machine, const Expr &x) {
 }
 
 Expr quad_of_i8(const Expr (&elements)[4]) {
-    Expr quad = cast<uint32_t>(elements[0]) & Expr(255u);
+    // Of a cast or reinterpretation to unsigned right behind one from float Halide makes a single cast, for which AVX-512 has an instruction that takes
+    // negative numbers to 2^32 - 1.
+    auto byte = [](const Expr &x) { return cast<uint32_t>(cast<int32_t>(x) & 255); };
+    Expr quad = byte(elements[0]);
     for (uint32_t i = 1; i < 4; i++)
-        quad = quad | (cast<uint32_t>(elements[i]) & Expr(255u)) << Expr(8 * i);
+        quad = quad | byte(elements[i]) << Expr(8 * i);
     return quad;
 }
 
