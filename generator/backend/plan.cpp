@@ -50,12 +50,14 @@ void fit_products(CpuScheduleParameters &p, const CpuTarget &target) {
 }
 
 /// Strips of 32 rows, two tiles wide: a strip's query, a slice of its scores, its weights and its sums are written, and a tile stored to the second-level
-/// cache takes 60 cycles, to the first 17. Sums are read and written once a chunk, so chunks are long. Values lie in columns of 16, one tile each.
+/// cache takes 60 cycles, to the first 17. Sums are read and written once a chunk, so chunks are long. Values lie in columns of 16, one tile each. Where
+/// scores alone are tiles, the other parts are as of vectors, and the mean of keys is that of the first chunk that all rows see.
 void fit_matrix_tiles(CpuScheduleParameters &p) {
-    p.tile_q = 2;
+    const bool values_too = p.values == Products::bf16_pairs;
+    p.tile_q = values_too ? 2 : 4;
     p.tile_kv = 4;
-    p.tile_d = p.values == Products::bf16_pairs ? 16 : 4;
-    p.block_kv = 256;
+    p.tile_d = values_too ? 16 : 4;
+    p.block_kv = values_too ? 256 : 64;
 }
 
 /// The largest multiple of `tile` up to `limit` that divides `size`; 0 where there is none.
@@ -128,7 +130,7 @@ CpuScheduleParameters default_parameters(const AttentionSpec &spec, const CpuTar
     }
     const int strip = p.tile_q * target.vector;
     // CPUs with tiles have 2 MB; each task packs keys and values: 256 rows are 12 % slower than 512, 1024 4 % faster.
-    const bool in_tiles = p.matrix_tiles && algorithm != Algorithm::full_row;
+    const bool in_tiles = p.matrix_tiles && p.values == Products::bf16_pairs && algorithm != Algorithm::full_row;
     const int64_t rows = (in_tiles ? 2 : 1) * task_cache_bytes / (4 * (spec.head_dim + spec.head_dim_v));
     p.block_q = static_cast<int>(std::clamp<int64_t>(rows, strip, in_tiles ? 512 : 384) / strip * strip);
     if (spec.block_mask)

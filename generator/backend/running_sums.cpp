@@ -131,7 +131,9 @@ private:
         Expr element = simplify(first_element(op->index) % s_.width);
         const Expr index = lanes > 1 ? Ramp::make(element, 1, lanes) : element;
         const Expr sum = Load::make(op->value.type(), s_.terms, index, Buffer<>(), Parameter(), const_true(lanes), ModulusRemainder());
-        return Store::make(s_.terms, sum + mutate(op->value), index, op->param, op->predicate, ModulusRemainder());
+        // Of the whole term: LLVM would add up what it is made of in another order, and each loop in its own.
+        const Expr next = Call::make(op->value.type(), Call::strict_add, {sum, mutate(op->value)}, Call::PureIntrinsic);
+        return Store::make(s_.terms, next, index, op->param, op->predicate, ModulusRemainder());
     }
     Expr visit(const Load *op) override {
         if (op->name != s_.sums)

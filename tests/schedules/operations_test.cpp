@@ -5,6 +5,7 @@
 #include "tests/support/halide_function.h"
 #include "tests/support/kernel_case.h"
 
+#include <bit>
 #include <cmath>
 #include <random>
 
@@ -75,7 +76,7 @@ TEST_F(Operations, DotOfBf16IsItsTwin) {
         for (float &x : *values) x = bf16_to_float(float_to_bf16(normal(random)));
     auto build = [&](const MachineOperations &machine) {
         Func f("f");
-        auto pair = [&](const ImageParam &p) { return rounded_pair_of_bf16(p(2 * i), p(2 * i + 1)); };
+        auto pair = [&](const ImageParam &p) { return rounded_pair_of_bf16({}, p(2 * i), p(2 * i + 1)); };
         f(i) = dot_bf16(machine, accumulator(i), pair(a), pair(b));
         f.vectorize(i, 16);
         return f;
@@ -163,26 +164,50 @@ TEST_F(Operations, DotOfI8IsItsTwin) {
         for (size_t k = 0; k < n; k++) {
             double exact = start[k];
             for (size_t j = 4 * k; j < 4 * k + 4; j++) exact += double(first[j]) * second[j];
-            EXPECT_EQ(got[k], exact);
+            ASSERT_EQ(got[k], exact) << (machine.dot_i8 ? "marked" : "twin") << " " << k;
         }
     }
 }
 
 TEST_F(Operations, PairsAreRoundedToTheNearest) {
-    const CpuTarget &target = *available_targets().front();
+    const CpuTarget *with_units = target_with(&MachineOperations::dot_bf16);
     ImageParam x(Float(32), 1, "x");
     std::normal_distribution<float> normal;
     std::vector<float> values(2 * n);
     for (float &v : values) v = normal(random);
+    for (const CpuTarget *target : {with_units, available_targets().front()}) {
+        if (!target) continue;  // no back end, or a CPU without AVX2
+        Func f("f");
+        f(i) = rounded_pair_of_bf16(target == with_units ? target->machine : MachineOperations{}, x(2 * i), x(2 * i + 1));
+        f.vectorize(i, 16);
+        const auto got = run_function<uint32_t>(f, {x}, {values}, *target, n);
+        for (size_t k = 0; k < got.size(); k++)
+            for (int part : {0, 1}) {
+                const float value = values[2 * k + part], rounded = bf16_to_float(static_cast<uint16_t>(got[k] >> (16 * part)));
+                EXPECT_LE(std::abs(rounded - value), std::ldexp(1.0f, std::ilogb(value) - 8)) << value;
+            }
+    }
+}
+
+TEST_F(Operations, Bf16OfIsTheNearestAndANanStaysOne) {
+    const CpuTarget *target = target_with(&MachineOperations::dot_bf16);
+    if (!target) GTEST_SKIP() << "no back end, or a CPU without AVX2";
+    ImageParam x(Float(32), 1, "x");
+    std::normal_distribution<float> normal;
+    std::vector<float> values(n);
+    for (float &v : values) v = normal(random);
+    values[3] = NAN;
+    values[5] = std::bit_cast<float>(0x7f800001u);  // whose upper half alone would be an infinity
+    values[7] = INFINITY;
+    values[9] = -3e38f;
     Func f("f");
-    f(i) = rounded_pair_of_bf16(x(2 * i), x(2 * i + 1));
-    f.vectorize(i, 8);
-    const auto got = run_function<uint32_t>(f, {x}, {values}, target, n);
-    for (size_t k = 0; k < got.size(); k++)
-        for (int part : {0, 1}) {
-            const float value = values[2 * k + part], rounded = bf16_to_float(static_cast<uint16_t>(got[k] >> (16 * part)));
-            EXPECT_LE(std::abs(rounded - value), std::ldexp(1.0f, std::ilogb(value) - 8)) << value;
-        }
+    f(i) = bf16_of(target->machine, x(i));
+    f.vectorize(i, 16);
+    const auto got = run_function<uint16_t>(f, {x}, {values}, *target, n);
+    for (size_t k = 0; k < got.size(); k++) {
+        if (std::isnan(values[k])) EXPECT_TRUE(std::isnan(bf16_to_float(got[k])));
+        else EXPECT_EQ(got[k], float_to_bf16(values[k])) << values[k];
+    }
 }
 
 }  // namespace
