@@ -95,8 +95,20 @@ void fit_row_blocks(CpuScheduleParameters &p, int64_t rows, const CpuTarget &tar
 /// A task is one block of the caller's list, and chunks do not straddle its columns.
 void fit_block_mask(CpuScheduleParameters &p, const AttentionSpec &spec, const CpuTarget &target) {
     const int rows = spec.block_size_q;
-    fit_row_blocks(p, rows, target);
-    p.block_kv = dividing_multiple(p.tile_kv, p.block_kv, spec.block_size_kv);
+    constexpr int keys_of_tiles = 32;
+    if (p.matrix_tiles && spec.block_size_kv % keys_of_tiles == 0) {
+        p.block_kv = dividing_multiple(keys_of_tiles, p.block_kv, spec.block_size_kv);
+    } else {
+        if (p.matrix_tiles) {
+            const CpuScheduleParameters of_vectors;
+            p.tile_q = of_vectors.tile_q;
+            p.tile_kv = of_vectors.tile_kv;
+            p.tile_d = of_vectors.tile_d;
+            p.block_kv = of_vectors.block_kv;
+        }
+        fit_row_blocks(p, rows, target);
+        p.block_kv = dividing_multiple(p.tile_kv, p.block_kv, spec.block_size_kv);
+    }
     if (p.block_kv == 0)
         throw Error({.argument = "block_size",
                      .value = std::to_string(spec.block_size_kv),

@@ -57,6 +57,29 @@ TEST_P(TilePasses, products_stand_between_exponentials) {
     EXPECT_EQ(count(text, R"(attune_op_contract_bf16\(scores_full)"), 1 + steps) << text;
 }
 
+int64_t parameter(const KernelPlan &plan, const std::string &name) {
+    for (const auto &[of, value] : plan.parameters)
+        if (of == name) return value;
+    return 0;
+}
+
+TEST(TilesOfBlockMasks, AreTakenWhereBlocksAreWholeTiles) {
+    if (!has_llvm_backend()) GTEST_SKIP() << "built without the LLVM back end";
+    AttentionSpec spec = make_spec(DType::bf16, 64);
+    spec.block_mask = true;
+    const auto plan_of = [&](int rows, int keys) {
+        spec.block_size_q = rows;
+        spec.block_size_kv = keys;
+        return plan_kernel(spec, cpu_target("amx"));
+    };
+    for (const auto &[rows, keys] : {std::pair(128, 128), {64, 64}, {128, 96}}) {
+        const KernelPlan plan = plan_of(rows, keys);
+        EXPECT_EQ(parameter(plan, "tile_d"), 16) << rows << " " << keys;
+        EXPECT_EQ(parameter(plan, "block_kv"), keys);
+    }
+    EXPECT_EQ(parameter(plan_of(48, 48), "tile_d"), 8);
+}
+
 INSTANTIATE_TEST_SUITE_P(, TilePasses, testing::Combine(testing::Values("none", "causal", "causal && window(100)"), testing::Values(64, 128)));
 
 }  // namespace

@@ -35,6 +35,7 @@ def specification(shape: Shape, dtype: str) -> str:
         "group": shape.group,
         "mask": " && ".join(terms) or "none",
         "score": score,
+        "outputs": ["out"],  # as the others: log-sum-exp wants exponentials of f32's accuracy
     }
     if shape.seq_q <= MOST_DECODE_ROWS:
         keys["phases"] = ["decode"]
