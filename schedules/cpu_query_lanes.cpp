@@ -166,6 +166,16 @@ public:
         else
             converted(chunk.value, at_chunk, chunk.pairs.defined() ? p.block_kv / 2 : p.block_kv);
         if (scores_in_tiles && partial) {
+            const Var v("v");
+            chunk.unusual_value.compute_at(at_chunk).bound_extent(k, p.block_kv).bound_extent(c, 1).never_partition_all();
+            Stage over_lanes = chunk.unusual_value.update();
+            over_lanes.atomic().vectorize(chunk.unusual_value.rvars(0)[0]);
+            chunk.unusual_lanes.compute_at(chunk.unusual_value, k)
+                .bound_extent(v, vector)
+                .vectorize(v)
+                .update()
+                .vectorize(v)
+                .unroll(chunk.unusual_lanes.rvars(0)[0]);
             const RVar pair = chunk.over_weights.x, tile = chunk.over_weights.y;
             chunk.pairs.compute_at(at_strip).bound_extent(i, strip).bound_extent(p_, p.block_kv / 2).bound_extent(c, 1);
             chunk.pairs.update().reorder(i, pair, tile).vectorize(i, vector).unroll(i).never_partition(tile);

@@ -182,9 +182,11 @@ struct ChunkStages {
     KeyScales key_scales;     ///<               of i8 quads
     Halide::Func scores;      ///< (i, k, c, s)  log2 units; a half's bits; of pairs and quads: the products alone
     std::vector<ScoreArray> arrays;
-    Halide::Func logits;      ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
-    Halide::Func maximum;     ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
-    Halide::Func weights;     ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
+    Halide::Func logits;   ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
+    Halide::Func maximum;  ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
+    Halide::Func weights;  ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
+    /// (k, c) the bits of an exponent: infinity_of_bf16 where an element of the key's value is an infinity or a NaN; by lanes (v, k, c) first (partial, matrix tiles).
+    Halide::Func unusual_value, unusual_lanes;
     Halide::Func value_tile;  ///< (d, p, c)     a transposed tile of value, for matrix tiles
     Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (pairs of values, full)
     Halide::Func row_sums;    ///< (i, j, c, s)  sums of weights over keys k = j mod 4
@@ -230,6 +232,8 @@ struct AttentionStages {
     Halide::Func output, lse, row_state;   ///< (d, head, position), (row), (row): the function's results
     Halide::RDom output_rows, lse_rows;    ///< (j, g) and row
 };
+
+constexpr uint16_t infinity_of_bf16 = 0x7f80;  ///< the bits of its exponent
 
 Halide::Type halide_type(DType dtype);
 
@@ -297,7 +301,8 @@ constexpr float first_maximum = -1e29f;
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial);
 /// The same of a full chunk's weights in half precision, with value as halves.
 void define_half_weighted(const AttentionTask &task, AttentionStages &stages);
-/// pairs of a chunk from its weights, and row_sums and weighted from pairs.
+/// pairs of a chunk from its weights, and row_sums and weighted from pairs. Of a partial chunk tiles get 0 for values that are not finite, and rows that
+/// see such a key a NaN for its weight, so that the exact kernel takes them and no other row shows it: unusual_value is defined before `weight` is called.
 void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, bool partial,
                              const std::function<Halide::Expr(Halide::Expr k)> &weight);
 /// The empty accumulator, and its update by a chunk whose weights are relative to `reference` (of row i, strip s) like all others.

@@ -37,7 +37,6 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
         const VisitList list = visit_list(task, partial);
         define_scores(task, stages, partial,
                       [&](const Expr &i, const Expr &s) { return starts_at_reference ? -stages.reference(i, s) : 0.0f; });
-        // In partial chunks tiles let 0 * NaN of a hidden value into rows that do not see it; their sums leave the range, and the exact kernel takes them.
         const bool as_pairs = shape.values == Products::bf16_pairs && (!partial || shape.matrix_tiles);
         const bool as_halves = shape.values == Products::f16 && !partial;
         auto weight_of = [&](const Expr &k) {
@@ -45,10 +44,14 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
                 return exp2_f16(task.machine, chunk.scores(i, k, c, s));
             const Expr logit = chunk_logit(task, stages, partial, i, k, c, s);
             const bool rough = as_halves || (as_pairs && !task.spec.lse);
-            const Expr weight = exp2(task.machine, starts_at_reference ? logit : logit - stages.reference(i, s),
-                                     rough ? WeightPrecision::half : WeightPrecision::f32);
+            Expr weight = exp2(task.machine, starts_at_reference ? logit : logit - stages.reference(i, s),
+                               rough ? WeightPrecision::half : WeightPrecision::f32);
             if (as_halves)
                 return half_of(weight);
+            if (as_pairs && partial) {
+                const Expr is_unusual = chunk.unusual_value(k, c) == Expr(infinity_of_bf16);
+                weight = reinterpret<float>(select(is_unusual, 0x7fc00000, float_bits(weight)));
+            }
             Expr visible = partial ? chunk_visible(task, stages.rows, i, k, c, s) : Internal::const_true();
             if (task.score_hides())
                 visible = visible && !hides(logit);

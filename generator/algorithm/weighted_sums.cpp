@@ -114,6 +114,24 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
         over.where(list.holds_tile(over.y, c, s));
         return over;
     };
+    const int head_dim = task.spec.head_dim_v, vector = task.shape.vector;
+    auto value = [&](const Expr &d, const Expr &in_chunk) {
+        return task.args.value(min(d, head_dim - 1), task.existing_key(list.kv(in_chunk, c), partial));
+    };
+    auto exponent = [](const Expr &x) { return reinterpret<uint16_t>(x) & Expr(infinity_of_bf16); };
+    if (partial) {
+        Var v("v");
+        RDom over_d(0, (head_dim + vector - 1) / vector, "over_unusual"), over_lanes(0, vector, "over_lanes");
+        const Expr at = over_d * vector + v;
+        chunk.unusual_lanes = Func("unusual_lanes");
+        chunk.unusual_lanes(v, k, c) = cast<uint16_t>(0);
+        chunk.unusual_lanes(v, k, c) =
+            max(chunk.unusual_lanes(v, k, c),
+                exponent(head_dim % vector == 0 ? task.args.value(at, task.existing_key(list.kv(k, c), true)) : value(at, k)));
+        chunk.unusual_value = Func("unusual_value");
+        chunk.unusual_value(k, c) = cast<uint16_t>(0);
+        chunk.unusual_value(k, c) = max(chunk.unusual_value(k, c), chunk.unusual_lanes(over_lanes, k, c));
+    }
     chunk.pairs = Func("pairs" + suffix);
     chunk.row_sums = Func("row_sums" + suffix);
     chunk.row_sums(i, j, c, s) = 0.0f;
@@ -134,11 +152,12 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
     }
 
     chunk.value = Func("value_pairs" + suffix);
-    auto value = [&](const Expr &in_chunk) {
-        return task.args.value(min(d, task.spec.head_dim_v - 1), task.existing_key(list.kv(in_chunk, c), partial));
+    auto usual = [&](const Expr &in_chunk) {
+        const Expr stored = value(d, in_chunk);
+        return partial ? select(exponent(stored) == Expr(infinity_of_bf16), cast(stored.type(), 0.0f), stored) : stored;
     };
     chunk.value_tile = Func("value_tile" + suffix);
-    chunk.value_tile(d, k, c) = pair_of_bf16(value(2 * k), value(2 * k + 1));
+    chunk.value_tile(d, k, c) = pair_of_bf16(usual(2 * k), usual(2 * k + 1));
     chunk.value(d, k, c) = chunk.value_tile(d, k, c);
     const Expr pair = partial ? chunk.over_k.y * tile_pairs + chunk.over_k.x : Expr(chunk.over_k);
     const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
