@@ -45,9 +45,9 @@ std::string difference_in_bits(const KernelPlan &a, const KernelPlan &b) {
         return "";
     // LLVM fuses other products with sums where there are other numbers of strips, which the last bit shows: on avx2 those of the online algorithm's
     // rescaling (head_dim 20, block_q 96), with AVX-512 of full rows and of the exact kernel behind a fixed reference too.
-    constexpr int registers_of_avx512 = 32;
+    constexpr int lanes_of_avx512 = 16;
     const bool is_online = softmax_algorithm(a.spec) == Algorithm::online;
-    if (is_online || a.target->registers == registers_of_avx512)
+    if (is_online || a.target->vector == lanes_of_avx512)
         return fmt::format("block_q is {} and {} with {}", planned_sizes(a).block_q, planned_sizes(b).block_q,
                            is_online ? std::string("algorithm online") : fmt::format("target {}", a.target->name));
     const std::string unaligned = unaligned_strips(a);

@@ -95,7 +95,7 @@ TEST(ScheduleRules, AreInHeaderMetadataAndArchive) {
         EXPECT_TRUE(members.contains(name)) << name;
 }
 
-TEST(ScheduleRules, AreFollowedAtRunTimeWithTheSameBits) {
+TEST(ScheduleRules, AreFollowedAtRunTimeWithTheSameBitsWhereThoseAreHeld) {
     for (const CpuTarget *target : available_targets()) {
         const AttentionSpec spec = causal_spec();
         const int strip = 3 * target->vector;
@@ -103,11 +103,15 @@ TEST(ScheduleRules, AreFollowedAtRunTimeWithTheSameBits) {
         const ScheduleParameters otherwise = {{"tile_q", 3}, {"block_q", 4 * strip}};
         const auto table = load_kernel(spec, *target, {.overrides = otherwise, .rules = rules});
         const LoadedKernel &plain = kernel_for(spec, *target, {.overrides = otherwise});
+        // With AVX-512 another block_q may be other bits (backend/schedule_rules.cpp): the calls are right there, and no more is held.
+        const bool same_bits = difference_in_bits(plan_kernel(spec, *target, rules[0].parameters), plan_kernel(spec, *target, otherwise)).empty();
+        EXPECT_EQ(same_bits, target->vector != 16) << target->name;
         EXPECT_EQ(std::string(attune_kernel_schedule(table->kernel(), 40, 5000)).find("block_q=" + std::to_string(strip) + " "), 0u);
         EXPECT_EQ(std::string(attune_kernel_schedule(table->kernel(), 41, 5)).find("block_q=" + std::to_string(4 * strip) + " "), 0u);
         for (const ShapeCase &shape : {ShapeCase{"short", 2, 2, 2, 40, 75}, ShapeCase{"longer", 2, 2, 2, 41, 75}, ShapeCase{"long", 1, 2, 2, 200, 210}}) {
             SCOPED_TRACE(shape.name);
             check_shape(*table, shape);
+            if (!same_bits) continue;
             const ReferenceProblem problem = make_problem(spec, shape, InputKind::wide_8, 3);
             expect_same_bits(problem, run_kernel(*table, problem, shape), run_kernel(plain, problem, shape), describe(*table));
         }
