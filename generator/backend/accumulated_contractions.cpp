@@ -16,7 +16,7 @@ using namespace contraction;
 /// What is inside definitions, producers and consumers, and conditions, which are put together.
 struct Inside {
     Stmt body;
-    std::vector<std::pair<std::string, Expr>> lets;
+    Definitions lets;
     Expr condition = const_true();
     bool is_filled = false;
 
@@ -44,11 +44,7 @@ struct Inside {
         }
     }
 
-    Expr inlined(Expr e) const {
-        for (auto let = lets.rbegin(); let != lets.rend(); ++let)
-            e = substitute(let->first, let->second, e);
-        return simplify(e);
-    }
+    Expr inlined(const Expr &e) const { return attune::inlined(lets, e); }
 };
 
 /// The sums that a nest of vectors adds `terms` to, both rows of as many columns; undefined base where it does something else.

@@ -5,7 +5,7 @@ namespace attune {
 using namespace Halide::Internal;
 using Halide::Expr;
 
-Expr LoopNest::inlined(Expr e) const {
+Expr inlined(const Definitions &lets, Expr e) {
     for (auto let = lets.rbegin(); let != lets.rend(); ++let)
         e = substitute(let->first, let->second, e);
     return simplify(e);
@@ -31,7 +31,7 @@ StridedAccess strided_access(const LoopNest &nest, const Expr &index) {
     const auto *ramp = index.as<Ramp>();
     if (ramp ? !is_const_one(ramp->stride) : !index.type().is_scalar())
         return {};
-    StridedAccess access{nest.inlined(ramp ? ramp->base : index), {}};
+    StridedAccess access{inlined(nest.lets, ramp ? ramp->base : index), {}};
     for (const For *loop : nest.loops) {
         const Expr next = substitute(loop->name, Variable::make(Halide::Int(32), loop->name) + 1, access.base);
         access.strides.push_back(simplify(next - access.base));

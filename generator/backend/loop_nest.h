@@ -7,14 +7,16 @@
 
 namespace attune {
 
+using Definitions = std::vector<std::pair<std::string, Halide::Expr>>;  ///< lets, outermost first
+
+/// With what was defined put in.
+Halide::Expr inlined(const Definitions &lets, Halide::Expr e);
+
 /// A loop nest around one store, with what was defined on the way.
 struct LoopNest {
     std::vector<const Halide::Internal::For *> loops;  ///< outermost first
     const Halide::Internal::Store *store = nullptr;    ///< null: there is something else inside
-    std::vector<std::pair<std::string, Halide::Expr>> lets;
-
-    /// With what was defined put in.
-    Halide::Expr inlined(Halide::Expr e) const;
+    Definitions lets;
 };
 
 LoopNest loop_nest_of(Halide::Internal::Stmt s);

@@ -114,7 +114,8 @@ private:
 
     Stmt zeros() const {
         const Expr index = Ramp::make(0, 1, s_.width);
-        return Store::make(s_.terms, make_zero(type_.with_lanes(s_.width)), index, Parameter(), const_true(s_.width), ModulusRemainder());
+        return Store::make(s_.terms, make_zero(type_.with_lanes(s_.width)), index, Halide::Parameter(), const_true(s_.width),
+                           ModulusRemainder());
     }
 
     Stmt visit(const ProducerConsumer *op) override {
@@ -130,7 +131,8 @@ private:
         const int lanes = lanes_of(op->index);
         Expr element = simplify(first_element(op->index) % s_.width);
         const Expr index = lanes > 1 ? Ramp::make(element, 1, lanes) : element;
-        const Expr sum = Load::make(op->value.type(), s_.terms, index, Buffer<>(), Parameter(), const_true(lanes), ModulusRemainder());
+        const Expr sum =
+            Load::make(op->value.type(), s_.terms, index, Halide::Buffer<>(), Halide::Parameter(), const_true(lanes), ModulusRemainder());
         // Of the whole term: LLVM would add up what it is made of in another order, and each loop in its own.
         const Expr next = Call::make(op->value.type(), Call::strict_add, {sum, mutate(op->value)}, Call::PureIntrinsic);
         return Store::make(s_.terms, next, index, op->param, op->predicate, ModulusRemainder());
@@ -147,9 +149,6 @@ private:
         return op->name == s_.sums ? Free::make(s_.terms) : Stmt(op);
     }
 
-    template <class T = void>
-    using Buffer = Halide::Buffer<T>;
-    using Parameter = Halide::Parameter;
     Summation s_;
     Halide::Type type_;
 };
