@@ -53,9 +53,11 @@ std::string read_prompt(const Options &options) {
     if (options.file.empty())
         return options.prompt;
     std::ifstream file(options.file == "-" ? "/dev/stdin" : options.file);
+    if (!file || fs::is_directory(options.file))
+        throw InputError(options.file + ": cannot read");
     std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (!file || text.empty())
-        throw InputError(options.file + ": " + (file ? "empty" : "cannot read"));
+    if (text.empty())
+        throw InputError(options.file + ": empty");
     return text;
 }
 

@@ -44,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"model_missing", "--model /nonexistent", 3, "/nonexistent: cannot read"},
                     Case{"model_of_another_format", "--model " GENERATE, 3, "no GGUF file"},
                     Case{"file_missing", "--file /nonexistent", 3, "/nonexistent: cannot read"},
+                    Case{"file_is_a_folder", "--file /", 3, "/: cannot read"},
                     Case{"file_empty", "--file /dev/null", 3, "/dev/null: empty"},  //
                     Case{"prompt_empty", "--raw --prompt ''", 3, "the prompt is empty"},
                     Case{"context_too_small", "--raw --prompt hello --tokens 8 --context 9", 3,
