@@ -5,6 +5,7 @@
 #include "generator/backend/llvm_code.h"
 #include "generator/backend/marked_operations.h"
 #include "generator/backend/matrix_tiles.h"
+#include "generator/backend/transposes.h"
 #include "generator/spec/error.h"
 
 #include <llvm/Bitcode/BitcodeReader.h>
@@ -148,6 +149,8 @@ std::vector<char> generate_code(const Halide::Module &halide_module, const CpuTa
         fail(problem);
     ask_second_level(*module);
     optimise(*module, *machine);
+    if (target.vector >= 8)  // registers of 4 elements need no network
+        build_transposes(*module, target.vector);
     if (options.own_runtime)
         own_the_runtime(*module);
     if (form == CodeForm::llvm_assembly)
