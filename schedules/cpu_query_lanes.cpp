@@ -165,17 +165,9 @@ public:
             transposed_value(chunk, at_chunk);
         else
             converted(chunk.value, at_chunk, chunk.pairs.defined() ? p.block_kv / 2 : p.block_kv);
+        if (chunk.unusual_value.defined())
+            unusual_value(chunk, at_chunk);
         if (scores_in_tiles && partial) {
-            const Var v("v");
-            chunk.unusual_value.compute_at(at_chunk).bound_extent(k, p.block_kv).bound_extent(c, 1).never_partition_all();
-            Stage over_lanes = chunk.unusual_value.update();
-            over_lanes.atomic().vectorize(chunk.unusual_value.rvars(0)[0]);
-            chunk.unusual_lanes.compute_at(chunk.unusual_value, k)
-                .bound_extent(v, vector)
-                .vectorize(v)
-                .update()
-                .vectorize(v)
-                .unroll(chunk.unusual_lanes.rvars(0)[0]);
             const RVar pair = chunk.over_weights.x, tile = chunk.over_weights.y;
             chunk.pairs.compute_at(at_strip).bound_extent(i, strip).bound_extent(p_, p.block_kv / 2).bound_extent(c, 1);
             chunk.pairs.update().reorder(i, pair, tile).vectorize(i, vector).unroll(i).never_partition(tile);
@@ -271,6 +263,19 @@ public:
             weighted.unroll(chunk.over_k, p.unroll);
     }
 
+    void unusual_value(ChunkStages &chunk, const LoopLevel &at) {
+        const Var v("v");
+        chunk.unusual_value.compute_at(at).bound_extent(k, p.block_kv).bound_extent(c, 1).never_partition_all();
+        Stage over_lanes = chunk.unusual_value.update();
+        over_lanes.atomic().vectorize(chunk.unusual_value.rvars(0)[0]);
+        chunk.unusual_lanes.compute_at(chunk.unusual_value, k)
+            .bound_extent(v, vector)
+            .vectorize(v)
+            .update()
+            .vectorize(v)
+            .unroll(chunk.unusual_lanes.rvars(0)[0]);
+    }
+
     /// A stage that matrix tiles compute: loops of scalars, which become one call (backend/tile_contractions.h).
     Func &contraction(Func &f, const LoopLevel &at) {
         return f.compute_at(at).bound_extent(i, strip).bound_extent(c, 1).never_partition_all();
@@ -286,15 +291,15 @@ public:
             .reorder_storage(k, d, c)
             .split(d, dt, d, edge, TailStrategy::RoundUp)
             .split(k, kt, k, edge)
-            .reorder(k, d, kt, dt, c)
+            .reorder(k, d, dt, kt, c)
             .vectorize(k)
             .unroll(d)
             .never_partition_all();
-        // Read as it lies first: between strided stores that work out addresses Halide sees no transpose, and LLVM inserts element by element, 56 shuffles
-        // instead of 28.
+        // Read as it lies first: between strided stores that work out addresses Halide sees no transpose. Row by row, so that a group's keys are one stream from
+        // memory: 1 to 2 % of 256 to 4096 keys.
         Func transposed = chunk.value_tile.in(chunk.value);
         for (Func tile : {chunk.value_tile, transposed})
-            tile.compute_at(chunk.value, kt)
+            tile.compute_at(chunk.value, dt)
                 .bound_extent(k, edge)
                 .bound_extent(c, 1)
                 .reorder(d, k, c)
@@ -468,13 +473,15 @@ void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages)
     const int vector = task.shape.vector, strip = task.shape.strip, lanes = std::gcd(task.shape.block_kv, vector);
     // Chunks outside, strips inside: a chunk's norm serves all strips, and states of a visit are beside each other (the other way
     // round LLVM gathers them: 5 % of the time of a window of 512 keys).
-    stages.chunk_norm.compute_at(stages.full_norm, stages.over_full).bound_extent(v, lanes).bound_extent(c, 1);
-    stages.chunk_norm.vectorize(v).update().vectorize(v);
-    stages.full_norm.compute_root().bound_extent(v, lanes).bound_storage(s, task.strips()).vectorize(v);
-    stages.full_norm.update().reorder(v, s, stages.over_full).vectorize(v);
-    for (Func f : {stages.full_largest, stages.full_last})
-        f.compute_root().bound_storage(s, task.strips());
-    stages.full_last.update().reorder(s, stages.over_full);
+    for (WholeChunks &chunks : stages.whole) {
+        chunks.chunk_norm.compute_at(chunks.norm, chunks.over_visits).bound_extent(v, lanes).bound_extent(c, 1);
+        chunks.chunk_norm.vectorize(v).update().vectorize(v);
+        chunks.norm.compute_root().bound_extent(v, lanes).bound_storage(s, task.strips()).vectorize(v);
+        chunks.norm.update().reorder(v, s, chunks.over_visits).vectorize(v);
+        for (Func f : {chunks.largest, chunks.last})
+            f.compute_root().bound_storage(s, task.strips());
+        chunks.last.update().reorder(s, chunks.over_visits);
+    }
     for (Func f : {stages.rows.position, stages.rows.head, stages.seen}) {
         if (!f.defined())
             continue;

@@ -185,7 +185,7 @@ struct ChunkStages {
     Halide::Func logits;   ///< (i, k, c, s)  scores, hidden ones at -1e30 (online and full-row)
     Halide::Func maximum;  ///< (i, c, s)     of the chunk's logits, rounded up to an integer (online)
     Halide::Func weights;  ///< (i, k, c, s)  2^(scores - reference), exactly 0 where hidden
-    /// (k, c) the bits of an exponent: infinity_of_bf16 where an element of the key's value is an infinity or a NaN; by lanes (v, k, c) first (partial, matrix tiles).
+    /// (k, c) the bits of an exponent: infinity_of_bf16 where an element of the key's value is an infinity or a NaN; by lanes (v, k, c) first (partial, matrix tiles, where rows differ).
     Halide::Func unusual_value, unusual_lanes;
     Halide::Func value_tile;  ///< (d, p, c)     a transposed tile of value, for matrix tiles
     Halide::Func pairs;       ///< (i, p, c, s)  Tuple: weights of keys 2 p and 2 p + 1 as bf16, their sum as f32 (pairs of values, full)
@@ -301,8 +301,9 @@ constexpr float first_maximum = -1e29f;
 void define_weighted(const AttentionTask &task, AttentionStages &stages, bool partial);
 /// The same of a full chunk's weights in half precision, with value as halves.
 void define_half_weighted(const AttentionTask &task, AttentionStages &stages);
-/// pairs of a chunk from its weights, and row_sums and weighted from pairs. Of a partial chunk tiles get 0 for values that are not finite, and rows that
-/// see such a key a NaN for its weight, so that the exact kernel takes them and no other row shows it: unusual_value is defined before `weight` is called.
+/// pairs of a chunk from its weights, and row_sums and weighted from pairs. Of a partial chunk where rows differ tiles get 0 for values that are not finite,
+/// and rows that see such a key a NaN for its weight, so that the exact kernel takes them and no other row shows it: unusual_value is defined before `weight`
+/// is called. Where they do not differ every row sees the key, and its own sum tells.
 void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages, bool partial,
                              const std::function<Halide::Expr(Halide::Expr k)> &weight);
 /// The empty accumulator, and its update by a chunk whose weights are relative to `reference` (of row i, strip s) like all others.
@@ -435,15 +436,21 @@ Halide::Func define_key_ranges(const AttentionTask &task);    ///< (2 * num_rang
 Halide::Func define_block_states(const AttentionTask &task);  ///< (n, strip)
 int num_key_ranges(const AttentionSpec &spec);
 
+/// Of a list of chunks that rows see whole, as far as their keys exist.
+struct WholeChunks {
+    Halide::Func chunk_norm;  ///< (v, c)  bits of the largest norm of a chunk's keys k = v mod lanes
+    Halide::Func norm;        ///< (v, s)  the same over the strip's chunks
+    Halide::Func largest;     ///< (s)     the same over all lanes
+    Halide::Func last;        ///< (s)     the last key; -1: none
+    Halide::RDom over_chunk, over_visits, over_lanes;
+};
+
 /// What decides the class of each row before anything is computed (attune_key_bound_fn, attune_row_reference_fn).
 struct RowClassStages {
     RowStages rows;
-    Halide::Func chunk_norm;  ///< (v, c)     bits of the largest norm of a full chunk's keys k = v mod lanes
-    Halide::RDom over_chunk, over_full, over_lanes;
-    Halide::Func full_norm;                ///< (v, s)     over the strip's full chunks: largest norm
-    Halide::Func full_largest, full_last;  ///< (s)        the same over all lanes; the last key
-    Halide::Func seen;                     ///< (i, s)    Tuple: largest norm (bits) and last of the keys that the row sees
-    Halide::RDom over_partial;             ///< (k in its tile, tile, c)
+    std::vector<WholeChunks> whole;  ///< the full list; without a mask the partial one too
+    Halide::Func seen;               ///< (i, s)    Tuple: largest norm (bits) and last of the keys that the row sees
+    Halide::RDom over_partial;       ///< (k in its tile, tile, c), with a mask
     Halide::Func own;                      ///< (row)        the key that gives the reference; -1: the row sees nothing
     Halide::Func row_partial;              ///< (v, row)     Tuple: query · own key, query · query over d = v mod vector
     Halide::RDom over_d;

@@ -48,7 +48,7 @@ AttentionStages define_fixed_reference_softmax(const AttentionTask &task) {
                                rough ? WeightPrecision::half : WeightPrecision::f32);
             if (as_halves)
                 return half_of(weight);
-            if (as_pairs && partial) {
+            if (chunk.unusual_value.defined()) {
                 const Expr is_unusual = chunk.unusual_value(k, c) == Expr(infinity_of_bf16);
                 weight = reinterpret<float>(select(is_unusual, 0x7fc00000, float_bits(weight)));
             }

@@ -14,6 +14,38 @@ namespace {
 /// on the row sum. N(0, 1): 21 at head_dim 64, 42 at 512. A score expression is not looked at: the guard judges what it makes.
 constexpr float largest_fixed_bound = 192.0f;
 
+/// As bits, so that a NaN counts as larger than everything.
+Expr norm_bits(const AttentionTask &task, const Expr &kv) {
+    return float_bits(task.args.key_norms(kv)) & 0x7fffffff;
+}
+
+/// Keys after the last count as that.
+WholeChunks whole_chunks(const AttentionTask &task, bool partial) {
+    WholeChunks chunks;
+    Var v("v"), s("s"), c("c");
+    const VisitList list = visit_list(task, partial);
+    const int block_kv = task.shape.block_kv, lanes = std::gcd(block_kv, task.shape.vector);
+    const std::string suffix = partial ? "_partial" : "_full";
+    chunks.over_chunk = RDom(0, block_kv / lanes, "over_chunk" + suffix);
+    chunks.chunk_norm = Func("chunk_norm" + suffix);
+    chunks.chunk_norm(v, c) = 0;
+    const Expr key = task.existing_key(list.kv(chunks.over_chunk * lanes + v, c), partial);
+    chunks.chunk_norm(v, c) = max(chunks.chunk_norm(v, c), norm_bits(task, key));
+    chunks.over_visits = RDom(0, list.count(), "over" + suffix);
+    chunks.over_visits.where(list.visits(chunks.over_visits, s));
+    chunks.norm = Func("norm" + suffix);
+    chunks.norm(v, s) = 0;
+    chunks.norm(v, s) = max(chunks.norm(v, s), chunks.chunk_norm(v, chunks.over_visits));
+    chunks.largest = Func("largest" + suffix);
+    chunks.largest(s) = 0;
+    chunks.over_lanes = RDom(0, lanes, "over_lanes" + suffix);
+    chunks.largest(s) = max(chunks.largest(s), chunks.norm(chunks.over_lanes, s));
+    chunks.last = Func("last" + suffix);
+    chunks.last(s) = -1;
+    chunks.last(s) = max(chunks.last(s), task.existing_key(list.kv(block_kv - 1, chunks.over_visits), partial));
+    return chunks;
+}
+
 }  // namespace
 
 KeyNormStages define_key_norms(const AttentionTask &task) {
@@ -32,43 +64,33 @@ KeyNormStages define_key_norms(const AttentionTask &task) {
 
 RowClassStages define_row_classes(const AttentionTask &task) {
     RowClassStages stages;
-    Var v("v"), i("i"), s("s"), c("c"), row("row");
+    Var v("v"), i("i"), s("s"), row("row");
     const BlockShape &shape = task.shape;
-    const int vector = shape.vector, lanes = std::gcd(shape.block_kv, vector);
-    const VisitList full = visit_list(task, false), partial = visit_list(task, true);
-    // As bits, so that a NaN counts as larger than everything.
-    auto norm_bits = [&](const Expr &kv) { return float_bits(task.args.key_norms(kv)) & 0x7fffffff; };
-
-    stages.over_chunk = RDom(0, shape.block_kv / lanes, "over_chunk");
-    stages.chunk_norm = Func("chunk_norm");
-    stages.chunk_norm(v, c) = 0;
-    const Expr of_chunk = task.existing_key(full.kv(stages.over_chunk * lanes + v, c), false);
-    stages.chunk_norm(v, c) = max(stages.chunk_norm(v, c), norm_bits(of_chunk));
-    stages.over_full = RDom(0, full.count(), "over_full");
-    stages.over_full.where(full.visits(stages.over_full, s));
-    stages.full_norm = Func("full_norm");
-    stages.full_norm(v, s) = 0;
-    stages.full_norm(v, s) = max(stages.full_norm(v, s), stages.chunk_norm(v, stages.over_full));
-    stages.full_largest = Func("full_largest");
-    stages.full_largest(s) = 0;
-    stages.over_lanes = RDom(0, lanes, "over_lanes");
-    stages.full_largest(s) = max(stages.full_largest(s), stages.full_norm(stages.over_lanes, s));
-    stages.full_last = Func("full_last");
-    stages.full_last(s) = -1;
-    stages.full_last(s) = max(stages.full_last(s), full.kv(shape.block_kv - 1, stages.over_full));
-
-    // Rows of a strip in lanes, keys one by one: the mask decides for each pair, as in the softmax.
+    const int vector = shape.vector;
+    const bool key_by_key = task.spec.mask || task.spec.block_mask;
+    for (const bool partial : {false, true})
+        if (!partial || !key_by_key)
+            stages.whole.push_back(whole_chunks(task, partial));
+    auto of_all = [&](const std::function<Expr(const WholeChunks &)> &value) {
+        const Expr of_full = value(stages.whole[0]);
+        return key_by_key ? of_full : max(of_full, value(stages.whole[1]));
+    };
     stages.rows = define_rows(task);
-    stages.over_partial = RDom(0, shape.tile_kv, 0, shape.tiles(), 0, partial.count(), "over_partial");
-    const RVar k = stages.over_partial.x, tile = stages.over_partial.y, visit = stages.over_partial.z;
-    stages.over_partial.where(partial.visits(visit, s) && partial.holds_tile(tile, visit, s));
-    const Expr in_chunk = tile * shape.tile_kv + k, kv = partial.kv(in_chunk, visit);
-    const Expr visible = chunk_visible(task, stages.rows, i, in_chunk, visit, s);
     stages.seen = Func("seen");
-    stages.seen(i, s) = Tuple(stages.full_largest(s), stages.full_last(s));
-    const Expr largest = stages.seen(i, s)[0], latest = stages.seen(i, s)[1];
-    stages.seen(i, s) =
-        Tuple(max(largest, select(visible, norm_bits(task.existing_key(kv, true)), 0)), max(latest, select(visible, kv, -1)));
+    stages.seen(i, s) = Tuple(of_all([&](const WholeChunks &chunks) { return chunks.largest(s); }),
+                              of_all([&](const WholeChunks &chunks) { return chunks.last(s); }));
+    if (key_by_key) {
+        // Rows of a strip in lanes, keys one by one: the mask decides for each pair, as in the softmax.
+        const VisitList partial = visit_list(task, true);
+        stages.over_partial = RDom(0, shape.tile_kv, 0, shape.tiles(), 0, partial.count(), "over_partial");
+        const RVar k = stages.over_partial.x, tile = stages.over_partial.y, visit = stages.over_partial.z;
+        stages.over_partial.where(partial.visits(visit, s) && partial.holds_tile(tile, visit, s));
+        const Expr in_chunk = tile * shape.tile_kv + k, kv = partial.kv(in_chunk, visit);
+        const Expr visible = chunk_visible(task, stages.rows, i, in_chunk, visit, s);
+        const Expr largest = stages.seen(i, s)[0], latest = stages.seen(i, s)[1];
+        stages.seen(i, s) =
+            Tuple(max(largest, select(visible, norm_bits(task, task.existing_key(kv, true)), 0)), max(latest, select(visible, kv, -1)));
+    }
 
     // The row's own key where it sees it, else the last that it sees: never a hidden one, which may be a NaN.
     const Expr q = task.position(row), h = task.head(row), last = stages.seen(row % shape.strip, row / shape.strip)[1];

@@ -119,7 +119,8 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
         return task.args.value(min(d, head_dim - 1), task.existing_key(list.kv(in_chunk, c), partial));
     };
     auto exponent = [](const Expr &x) { return reinterpret<uint16_t>(x) & Expr(infinity_of_bf16); };
-    if (partial) {
+    const bool may_hide = partial && task.rows_differ();
+    if (may_hide) {
         Var v("v");
         RDom over_d(0, (head_dim + vector - 1) / vector, "over_unusual"), over_lanes(0, vector, "over_lanes");
         const Expr at = over_d * vector + v;
@@ -154,7 +155,7 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
     chunk.value = Func("value_pairs" + suffix);
     auto usual = [&](const Expr &in_chunk) {
         const Expr stored = value(d, in_chunk);
-        return partial ? select(exponent(stored) == Expr(infinity_of_bf16), cast(stored.type(), 0.0f), stored) : stored;
+        return may_hide ? select(exponent(stored) == Expr(infinity_of_bf16), cast(stored.type(), 0.0f), stored) : stored;
     };
     chunk.value_tile = Func("value_tile" + suffix);
     chunk.value_tile(d, k, c) = pair_of_bf16(usual(2 * k), usual(2 * k + 1));

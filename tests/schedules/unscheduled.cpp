@@ -113,9 +113,8 @@ UnscheduledResult run(UnscheduledAlgorithm algorithm, const AttentionSpec &spec,
         set(classes);
         Pipeline(define_key_norms(classes).norms).realize(key_norms, jit_target);
         RowClassStages row_classes = define_row_classes(classes);
-        row_classes.full_norm.compute_root();
-        row_classes.full_largest.compute_root();
-        row_classes.full_last.compute_root();
+        for (WholeChunks &chunks : row_classes.whole)
+            for (Func f : {chunks.norm, chunks.largest, chunks.last}) f.compute_root();
         row_classes.seen.compute_root();
         Pipeline(row_classes.result).realize({reference, row_class}, jit_target);
     }
