@@ -11,8 +11,9 @@ using namespace Halide;
 
 namespace {
 
-constexpr int split_tile_keys_at_once = 16;   ///< of a product with the query
-constexpr int split_tile_pairs_at_once = 16;  ///< of columns
+constexpr int split_tile_keys_at_once = 64;   ///< of a product with the query: chains that hide each other's latency
+constexpr int split_tile_pairs_at_once = 32;  ///< of columns
+constexpr int split_weights_at_once = 8;
 
 class Schedule {
 public:
@@ -81,22 +82,27 @@ private:
 
     void weights() {
         const Var some(visit_loop + std::string("_weights")), tile(visit_loop + std::string("_turned")), half("half"), x("x"), pair("pair");
-        per_row(stages_.maximum).update().reorder(i, stages_.over_keys, s).vectorize(i, vector_);
+        for (Func f : {stages_.maxima, stages_.sums})
+            per_row(f).bound_extent(c, split_chains).update().reorder(i, c, stages_.over_chains, s).vectorize(i, vector_).unroll(c);
+        per_row(stages_.maximum);
         per_row(stages_.weights)
             .bound_storage(k, task_.shape.block_kv)
-            .split(k, some, k, split_tile_keys_at_once, TailStrategy::RoundUp)
+            .split(k, some, k, split_weights_at_once, TailStrategy::RoundUp)
             .reorder(i, k, some, s);
-        per_row(stages_.sums).bound_extent(c, split_chains).update().reorder(i, c, stages_.over_chains, s).vectorize(i, vector_).unroll(c);
+        // Rows 2 KB apart would lie in two sets of the first-level cache, which have no room for a tile.
+        constexpr int line = 16;
         stages_.turned.compute_root()
             .bound_extent(j, 2 * split_strip)
-            .bound_storage(k, task_.shape.block_kv)
+            .bound_storage(k, task_.shape.block_kv + line)
             .bound_storage(s, strips_)
+            .update()
             .split(k, tile, k, 2 * split_strip)
             .split(k, half, k, vector_)
-            .reorder(k, half, j, tile, s)
+            .reorder(k, half, stages_.over_turned.x, stages_.over_turned.y, stages_.over_turned.z, tile, s)
             .vectorize(k)
             .unroll(half)
-            .unroll(j);
+            .unroll(stages_.over_turned.x)
+            .unroll(stages_.over_turned.y);
         for (Func &f : stages_.turns) {
             f.compute_at(stages_.turned, tile).bound_extent(x, split_strip * split_strip).store_in(MemoryType::Stack);
             if (&f != &stages_.turns.front())
@@ -107,25 +113,25 @@ private:
     }
 
     /// Sums of a block of keys at a time, in groups of columns.
-    void sums_of_tiles(Func weighted, const RDom &over, const char *columns_name) {
-        const Var columns(columns_name);
+    void sums_of_tiles(Func weighted, const RDom &over) {
+        const Var columns("columns");
         weighted.compute_root().bound_extent(d, pairs_).bound_extent(j, 2 * split_strip).bound_storage(s, strips_).vectorize(d, vector_);
-        weighted.update(0)
-            .split(d, columns, d, std::gcd(pairs_, split_tile_pairs_at_once), TailStrategy::RoundUp)
-            .reorder(over.x, d, j, columns, s, over.y);
+        for (Stage sums : {weighted.update(0).specialize(split_few_rows(task_)), weighted.update(0)})
+            sums.split(d, columns, d, std::gcd(pairs_, split_tile_pairs_at_once), TailStrategy::RoundUp)
+                .reorder(over.x, d, over.y, columns, s, over.z);
     }
 
     void weighted() {
         const Var v("v");
-        sums_of_tiles(stages_.weighted_whole, stages_.over_whole, "visit_values");
+        sums_of_tiles(stages_.weighted_whole, stages_.over_whole);
         if (stages_.value.defined())
-            stages_.value.compute_at(stages_.weighted_whole, stages_.over_whole.y)
+            stages_.value.compute_at(stages_.weighted_whole, stages_.over_whole.z)
                 .bound_extent(k, block_)
                 .bound_extent(d, pairs_)
                 .vectorize(d, vector_);
 
-        sums_of_tiles(stages_.weighted, stages_.over_tiles, "columns");
-        stages_.usual_value.compute_at(stages_.weighted, stages_.over_tiles.y)
+        sums_of_tiles(stages_.weighted, stages_.over_tiles);
+        stages_.usual_value.compute_at(stages_.weighted, stages_.over_tiles.z)
             .bound_extent(k, block_)
             .bound_extent(d, pairs_)
             .vectorize(d, vector_);
@@ -163,8 +169,9 @@ void schedule_cpu_split_tiles(const AttentionTask &task, SplitTileStages &stages
 }
 
 int split_tile_asks(const AttentionTask &task) {
-    const int keys = task.shape.block_kv, pairs = split_tile_columns(task) / 2, groups = pairs / std::gcd(pairs, split_tile_pairs_at_once);
-    return 2 * (keys / split_tile_keys_at_once) + keys / (2 * split_strip) + (groups > 1 ? keys / task.shape.tile_kv * groups : 0);
+    const int keys = task.shape.block_kv, edge = matrix_tile_edge, pairs = split_tile_columns(task) / 2;
+    const int products = keys / edge * (task.product_steps() + pairs * (task.shape.fold > split_half ? 2 : 1)) / edge;
+    return keys / split_tile_keys_at_once + keys / split_weights_at_once + keys / (2 * split_strip) + products / products_of_ask;
 }
 
 }  // namespace attune

@@ -4,5 +4,7 @@ namespace attune {
 
 /// What the names of the loops start with whose turns ask memory ahead (attune/kernel.h: attune_ask_ahead).
 constexpr const char *visit_loop = "visit";
+/// Functions that ask and contract in matrix tiles ask there too, once in so many products.
+constexpr int products_of_ask = 2;
 
 }  // namespace attune

@@ -2,6 +2,8 @@
 
 #include "attune/kernel.h"
 
+#include <numeric>
+
 namespace attune {
 
 using namespace Halide;
@@ -70,7 +72,8 @@ private:
         for (int term = 0; term < (turns ? 3 : 1); term++) {
             auto left = [&](const Expr &d) { return remainder(stages_.query(d, i_, s_), term); };
             Func tile("query_tile"), pairs("query_pairs");
-            tile(i_, d_, s_) = turns ? rounded_pair_of_bf16(task_.machine, left(2 * d_), left(2 * d_ + 1)) : task_.head_dim_pair(d_, stored);
+            tile(i_, d_, s_) =
+                turns ? rounded_pair_of_bf16(task_.machine, left(2 * d_), left(2 * d_ + 1)) : task_.head_dim_pair(d_, stored);
             pairs(i_, d_, s_) = tile(i_, d_, s_);
             stages_.query_tiles.push_back(tile);
             stages_.query_pairs.push_back(pairs);
@@ -112,18 +115,20 @@ private:
 
     void weights() {
         const int block = task_.shape.tile_kv;
-        stages_.over_keys = RDom(0, blocks_ * block, "over_keys");
-        stages_.maximum = Func("maximum");
-        stages_.maximum(i_, s_) = first_maximum;
-        stages_.maximum(i_, s_) = max(stages_.maximum(i_, s_), stages_.logits(i_, stages_.over_keys, s_));
-
-        // Rounded up here and below, so that the reduction stays one of maxima. A hidden logit's weight is exactly 0.
-        stages_.weights = Func("weights");
-        stages_.weights(i_, k_, s_) = exp2(task_.machine, stages_.logits(i_, k_, s_) - ceil(stages_.maximum(i_, s_)));
         stages_.over_chains = RDom(0, blocks_ * (block / split_chains), "over_chains");
+        const Expr of_chain = stages_.over_chains * split_chains + c_;
+        stages_.maxima = Func("maxima");
+        stages_.maxima(i_, c_, s_) = first_maximum;
+        stages_.maxima(i_, c_, s_) = max(stages_.maxima(i_, c_, s_), stages_.logits(i_, of_chain, s_));
+        stages_.maximum = Func("maximum");
+        stages_.maximum(i_, s_) = ceil(largest_of_lanes([&](int chain) { return stages_.maxima(i_, chain, s_); }, split_chains));
+
+        // A hidden logit's weight is exactly 0.
+        stages_.weights = Func("weights");
+        stages_.weights(i_, k_, s_) = exp2(task_.machine, stages_.logits(i_, k_, s_) - stages_.maximum(i_, s_));
         stages_.sums = Func("sums");
         stages_.sums(i_, c_, s_) = 0.0f;
-        stages_.sums(i_, c_, s_) += stages_.weights(i_, stages_.over_chains * split_chains + c_, s_);
+        stages_.sums(i_, c_, s_) += stages_.weights(i_, of_chain, s_);
 
         turned();
     }
@@ -144,38 +149,52 @@ private:
             stages_.turns.push_back(next);
             turns = next;
         }
-        const Expr both = turns(j_ % edge * edge + k_ % edge, k_ / (2 * edge), s_), is_second = k_ / edge % 2 == 1;
-        const Expr sixteen = Expr(uint32_t{16}), upper = Expr(0xffff0000u);
+        // x = row of its half, y = 1 for the odd columns, z = half of the strip.
+        stages_.over_turned = RDom(0, split_half, 0, 2, 0, select(split_few_rows(task_), 1, 2), "over_turned");
+        const RVar half = stages_.over_turned.z;
+        const Expr row = half * split_half + stages_.over_turned.x, both = turns(row * edge + k_ % edge, k_ / (2 * edge), s_);
+        const Expr is_second = k_ / edge % 2 == 1, sixteen = Expr(uint32_t{16}), upper = Expr(0xffff0000u);
         stages_.turned = Func("turned_weights");
-        stages_.turned(k_, j_, s_) =
-            select(j_ < edge, select(is_second, both >> sixteen, both & Expr(0xffffu)), select(is_second, both & upper, both << sixteen));
+        stages_.turned(k_, j_, s_) = undef<uint32_t>();
+        stages_.turned(k_, (half * 2 + stages_.over_turned.y) * split_half + stages_.over_turned.x, s_) =
+            select(stages_.over_turned.y == 0, select(is_second, both >> sixteen, both & Expr(0xffffu)),
+                   select(is_second, both & upper, both << sixteen));
     }
 
-    Func weighted_of(const char *name, const RDom &over, const Expr &value) {
+    /// Row of its strip.
+    static Expr row_of(const Expr &j) { return j / (2 * split_half) * split_half + j % split_half; }
+    static Expr is_of_even_columns(const Expr &j) { return j / split_half % 2 == 0; }
+
+    /// x = key of a block, y = j of rows that the call has, z = block.
+    RDom blocks_of(int keys, const Expr &blocks, const char *name) const {
+        return {0, keys, 0, select(split_few_rows(task_), 2 * split_half, 2 * split_strip), 0, blocks, name};
+    }
+    Func weighted_of(const char *name, const RDom &over, int keys, const Expr &value) {
         Func weighted(name);
         weighted(d_, j_, s_) = 0.0f;
-        weighted(d_, j_, s_) = dot_bf16(task_.machine, weighted(d_, j_, s_), value, stages_.turned(key_of(over), j_, s_));
+        weighted(d_, over.y, s_) =
+            dot_bf16(task_.machine, weighted(d_, over.y, s_), value, stages_.turned(over.z * keys + over.x, over.y, s_));
         return weighted;
     }
-    Expr key_of(const RDom &over) const { return over.y * task_.shape.tile_kv + over.x; }
 
     void weighted() {
         const int block = task_.shape.tile_kv, vector = task_.shape.vector, pairs = split_tile_columns(task_) / 2;
-        stages_.over_whole = RDom(0, block, 0, select(masked_, 0, task_.shape.block_kv / block), "over_whole");
+        const int whole = split_reads_in_place(task_) ? std::gcd(task_.shape.block_kv, split_whole_keys) : block;
+        stages_.over_whole = blocks_of(whole, select(masked_, 0, task_.shape.block_kv / whole), "over_whole");
+        const Expr at_whole = stages_.over_whole.z * whole + stages_.over_whole.x;
         auto value_of = [&](const Expr &d, const Expr &k) {
             return pair_of_bf16(values_.stored(2 * d, listed(k)), values_.stored(2 * d + 1, listed(k)));
         };
         Expr value;
         if (split_reads_in_place(task_)) {
             const ImageParam &rows = task_.spec.cache.values_in_key ? task_.args.key : task_.args.value;
-            const Expr k = key_of(stages_.over_whole);
-            value = pair_of_bf16(in_place(rows, 2 * d_, k), in_place(rows, 2 * d_ + 1, k));
+            value = pair_of_bf16(in_place(rows, 2 * d_, at_whole), in_place(rows, 2 * d_ + 1, at_whole));
         } else {
             stages_.value = Func("value_pairs");
             stages_.value(d_, k_) = value_of(d_, k_);
-            value = stages_.value(d_, key_of(stages_.over_whole));
+            value = stages_.value(d_, at_whole);
         }
-        stages_.weighted_whole = weighted_of("weighted_whole", stages_.over_whole, value);
+        stages_.weighted_whole = weighted_of("weighted_whole", stages_.over_whole, whole, value);
 
         auto usual = [&](const Expr &d, const Expr &k) {
             const Expr stored = values_.stored(d, listed(k));
@@ -183,8 +202,9 @@ private:
         };
         stages_.usual_value = Func("usual_value_pairs");
         stages_.usual_value(d_, k_) = pair_of_bf16(usual(2 * d_, k_), usual(2 * d_ + 1, k_));
-        stages_.over_tiles = RDom(0, block, 0, select(masked_, blocks_, 0), "over_tiles");
-        stages_.weighted = weighted_of("weighted", stages_.over_tiles, stages_.usual_value(d_, key_of(stages_.over_tiles)));
+        stages_.over_tiles = blocks_of(block, select(masked_, blocks_, 0), "over_tiles");
+        stages_.weighted = weighted_of("weighted", stages_.over_tiles, block,
+                                       stages_.usual_value(d_, stages_.over_tiles.z * block + stages_.over_tiles.x));
 
         // An infinity or a NaN reaches the rows that see its key, and no others.
         Var v("v"), b("b");
@@ -196,8 +216,8 @@ private:
         stages_.over_hidden = RDom(0, block, 0, select(masked_, blocks_, 0), "over_hidden");
         const Expr any = largest_of_lanes([&](int lane) { return stages_.unusual(lane, stages_.over_hidden.y); }, vector);
         stages_.over_hidden.where(any == cast<uint16_t>(exponent_bits));
-        const Expr k = key_of(stages_.over_hidden), i = j_ % split_strip;
-        const Expr stored = values_.stored(2 * d_ + j_ / split_strip, listed(k));
+        const Expr k = stages_.over_hidden.y * block + stages_.over_hidden.x, i = row_of(j_);
+        const Expr stored = values_.stored(2 * d_ + select(is_of_even_columns(j_), 0, 1), listed(k));
         const Expr is_hidden = float_bits(stages_.logits(i, k, s_)) == float_bits(hidden_score);
         stages_.weighted(d_, j_, s_) += select(is_hidden || !is_unusual(stored), 0.0f, stages_.weights(i, k, s_) * cast<float>(stored));
     }
@@ -207,7 +227,7 @@ private:
             return sum_of_lanes([&](int lane) { return stages_.sums(i, lane, s); }, split_chains);
         };
         const Var column("column"), v("v");
-        const Expr d = column / 2, j = column % 2 * split_strip + i_;
+        const Expr d = column / 2, j = i_ / split_half * (2 * split_half) + column % 2 * split_half + i_ % split_half;
         stages_.columns = Func("weighted_columns");
         stages_.columns(column, i_, s_) = select(masked_, stages_.weighted(d, j, s_), stages_.weighted_whole(d, j, s_));
 
@@ -220,7 +240,7 @@ private:
         stages_.largest(v, i_, s_) = max(stages_.largest(v, i_, s_), float_bits(weighted) & infinity);
         stages_.reference = Func("reference");
         const Expr is_lost = !masked_ && largest_of_lanes([&](int lane) { return stages_.largest(lane, i_, s_); }, vector) == infinity;
-        stages_.reference(i_, s_) = reinterpret<float>(select(is_lost, not_a_number, float_bits(ceil(stages_.maximum(i_, s_)))));
+        stages_.reference(i_, s_) = reinterpret<float>(select(is_lost, not_a_number, float_bits(stages_.maximum(i_, s_))));
         stages_.part = define_part(
             task_, [&](const Expr &column, const Expr &r) { return stages_.columns(column, r % split_strip, r / split_strip); },
             [&](const Expr &r) { return sum(r % split_strip, r / split_strip); },
@@ -240,6 +260,10 @@ private:
 bool split_reads_in_place(const AttentionTask &task) {
     const int step = 2 * matrix_tile_edge;
     return task.spec.cache.layout == KvLayout::contiguous && task.spec.head_dim % step == 0 && task.spec.head_dim_v % step == 0;
+}
+
+Expr split_few_rows(const AttentionTask &task) {
+    return task.args.num_positions * task.shape.fold <= split_half;
 }
 
 int split_tile_columns(const AttentionTask &task) {

@@ -2,6 +2,7 @@
 
 #include "generator/algorithm/machine_operations.h"
 #include "generator/spec/error.h"
+#include "schedules/visit_loop.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/IntrinsicsX86.h>
@@ -25,7 +26,8 @@ constexpr int row_bytes = 64;
 
 class TileWriter {
 public:
-    TileWriter(IRBuilder<> &builder, llvm::Intrinsic::ID dot) : b_(builder), dot_(dot) {}
+    /// `ask` is a call of attune_ask_ahead to repeat between products, or null.
+    TileWriter(IRBuilder<> &builder, llvm::Intrinsic::ID dot, llvm::CallInst *ask) : b_(builder), dot_(dot), ask_(ask) {}
 
     void zero(int tile) { b_.CreateIntrinsic(llvm::Intrinsic::x86_tilezero, {number(tile)}); }
     void load(int tile, Value *address, Value *stride) {
@@ -34,13 +36,19 @@ public:
     void store(int tile, Value *address, Value *stride) {
         b_.CreateIntrinsic(llvm::Intrinsic::x86_tilestored64, {number(tile), address, stride});
     }
-    void dot(int c, int a, int b) { b_.CreateIntrinsic(dot_, {number(c), number(a), number(b)}); }
+    void dot(int c, int a, int b) {
+        b_.CreateIntrinsic(dot_, {number(c), number(a), number(b)});
+        if (ask_ && ++dots_ % products_of_ask == 0)
+            b_.CreateCall(ask_->getFunctionType(), ask_->getCalledOperand(), {ask_->getArgOperand(0)});
+    }
 
 private:
     Value *number(int tile) { return b_.getInt8(static_cast<uint8_t>(tile)); }
 
     IRBuilder<> &b_;
     llvm::Intrinsic::ID dot_;
+    llvm::CallInst *ask_;
+    int dots_ = 0;
 };
 
 /// A matrix in memory: rows of `stride` bytes.
@@ -58,8 +66,8 @@ struct Matrix {
 /// tiles 1 x 4, five loads for 4 products: 1 x 2 add to either sum twice as often as a core adds (3 to 7 % of a projection).
 class Contraction {
 public:
-    Contraction(IRBuilder<> &builder, llvm::Intrinsic::ID dot, Matrix c, Matrix a, Matrix b)
-        : b_(builder), tiles_(builder, dot), c_(c), a_(a), rhs_(b) {}
+    Contraction(IRBuilder<> &builder, llvm::Intrinsic::ID dot, llvm::CallInst *ask, Matrix c, Matrix a, Matrix b)
+        : b_(builder), tiles_(builder, dot, ask), c_(c), a_(a), rhs_(b) {}
 
     void write(int rows, int columns, int steps, bool from_zero) {
         if (steps <= most_resident) {
@@ -213,6 +221,15 @@ int constant_multiple(llvm::CallInst &call, unsigned argument) {
     return value / edge;
 }
 
+/// A call with which a function asks memory ahead, or null.
+llvm::CallInst *ask_of(llvm::Function &function) {
+    if (llvm::Function *ask = function.getParent()->getFunction("attune_ask_ahead"))
+        for (llvm::User *user : ask->users())
+            if (auto *call = llvm::dyn_cast<llvm::CallInst>(user); call && call->getFunction() == &function)
+                return call;
+    return nullptr;
+}
+
 void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
     IRBuilder<> b(&call);
     auto matrix = [&](unsigned argument) {
@@ -221,7 +238,7 @@ void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
         return Matrix{first, b.CreateSExt(call.getArgOperand(argument + 2), b.getInt64Ty())};
     };
     const bool from_zero = constant(call, 12) != 0;
-    Contraction contraction(b, dot, matrix(0), matrix(3), matrix(6));
+    Contraction contraction(b, dot, ask_of(*call.getFunction()), matrix(0), matrix(3), matrix(6));
     const int rows = constant_multiple(call, 9), columns = constant_multiple(call, 10), part = constant(call, 13),
               parts = constant(call, 14);
     Value *steps = call.getArgOperand(11);
