@@ -206,6 +206,12 @@ CpuSplitParameters split_schedule_parameters(const KernelPlan &plan) {
         p.split_kv = 1024;
         p.unroll_values = 8;
     }
+    // Tiles of rows ask memory ahead in each turn, and shorter turns ask for fewer lines at a time. Four heads on one, 8192 keys, Xeon with AVX-512: f16
+    // 1.51 ms instead of 1.63; caches of integers 4 % slower.
+    if (plan.spec.group > 1 && plan.target->registers == 32 && plan.spec.cache.dtype == KvDType::same && plan.spec.dtype != DType::f32) {
+        p.accumulators = 8;
+        p.unroll_values = 8;
+    }
     // Keys and values in one are read for both: a chunk of 576 x 256 bf16 stays in the second-level cache between.
     if (plan.spec.cache.values_in_key)
         p.split_kv = 256;
