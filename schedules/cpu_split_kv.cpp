@@ -120,17 +120,22 @@ void schedule_integer_dots(const AttentionTask &task, SplitStages &stages, const
         f.compute_at(at_rows).store_in(MemoryType::Stack);
     stages.query_largest.update().atomic().vectorize(stages.over_row, task.shape.vector);
     stages.query_number.compute_at(at_rows).vectorize(d, task.shape.vector).store_in(MemoryType::Stack);
-    const RVar group = stages.over_groups.x;
-    stages.dots.update().reorder(v, r, k, group).vectorize(v).unroll(r).unroll(k);
-    stages.group_dots.compute_at(stages.dots, group).bound_extent(v, lanes).vectorize(v).unroll(k).unroll(r);
-    stages.group_dots.update()
+    Func sums = stages.dots;
+    if (stages.group_dots.defined()) {
+        const RVar group = stages.over_groups.x;
+        stages.dots.update().reorder(v, r, k, group).vectorize(v).unroll(r).unroll(k);
+        sums = stages.group_dots;
+        sums.compute_at(stages.dots, group).bound_extent(v, lanes).vectorize(v).unroll(k).unroll(r);
+    }
+    const bool is_i4 = task.spec.cache.dtype == KvDType::i4;
+    sums.update()
         .reorder(stages.over_pairs.x, v, r, k, stages.over_pairs.y)
         .vectorize(v)
         .atomic()
         .vectorize(stages.over_pairs.x)
         .unroll(r)
         .unroll(k)
-        .unroll(stages.over_pairs.y, task.spec.cache.dtype == KvDType::i4 ? i4_group / 2 / lanes : parameters.unroll);
+        .unroll(stages.over_pairs.y, is_i4 ? std::max(2, i4_group / 2 / lanes) : parameters.unroll);
 }
 
 }  // namespace
@@ -182,7 +187,7 @@ void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const
             turned.unroll(some_keys);
     });
     stages.dots.compute_at(stages.turned, some_keys).bound_extent(v, lanes).vectorize(v, of_dots).unroll(v).unroll(k).unroll(r);
-    if (stages.group_dots.defined())
+    if (stages.query_number.defined())
         schedule_integer_dots(task, stages, parameters, at_rows);
     else
         stages.dots.update()

@@ -344,23 +344,23 @@ Halide::Expr relu_of_log2(const Halide::Expr &logit);
 struct SplitStages {
     Halide::Func query;       ///< (d, r)     turned and scaled, 0 after the last head dim
     Halide::Func key, value;  ///< (d, k)     rows of the cache as f32; key is undefined where products are of integers
-    /// Of integer products: what makes integers of a row, those, and sums of a group of head dims, two to a lane, d = 2 v and 2 v + 1 mod 2 lanes.
+    /// Of integer products: what makes integers of a row, those in the order of lanes, two to a lane, and sums of a group, undefined where a row is one.
     Halide::Func query_scale;                        ///< (r)
     Halide::Func query_number;                       ///< (d, r)        i16
     Halide::Func group_dots;                         ///< (v, g, k, r)  i32
     Halide::RDom over_row, over_pairs, over_groups;  ///< over_pairs: (of a pair, step)
     Halide::Func query_largest;                      ///< (r)  bits
-    Halide::Func dots;                               ///< (v, k, r)  sums over d = v mod split_lanes
-    Halide::Func turned;                             ///< (v, k, r)  the same over d = v mod vector
-    Halide::Func logits;                             ///< (k, r)     log2 units, hidden ones at hidden_score
-    Halide::Func lane_maximum;                       ///< (v, r)     over keys k = v mod vector
-    Halide::Func maximum;                            ///< (r)        rounded up to an integer
-    Halide::Func weights;                            ///< (k, r)
-    Halide::Func lane_sums;                          ///< (v, r)
-    Halide::Func scaled;                             ///< (g, k, r)  weights times the scales of values; undefined where there are none
-    Halide::Func weighted;                           ///< (d, r)     sum over the chunk of weights * value
-    Halide::Func part;      ///< (column, r)  weighted, then the sum of weights and the maximum: split_value_columns
-    Halide::Func products;  ///< (k, r)     sums over all lanes
+    Halide::Func dots;          ///< (v, k, r)  sums over d = v mod split_lanes; i32 where a row of integers is one group
+    Halide::Func turned;        ///< (v, k, r)  the same over d = v mod vector
+    Halide::Func logits;        ///< (k, r)     log2 units, hidden ones at hidden_score
+    Halide::Func lane_maximum;  ///< (v, r)     over keys k = v mod vector
+    Halide::Func maximum;       ///< (r)        rounded up to an integer
+    Halide::Func weights;       ///< (k, r)
+    Halide::Func lane_sums;     ///< (v, r)
+    Halide::Func scaled;        ///< (g, k, r)  weights times the scales of values; undefined where there are none
+    Halide::Func weighted;      ///< (d, r)     sum over the chunk of weights * value
+    Halide::Func part;          ///< (column, r)  weighted, then the sum of weights and the maximum: split_value_columns
+    Halide::Func products;      ///< (k, r)     sums over all lanes
     Halide::RDom over_d, over_keys, over_k, over_lanes;  ///< over_k: (key of a block of values, block)
 };
 SplitStages define_split_kv(const AttentionTask &task);
@@ -378,13 +378,17 @@ public:
 
     /// As f32, to be multiplied by the scale of its group where has_scales(). Head dims after the last repeat it.
     Halide::Expr element(const Halide::Expr &d, const Halide::Expr &k) const;
-    Halide::Expr number(const Halide::Expr &d, const Halide::Expr &k) const;  ///< the same as an i16, where there are no zero points
+    Halide::Expr number(const Halide::Expr &d, const Halide::Expr &k) const;  ///< the same as an i16, of i8 where there are no zero points
+    /// The same of i4: the lower half of a byte of the row, or the upper one.
+    Halide::Expr half_byte(const Halide::Expr &byte, const Halide::Expr &upper, const Halide::Expr &k) const;
     bool has_scales() const { return cache_.dtype != KvDType::same; }
     bool is_grouped() const { return cache_.dtype == KvDType::i4; }  ///< a scale for i4_group head dims; else one a row
     Halide::Expr scale(const Halide::Expr &group, const Halide::Expr &k) const;
     Halide::Expr stored(const Halide::Expr &d, const Halide::Expr &k) const;  ///< as it is; i4 one in a byte
 
 private:
+    Halide::Expr row(const Halide::Expr &k) const;
+
     const AttentionTask &task_;
     const KvCacheSpec &cache_;
     Halide::ImageParam elements_, starts_, scales_, zeros_;

@@ -14,16 +14,18 @@ CacheRows::CacheRows(const AttentionTask &task, bool values) : task_(task), cach
     last_ = (values ? task.spec.head_dim_v : task.spec.head_dim) - 1;
 }
 
+Expr CacheRows::row(const Expr &k) const {
+    return starts_.defined() ? unsafe_promise_clamped(starts_(k), 0, elements_.dim(1).extent() - 1)
+                             : unsafe_promise_clamped(task_.args.first_key + task_.existing_of_chunk(k), 0, task_.args.seq_len_kv - 1);
+}
+
 Expr CacheRows::stored(const Expr &d, const Expr &k) const {
-    const Expr existing = task_.existing_of_chunk(k);
-    const Expr row = starts_.defined() ? unsafe_promise_clamped(starts_(k), 0, elements_.dim(1).extent() - 1)
-                                       : unsafe_promise_clamped(task_.args.first_key + existing, 0, task_.args.seq_len_kv - 1);
     if (cache_.dtype == KvDType::i4) {
         const int half = i4_group / 2;
         const Expr high = d % i4_group / half;
-        return elements_(d / i4_group * half + d % half, row) >> cast<uint8_t>(4 * high) & cast<uint8_t>(15);
+        return elements_(d / i4_group * half + d % half, row(k)) >> cast<uint8_t>(4 * high) & cast<uint8_t>(15);
     }
-    return elements_(min(d, last_), row);
+    return elements_(min(d, last_), row(k));
 }
 
 Expr CacheRows::element(const Expr &d, const Expr &k) const {
@@ -34,8 +36,11 @@ Expr CacheRows::element(const Expr &d, const Expr &k) const {
 }
 
 Expr CacheRows::number(const Expr &d, const Expr &k) const {
-    const Expr plain = cast<int16_t>(stored(d, k));
-    return cache_.dtype == KvDType::i4 ? plain - cast<int16_t>(8) : plain;
+    return cast<int16_t>(stored(d, k));
+}
+
+Expr CacheRows::half_byte(const Expr &byte, const Expr &upper, const Expr &k) const {
+    return cast<int16_t>(elements_(byte, row(k)) >> cast<uint8_t>(4 * upper) & cast<uint8_t>(15)) - cast<int16_t>(8);
 }
 
 Expr CacheRows::scale(const Expr &group, const Expr &k) const {

@@ -11,9 +11,9 @@ int split_value_columns(const AttentionSpec &spec, int vector) {
 
 int split_lanes(const AttentionTask &task) {
     const int vector = task.shape.vector;
-    // Pairs of i4: halves of 16 bytes.
+    // Pairs of i4: a group has 8 in the lower halves of its bytes and 8 in the upper ones.
     if (has_integer_products(task.spec))
-        return task.spec.cache.dtype == KvDType::i4 ? std::min(vector, i4_group / 4) : vector;
+        return task.spec.cache.dtype == KvDType::i4 && task.spec.head_dim % (2 * i4_group) != 0 ? std::min(vector, i4_group / 4) : vector;
     // i4 comes 16 to a vector of bytes.
     const int least = task.spec.cache.dtype == KvDType::i4 ? i4_group / 2 : vector;
     for (int vectors : {4, 2})
@@ -28,6 +28,12 @@ int split_sum_lanes(const AttentionTask &task) {
 
 namespace {
 
+/// A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
+/// rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
+Expr unknown_zero(const AttentionTask &task) {
+    return cast<float>(min(task.args.num_positions, 0));
+}
+
 void define_float_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
     const int lanes = split_lanes(task);
     Var v("v"), d("d"), k("k"), r("r");
@@ -38,13 +44,16 @@ void define_float_dots(const AttentionTask &task, SplitStages &stages, const Cac
         const Expr element = keys.element(at, k);
         return keys.is_grouped() ? element * keys.scale(at / i4_group, k) : element;
     });
+    stages.dots(v, k, r) = unknown_zero(task);
     stages.dots(v, k, r) += stages.query(at_d, r) * stages.key(at_d, k);
 }
+
+/// Dots of i8 are sums of integers to the end: of 512 products of 16 bits and 8 they have 31 bits.
+constexpr int most_exact_products = 512;
 
 /// dots from integers: sums of a group are exact, 16 bits of the query lose at most 2^-16 of its largest element each.
 void define_integer_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
     const int head_dim = task.spec.head_dim, lanes = split_lanes(task);
-    const int group = keys.is_grouped() ? i4_group : head_dim;
     Var v("v"), d("d"), g("g"), k("k"), r("r");
     stages.over_row = RDom(0, head_dim, "over_row");
     stages.query_largest = Func("query_largest");
@@ -53,17 +62,43 @@ void define_integer_dots(const AttentionTask &task, SplitStages &stages, const C
     stages.query_scale = Func("query_scale");
     stages.query_scale(r) = reinterpret<float>(stages.query_largest(r)) / 32767.0f;
     stages.query_number = Func("query_number");
-    const Expr scaled = select(stages.query_largest(r) == 0, 0.0f, stages.query(d, r) / stages.query_scale(r));
+    // Two groups of i4 fill 16 lanes: the lower halves of their bytes, then the upper ones.
+    const int half = i4_group / 2, groups = keys.is_grouped() ? std::max(1, 2 * lanes / half) : 1, width = groups * i4_group;
+    Expr at = d;
+    if (groups > 1)
+        at = d / width * width + d % (width / 2) / half * i4_group + d % width / (width / 2) * half + d % half;
+    const Expr scaled = select(stages.query_largest(r) == 0, 0.0f, stages.query(at, r) / stages.query_scale(r));
     stages.query_number(d, r) = cast<int16_t>(clamp(round(scaled), -32767.0f, 32767.0f));
 
-    stages.over_pairs = RDom(0, 2, 0, group / (2 * lanes), "over_pairs");
-    const Expr at = g * group + (stages.over_pairs.y * lanes + v) * 2 + stages.over_pairs.x;
+    const int sum = keys.is_grouped() ? width : head_dim, steps = sum / (2 * lanes);
+    stages.over_pairs = RDom(0, 2, 0, steps, "over_pairs");
+    auto at_step = [&](const Expr &step) { return (step * lanes + v) * 2 + stages.over_pairs.x; };
+    auto product = [&](const Expr &g) {
+        const Expr step = stages.over_pairs.y;
+        const int of_half = std::max(1, steps / 2);
+        const Expr number =
+            keys.is_grouped() ? keys.half_byte(g * (sum / 2) + at_step(step % of_half), step / of_half, k) : keys.number(at_step(step), k);
+        return cast<int32_t>(stages.query_number(g * sum + at_step(step), r)) * cast<int32_t>(number);
+    };
+    if (!keys.is_grouped() && head_dim <= most_exact_products) {
+        stages.dots(v, k, r) = 0;
+        stages.dots(v, k, r) += product(0);
+        return;
+    }
+    stages.dots(v, k, r) = unknown_zero(task);
     stages.group_dots = Func("group_dots");
     stages.group_dots(v, g, k, r) = 0;
-    stages.group_dots(v, g, k, r) += cast<int32_t>(stages.query_number(at, r)) * cast<int32_t>(keys.number(at, k));
-    stages.over_groups = RDom(0, head_dim / group, "over_groups");
-    const Expr sum = cast<float>(stages.group_dots(v, stages.over_groups, k, r));
-    stages.dots(v, k, r) += keys.is_grouped() ? sum * keys.scale(stages.over_groups, k) : sum;
+    stages.group_dots(v, g, k, r) += product(g);
+    stages.over_groups = RDom(0, head_dim / sum, "over_groups");
+    const Expr total = cast<float>(stages.group_dots(v, stages.over_groups, k, r));
+    if (!keys.is_grouped()) {
+        stages.dots(v, k, r) += total;
+        return;
+    }
+    Expr scale = keys.scale(stages.over_groups * groups, k);
+    if (groups > 1)
+        scale = select(v < half / 2, scale, keys.scale(stages.over_groups * groups + 1, k));
+    stages.dots(v, k, r) += total * scale;
 }
 
 }  // namespace
@@ -90,24 +125,23 @@ SplitStages define_split_kv(const AttentionTask &task) {
                                        }) *
                          task.scale();
     stages.dots = Func("dots");
-    // A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
-    // rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
-    stages.dots(v, k, r) = cast<float>(min(task.args.num_positions, 0));
     const bool integers = has_integer_products(spec);
     if (integers)
         define_integer_dots(task, stages, key_rows);
     else
         define_float_dots(task, stages, key_rows);
-    // Strict for the same reason: LLVM would make one chain of them.
+    // Strict for unknown_zero's reason: LLVM would make one chain of them.
     stages.turned = Func("turned_dots");
-    stages.turned(v, k, r) =
-        strict_float(sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, std::max(lanes / vector, 1)));
+    const Expr turned = sum_of_lanes([&](int part) { return stages.dots(v + part * vector, k, r); }, std::max(lanes / vector, 1));
+    stages.turned(v, k, r) = turned.type().is_float() ? strict_float(turned) : turned;
 
     stages.over_lanes = RDom(0, split_sum_lanes(task), "over_lanes");
     stages.products = Func("products");
-    stages.products(k, r) = 0.0f;
+    stages.products(k, r) = cast(turned.type(), 0);
     stages.products(k, r) += stages.turned(stages.over_lanes, k, r);
-    Expr product = integers ? stages.products(k, r) * stages.query_scale(r) : stages.products(k, r);
+    Expr product = cast<float>(stages.products(k, r));
+    if (integers)
+        product = product * stages.query_scale(r);
     if (key_rows.has_scales() && !key_rows.is_grouped())
         product = product * key_rows.scale(0, k);
     const Expr logit = task.logit(product, q, h, kv);

@@ -207,8 +207,9 @@ CpuSplitParameters split_schedule_parameters(const KernelPlan &plan) {
         p.unroll_values = 8;
     }
     // Tiles of rows ask memory ahead in each turn, and shorter turns ask for fewer lines at a time. Four heads on one, 8192 keys, Xeon with AVX-512: f16
-    // 1.51 ms instead of 1.63; caches of integers 4 % slower.
-    if (plan.spec.group > 1 && plan.target->registers == 32 && plan.spec.cache.dtype == KvDType::same && plan.spec.dtype != DType::f32) {
+    // 1.51 ms instead of 1.63, a cache of i4 6 % faster, of f32 as fast, of i8 5 % slower.
+    const bool of_halves = plan.spec.cache.dtype == KvDType::same && plan.spec.dtype != DType::f32;
+    if (plan.spec.group > 1 && plan.target->registers == 32 && (of_halves || plan.spec.cache.dtype == KvDType::i4)) {
         p.accumulators = 8;
         p.unroll_values = 8;
     }
