@@ -213,12 +213,13 @@ CpuSplitParameters split_schedule_parameters(const KernelPlan &plan) {
         p.accumulators = 8;
         p.unroll_values = 8;
     }
-    // Keys and values in one are read for both: a chunk of 576 x 256 bf16 stays in the second-level cache between.
-    if (plan.spec.cache.values_in_key)
-        p.split_kv = 256;
     // Not where a score hides by a bias of -infinity, as in choose_products. Fewer rows than a group's are a quarter of a strip, and vectors keep up.
     const bool has_tiles = has_llvm_backend() && plan.target->machine.tiles && !score_may_hide(plan.spec);
     p.matrix_tiles = has_tiles && plan.spec.dtype == DType::bf16 && plan.spec.cache.dtype == KvDType::same && plan.spec.group >= 4;
+    // Keys and values in one are read for both: a chunk of 576 x 256 bf16 stays in the second-level cache between. CPUs with tiles have 2 MB: of 512 keys
+    // 8192 take 0.63 ms instead of 0.68.
+    if (plan.spec.cache.values_in_key)
+        p.split_kv = p.matrix_tiles ? 512 : 256;
     apply_overrides(p, plan.parameters, cpu_split_parameters());
     refuse_schedule(cpu_split_parameters_error(p, plan.target->registers));
     return p;
