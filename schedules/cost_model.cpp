@@ -91,6 +91,26 @@ double predicted_ms(const AttentionSpec &spec, const CpuScheduleParameters &p, i
     return total * imbalance(work.tasks, work.threads) / work.threads * 1e-6;
 }
 
+double predicted_ms(const AttentionSpec &spec, const CpuKeyLanesParameters &p, int vector, int registers, const MachineLimits &machine,
+                    const CallWork &work) {
+    const double clock = machine.clock_ns(vector), head_dim = spec.head_dim, keys = work.seq_len_kv;
+    const double column_vectors = std::ceil(double(spec.head_dim_v) / vector / p.tile_columns) * p.tile_columns;
+    const double key_vectors = std::ceil(keys / vector);
+    // A strip: scores, exponentials with their maximum, sum and store, values.
+    const double scores =
+        key_vectors / p.tile_keys * head_dim * (step_clocks(p.tile_rows, p.tile_keys, registers) + turn_clocks / p.unroll);
+    const double exponentials = key_vectors * p.tile_rows * exp2_clocks;
+    const double values = column_vectors / p.tile_columns * keys * (step_clocks(p.tile_rows, p.tile_columns, registers) + turn_clocks);
+    const double reductions = p.tile_rows * 10.0;  // of both over lanes
+    const double rows_of_query = p.tile_rows * (head_dim / vector + 2 * column_vectors) * 2;
+    const double strip_clocks = scores + exponentials + values + reductions + rows_of_query;
+    // A task: keys transposed, 4 shuffles of a vector, and the runtime's call.
+    const double task_clocks = key_vectors * head_dim * 5;
+    const double strips = work.rows / p.tile_rows;
+    const double total = (strips * strip_clocks + work.tasks * task_clocks) * clock + work.tasks * task_ns;
+    return total * imbalance(work.tasks, work.threads) / work.threads * 1e-6;
+}
+
 double predicted_ms(const AttentionSpec &spec, const CpuSplitParameters &p, int vector, int registers, const MachineLimits &machine,
                     const CallWork &work) {
     const double clock = machine.clock_ns(vector);

@@ -1,4 +1,5 @@
 #pragma once
+#include "schedules/cpu_key_lanes.h"
 #include "schedules/cpu_linear.h"
 #include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
@@ -11,6 +12,8 @@ namespace attune {
 /// that holds them (the footprint's formula in cpu_footprint). Meant to rank schedules of one kernel, not to foretell a time: see
 /// schedules/README.md for how far it is off.
 double predicted_ms(const AttentionSpec &spec, const CpuScheduleParameters &parameters, int vector, int registers,
+                    const MachineLimits &machine, const CallWork &work);
+double predicted_ms(const AttentionSpec &spec, const CpuKeyLanesParameters &parameters, int vector, int registers,
                     const MachineLimits &machine, const CallWork &work);
 double predicted_ms(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector, int registers,
                     const MachineLimits &machine, const CallWork &work);

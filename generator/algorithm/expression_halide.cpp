@@ -66,7 +66,8 @@ public:
             const Expr extent = Internal::Variable::make(Int(32), value.name() + ".extent." + std::to_string(index.size()), value);
             const bool one = param.dims[d].kind == ParamDeclaration::Dim::Kind::one;
             const Expr zero = cast(i.type(), 0), last = cast(i.type(), extent - 1), below = min(i, last);
-            const Expr inside = bounds.low >= 0 ? unsafe_promise_clamped(below, zero, last) : max(below, zero);
+            // No promise beside existing keys: with one, Halide loads what has a predicate one by one.
+            const Expr inside = bounds.low >= 0 && !key_exists ? unsafe_promise_clamped(below, zero, last) : max(below, zero);
             index.push_back(one ? Expr(0) : cast<int>(key_exists && index.empty() ? i : inside));
         }
         return Internal::Call::make(value, index);

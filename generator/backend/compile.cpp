@@ -43,6 +43,15 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.part_columns = split_value_columns(plan.spec, vector) + vector;
         return sizes;
     }
+    if (has_keys_in_lanes(plan.spec, *plan.target)) {
+        const BlockShape shape = key_lanes_shape(plan);
+        sizes.fold = shape.fold;
+        sizes.block_q = shape.block_q / shape.fold;
+        sizes.strip_rows = shape.strip;
+        sizes.strips = shape.block_q / shape.strip;
+        sizes.block_kv = sizes.tile_kv = shape.block_kv;
+        return sizes;
+    }
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     sizes.fold = parameters.fold;
     sizes.block_q = plan.spec.block_mask ? plan.spec.block_size_q : parameters.block_q / parameters.fold;
@@ -71,11 +80,16 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
         for (const auto &lowered : module.functions())
             lowered.body.accept(&scratch);
         const bool full_row = softmax_algorithm(plan.spec) == Algorithm::full_row && function == TaskFunction::exact;
-        if (scratch.dynamic != (full_row ? 1 : 0) && !options.asserts) {
+        const bool keys_in_lanes = full_row && has_keys_in_lanes(plan.spec, *plan.target);
+        // Logits; with keys in lanes keys and weights too, values where they are converted, and rows of arrays.
+        const int arrays = keys_in_lanes ? static_cast<int>(row_key_elements(plan.spec, true).size()) : 0;
+        const bool expected =
+            keys_in_lanes ? scratch.dynamic - arrays == 3 || scratch.dynamic - arrays == 4 : scratch.dynamic == (full_row ? 1 : 0);
+        if (!expected && !options.asserts)
             throw internal_error(symbol, std::to_string(scratch.dynamic) + " allocations of variable size");
-        }
         if (full_row)
-            variant.sizes.scratch_bytes_per_key = int64_t(4) * variant.sizes.strip_rows;
+            variant.sizes.scratch_bytes_per_key =
+                keys_in_lanes ? key_lanes_scratch_per_key(plan.spec, key_lanes_shape(plan)) : int64_t(4) * variant.sizes.strip_rows;
         variant.sizes.scratch_bytes =
             std::max(variant.sizes.scratch_bytes, scratch.constant + scratch.dynamic * (ScratchBytes::block_overhead + 64));
         variant.objects.push_back({symbol + ".o", generate_code(module, *plan.target, CodeForm::object,

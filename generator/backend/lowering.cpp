@@ -96,6 +96,8 @@ namespace {
 BlockShape task_shape(const KernelPlan &plan, TaskFunction function) {
     if (plan.spec.decode)
         return cpu_split_shape(plan.spec, split_schedule_parameters(plan), plan.target->vector);
+    if (has_keys_in_lanes(plan.spec, *plan.target))
+        return key_lanes_shape(plan);
     BlockShape shape = cpu_block_shape(cpu_schedule_parameters(plan), plan.target->vector);
     if (function != TaskFunction::fixed) {
         // What the others compute is f32: `exact` takes the rows whose numbers leave a smaller type's range. Pairs have the range of f32.
@@ -126,6 +128,22 @@ ScheduledFunction schedule_linear(const KernelPlan &plan, TaskFunction function,
     if (scheduled)
         schedule_cpu_linear_update(*task, stages);
     return {task, Halide::Pipeline(stages.outputs()), task->of_update()};
+}
+
+/// The arguments of what computes a block's rows.
+std::vector<Halide::Argument> of_rows(const AttentionArguments &args) {
+    return args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class});
+}
+
+/// Asks for the next task's rows where the schedule says so.
+ScheduledFunction key_lanes_function(const KernelPlan &plan, const std::shared_ptr<AttentionTask> &task, bool scheduled) {
+    KeyLanesStages stages = define_key_lanes(*task);
+    if (scheduled)
+        schedule_cpu_key_lanes(*task, stages, key_lanes_schedule_parameters(plan));
+    Halide::Pipeline pipeline({stages.output, stages.lse, stages.row_state});
+    if (scheduled)
+        ask_ahead(pipeline);
+    return {task, pipeline, of_rows(task->args)};
 }
 
 }  // namespace
@@ -201,6 +219,8 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     default:
         break;
     }
+    if (has_keys_in_lanes(plan.spec, *plan.target))
+        return key_lanes_function(plan, task, scheduled);
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
     AttentionStages stages;
     if (function == TaskFunction::fixed) {
@@ -231,7 +251,7 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
         interleave_contractions(pipeline);
         take_running_sums(pipeline);
     }
-    return {task, pipeline, args.with_block({args.full, args.partial, args.query, args.key, args.value, args.reference, args.row_class})};
+    return {task, pipeline, of_rows(args)};
 }
 
 }  // namespace attune

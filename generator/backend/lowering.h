@@ -1,5 +1,6 @@
 #pragma once
 #include "generator/backend/kernel.h"
+#include "schedules/cpu_key_lanes.h"
 #include "schedules/cpu_linear.h"
 #include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
@@ -31,8 +32,13 @@ std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed", "minilm_attention__avx512_q64_fixed"
 std::string task_symbol(const KernelPlan &plan, TaskFunction function);
 
-/// The plan's parameters as the schedules take them: of prefill, of decode, of linear attention.
+/// Full rows with keys in lanes: the exact function of a plan is define_key_lanes.
+bool has_keys_in_lanes(const AttentionSpec &spec, const CpuTarget &target);
+
+/// The plan's parameters as the schedules take them: of prefill, of full rows with keys in lanes, of decode, of linear attention.
 CpuScheduleParameters cpu_schedule_parameters(const KernelPlan &plan);
+CpuKeyLanesParameters key_lanes_schedule_parameters(const KernelPlan &plan);
+BlockShape key_lanes_shape(const KernelPlan &plan);
 CpuSplitParameters split_schedule_parameters(const KernelPlan &plan);
 CpuLinearParameters linear_schedule_parameters(const KernelPlan &plan);
 LinearShape linear_shape(const KernelPlan &plan);

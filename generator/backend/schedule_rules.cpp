@@ -39,7 +39,10 @@ std::string difference_in_bits(const KernelPlan &a, const KernelPlan &b) {
         return fmt::format("the family is {} and {}", a.schedule, b.schedule);
     if (a.spec.decode)
         return changed_parameter(a, b, cpu_split_parameters());
-    if (std::string changed = changed_parameter(a, b, cpu_parameters()); !changed.empty())
+    const bool keys_in_lanes = has_keys_in_lanes(a.spec, *a.target);
+    const std::string changed =
+        keys_in_lanes ? changed_parameter(a, b, cpu_key_lanes_parameters()) : changed_parameter(a, b, cpu_parameters());
+    if (!changed.empty())
         return changed;
     if (planned_sizes(a).block_q == planned_sizes(b).block_q)
         return "";

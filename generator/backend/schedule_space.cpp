@@ -38,9 +38,10 @@ autotune::Space schedule_space(const AttentionSpec &spec, const CpuTarget &targe
     const KernelPlan plan = plan_kernel(spec, target);
     autotune::Space space;
     space.family = plan.schedule;
-    space.parameters = spec.decode       ? declared_values(cpu_split_parameters())
-                       : is_linear(spec) ? declared_values(cpu_linear_parameters())
-                                         : declared_values(cpu_parameters());
+    space.parameters = spec.decode                       ? declared_values(cpu_split_parameters())
+                       : is_linear(spec)                 ? declared_values(cpu_linear_parameters())
+                       : has_keys_in_lanes(spec, target) ? declared_values(cpu_key_lanes_parameters())
+                                                         : declared_values(cpu_parameters());
     for (const auto &[name, value] : plan.parameters)
         space.fallback.push_back(value);
     for (const auto &[name, wanted] : values) {
@@ -78,6 +79,8 @@ double predicted_ms(const KernelPlan &plan, const MachineLimits &machine, const 
     const int vector = plan.target->vector, registers = plan.target->registers;
     if (is_linear(plan.spec))
         return predicted_ms(plan.spec, linear_shape(plan), registers, machine, work);
+    if (has_keys_in_lanes(plan.spec, *plan.target))
+        return predicted_ms(plan.spec, key_lanes_schedule_parameters(plan), vector, registers, machine, work);
     return plan.spec.decode ? predicted_ms(plan.spec, split_schedule_parameters(plan), vector, registers, machine, work)
                             : predicted_ms(plan.spec, cpu_schedule_parameters(plan), vector, registers, machine, work);
 }

@@ -4,6 +4,7 @@
 #include "generator/cli/text_file.h"
 #include "generator/cli/tuned.h"
 #include "generator/spec/error.h"
+#include "schedules/cpu_key_lanes.h"
 #include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
 #include "schedules/tuned_db/database.h"
@@ -148,6 +149,11 @@ std::string unusable(const TunedRecord &record, const std::map<std::string, int>
         error = range_error(record, values, parameters, cpu_parameters());
         if (error.empty())
             error = cpu_parameters_error(parameters, target->vector, target->registers);
+    } else if (record.family == "cpu_key_lanes") {
+        CpuKeyLanesParameters parameters;
+        error = range_error(record, values, parameters, cpu_key_lanes_parameters());
+        if (error.empty())
+            error = cpu_key_lanes_parameters_error(parameters, target->registers);
     } else if (record.family == "cpu_split_kv") {
         CpuSplitParameters parameters;
         error = range_error(record, values, parameters, cpu_split_parameters());
@@ -172,6 +178,8 @@ std::string change_of_bits(const TunedRecord &record, const std::map<std::string
     };
     if (record.determinism == "D0")
         return "";
+    if (record.family == "cpu_key_lanes")
+        return changed(cpu_key_lanes_parameters());
     return record.family == "cpu_split_kv" ? changed(cpu_split_parameters()) : changed(cpu_parameters());
 }
 

@@ -6,8 +6,9 @@
 #include "generator/cli/schedule_text.h"
 #include "generator/spec/helpers.h"
 #include "generator/spec/keys.h"
-#include "schedules/cpu_query_lanes.h"
+#include "schedules/cpu_key_lanes.h"
 #include "schedules/cpu_projection.h"
+#include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
 
 #include <fmt/format.h>
@@ -59,6 +60,8 @@ std::vector<FamilyRow> families() {
 template <class Visit>
 void for_each_parameter(const Visit &visit) {
     for (const auto &parameter : cpu_parameters())
+        visit(parameter);
+    for (const auto &parameter : cpu_key_lanes_parameters())
         visit(parameter);
     for (const auto &parameter : cpu_split_parameters())
         visit(parameter);

@@ -24,6 +24,7 @@ inline const KernelChoice kernel_choices[] = {
     {"f32_causal_auto", DType::f32, "causal", Algorithm::automatic},
     {"f32_none_online", DType::f32, "none", Algorithm::online},
     {"f32_causal_full_row", DType::f32, "causal", Algorithm::full_row},
+    {"f32_none_full_row", DType::f32, "none", Algorithm::full_row},
     {"f16_none_auto", DType::f16, "none", Algorithm::automatic},
     {"f16_causal_online", DType::f16, "causal", Algorithm::online},
     {"f16_top_left_full_row", DType::f16, "causal_top_left", Algorithm::full_row},

@@ -54,7 +54,9 @@ TEST_P(ParameterCorners, AgreeWithTheReference) {
     constexpr DType dtypes[] = {DType::f32, DType::bf16};
     for (Algorithm algorithm : {Algorithm::automatic, Algorithm::online, Algorithm::full_row}) {
         const size_t a = static_cast<size_t>(algorithm);
-        const AttentionSpec spec = make_spec(dtypes[(c + a) % 2], 10, 20, masks[(c + a) % 3], algorithm);
+        // Full rows without a mask have another schedule (KeyLanesCorners).
+        const char *mask = algorithm == Algorithm::full_row ? masks[1 + (c + a) % 2] : masks[(c + a) % 3];
+        const AttentionSpec spec = make_spec(dtypes[(c + a) % 2], 10, 20, mask, algorithm);
         const LoadedKernel &kernel = kernel_for(spec, *target, options_of(corner, target->vector));
         check_shape(kernel, {"tails", 2, 2, 1, 107, 83});
         check_shape(kernel, {"hidden", 1, 1, 1, 90, 37, {}, {}, false, Layout::padded}, InputKind::normal, 2);
@@ -71,14 +73,73 @@ TEST_P(ParameterCorners, AgreeWithTheReferenceOfABias) {
     const auto &[name, corner] = GetParam();
     ATTUNE_REQUIRE_TARGET(target, name);
     if (corner.wide && target->registers < 32) GTEST_SKIP() << name << " has 16 vector registers";
-    AttentionSpec spec = make_spec(DType::f32, 10, 20, 1, {.score = "s + bias", .params = "bias: f32[h, q, kv]"});
-    spec.algorithm = corner.tile_q % 2 ? Algorithm::fixed_reference : Algorithm::full_row;
+    const bool full_row = corner.tile_q % 2 == 0;
+    AttentionSpec spec = make_spec(DType::f32, 10, 20, 1, {.mask = full_row ? "causal" : "none", .score = "s + bias", .params = "bias: f32[h, q, kv]"});
+    spec.algorithm = full_row ? Algorithm::full_row : Algorithm::fixed_reference;
     const LoadedKernel &kernel = kernel_for(spec, *target, options_of(corner, target->vector));
     for (const ShapeCase &shape : {ShapeCase{"tails", 2, 2, 2, 107, 83}, ShapeCase{"few_keys", 1, 1, 1, 30, 3},
                                    ShapeCase{"packed", 3, 1, 1, 60, 70, {60, 5, 17}, {70, 64, 1}, true}}) {
         check_shape(kernel, shape, InputKind::normal, 5, {.params = make_params(kernel.plan().spec, shape, 5)});
     }
 }
+
+struct KeyLanesCorner {
+    const char *name;
+    int tile_rows, tile_keys, tile_columns, strips, unroll;  ///< block_q = strips * tile_rows
+    bool wide = false;                                       ///< needs the 32 registers of AVX-512
+    friend void PrintTo(const KeyLanesCorner &row, std::ostream *out) { *out << row.name; }
+};
+
+const KeyLanesCorner key_lanes_corners[] = {
+    {"smallest", 1, 1, 1, 1, 1},
+    {"one_strip", 4, 2, 2, 1, 2},          // a task is one strip
+    {"odd", 3, 3, 3, 5, 3},                // rows and vectors no powers of two
+    {"long_tile", 2, 5, 4, 7, 8},          // four widths of a last tile; 8 steps a turn
+    {"many_rows", 14, 1, 1, 2, 5},         // 14 accumulators, a key and a row: all of 16 registers
+    {"most_rows", 16, 1, 1, 40, 2, true},  // a task larger than the problem
+    {"all_registers", 14, 2, 2, 1, 4, true},
+};
+
+class KeyLanesCorners : public testing::TestWithParam<std::tuple<std::string, KeyLanesCorner>> {};
+
+TEST_P(KeyLanesCorners, AgreeWithTheReference) {
+    const auto &[name, corner] = GetParam();
+    ATTUNE_REQUIRE_TARGET(target, name);
+    if (corner.wide && target->registers < 32) GTEST_SKIP() << name << " has 16 vector registers";
+    const CompileOptions options = {.overrides = {{"tile_rows", corner.tile_rows},
+                                                  {"tile_keys", corner.tile_keys},
+                                                  {"tile_columns", corner.tile_columns},
+                                                  {"block_q", corner.strips * corner.tile_rows},
+                                                  {"unroll", corner.unroll}}};
+    struct Row {
+        DType dtype;
+        int head_dim, head_dim_v, group;
+        PairsText pairs;
+    };
+    const Row rows[] = {
+        {DType::f32, 10, 32, 1, {}},                                                                             // values as they lie, where 32 is whole tiles
+        {DType::f16, 32, 20, 2, {}},                                                                             // converted and padded
+        {DType::f32, 16, 20, 1, {.score = "s + bias", .params = "bias: f32[h, q, kv]"}},                         // read as it lies
+        {DType::f32, 7, 3, 3, {.score = "s + bias * 0.5", .params = "bias: f16[kv]; sink: f32[h]", .sink = "sink"}},  // hides, of one row for all; a sink
+    };
+    for (const Row &row : rows) {
+        AttentionSpec spec = make_spec(row.dtype, row.head_dim, row.head_dim_v, row.group, row.pairs);
+        spec.algorithm = Algorithm::full_row;
+        spec.name = spec.id();
+        const LoadedKernel &kernel = kernel_for(spec, *target, options);
+        ASSERT_EQ(kernel.plan().schedule, "cpu_key_lanes");
+        const int64_t g = row.group;
+        for (const ShapeCase &shape : {ShapeCase{"tails", 2, 2 * g, 2, 61, 83}, ShapeCase{"few_keys", 1, g, 1, 30, 3}, ShapeCase{"one_pair", 1, g, 1, 1, 1},
+                                       ShapeCase{"no_key", 1, g, 1, 3, 0}, ShapeCase{"packed", 3, g, 1, 60, 70, {60, 5, 17}, {70, 64, 1}, true}}) {
+            SCOPED_TRACE(shape.name);
+            check_shape(kernel, shape, InputKind::normal, 5, {.params = make_params(spec, shape, 5)});
+            check_shape(kernel, shape, InputKind::wide_8, 6, {.params = make_params(spec, shape, 6)});
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, KeyLanesCorners, testing::Combine(testing::ValuesIn(target_names()), testing::ValuesIn(key_lanes_corners)),
+                         [](const auto &info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param).name; });
 
 struct DecodeCorner {
     const char *name;
@@ -169,10 +230,11 @@ TEST_P(Unscheduled, AlgorithmsAgreeWithTheirSchedules) {
         Algorithm scheduled;
         const char *name;
     };
+    const bool spec_has_mask = GetParam() != std::string("none");
     const Pair pairs[] = {{UnscheduledAlgorithm::fixed_reference, Algorithm::automatic, "fixed_reference"},
                           {UnscheduledAlgorithm::online, Algorithm::automatic, "online"},
                           {UnscheduledAlgorithm::online_split, Algorithm::online, "online_split"},
-                          {UnscheduledAlgorithm::full_row, Algorithm::full_row, "full_row"}};
+                          {spec_has_mask ? UnscheduledAlgorithm::full_row : UnscheduledAlgorithm::key_lanes, Algorithm::full_row, "full_row"}};
     for (const Pair &pair : pairs) {
         const AttentionSpec spec = make_spec(DType::f32, 5, 6, GetParam(), pair.scheduled);
         for (const ShapeCase &shape : shapes) {

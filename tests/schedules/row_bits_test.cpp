@@ -22,7 +22,8 @@ struct BitsCase {
 const BitsCase cases[] = {
     {"causal", DType::f32, 40, 24, 1, "causal"},                              // full and partial chunks, of which strips have another each
     {"window", DType::f32, 64, 64, 1, "causal && window(70)"},                // chunks that are partial at both ends
-    {"full_row", DType::f32, 32, 32, 1, "none", Algorithm::full_row},         // all logits of a strip
+    {"full_row", DType::f32, 32, 32, 1, "causal", Algorithm::full_row},       // all logits of a strip
+    {"keys_in_lanes", DType::f32, 32, 32, 2, "none", Algorithm::full_row},    // the same without a mask
     {"f16", DType::f16, 64, 64, 1, "causal"},                                 // converted a chunk
     {"bf16", DType::bf16, 64, 64, 2, "causal"},                               // pairs in full chunks, f32 in partial ones, where there are pairs
     {"halves", DType::f16, 64, 64, 1, "causal", Algorithm::automatic, ComputeDType::f16},

@@ -14,11 +14,12 @@ struct KernelChoice {
     friend void PrintTo(const KernelChoice &row, std::ostream *out) { *out << row.name; }
 };
 
-/// Each pair of a type, a mask and an algorithm once, and f16 causal twice.
+/// Each pair of a type, a mask and an algorithm once, f16 causal twice, and f32 full rows with and without a mask, whose schedules are two.
 const KernelChoice choices[] = {
     {"f32_none_auto", DType::f32, "none", Algorithm::automatic},
     {"f32_causal_online", DType::f32, "causal", Algorithm::online},
     {"f32_top_left_full_row", DType::f32, "causal_top_left", Algorithm::full_row},
+    {"f32_none_full_row", DType::f32, "none", Algorithm::full_row},
     {"f16_none_online", DType::f16, "none", Algorithm::online},
     {"f16_causal_full_row", DType::f16, "causal", Algorithm::full_row},
     {"f16_top_left_auto", DType::f16, "causal_top_left", Algorithm::automatic},

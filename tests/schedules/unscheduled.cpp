@@ -1,5 +1,6 @@
 #include "tests/schedules/unscheduled.h"
 #include "generator/algorithm/attention.h"
+#include "generator/algorithm/key_lanes.h"
 
 #include "attune/kernel.h"
 #include "generator/spec/evaluate.h"
@@ -83,6 +84,14 @@ UnscheduledResult run(UnscheduledAlgorithm algorithm, const AttentionSpec &spec,
     case UnscheduledAlgorithm::online: stages = define_online_softmax(task, false); break;
     case UnscheduledAlgorithm::online_split: stages = define_online_softmax(task, true); break;
     case UnscheduledAlgorithm::full_row: stages = define_full_row_softmax(task); break;
+    case UnscheduledAlgorithm::key_lanes: {
+        KeyLanesStages of = define_key_lanes(task);
+        for (Func *f : {&of.scores, &of.lane_maximum, &of.maximum, &of.lane_sums, &of.sum, &of.weighted}) f->compute_root();
+        stages.accumulator = of.accumulator;
+        stages.output = of.output;
+        stages.lse = of.lse;
+        stages.row_state = of.row_state;
+    }
     }
     Buffer<float> query = tensor(p.query, p.head_dim, rows).embedded(1), key = tensor(p.key, p.head_dim, keys), value = tensor(p.value, p.head_dim_v, keys);
     Buffer<float> key_norms(keys), reference(rows), output(p.head_dim_v, 1, rows), lse(rows);

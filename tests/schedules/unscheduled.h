@@ -10,7 +10,7 @@ struct UnscheduledResult {
     std::vector<float> lse;
     std::vector<int> row_state;
 };
-enum class UnscheduledAlgorithm { fixed_reference, online, online_split, full_row };
+enum class UnscheduledAlgorithm { fixed_reference, online, online_split, full_row, key_lanes };
 UnscheduledResult run_unscheduled(UnscheduledAlgorithm algorithm, const AttentionSpec &spec, const ReferenceProblem &problem);
 
 }  // namespace attune::test

@@ -14,6 +14,7 @@ from . import Path
 
 NAME = "attune"
 MOST_DECODE_ROWS = 16
+MOST_FULL_ROW_KEYS = 256  # with keys in lanes, which rows of f32 without a mask are
 LARGEST_ERROR_OF_I8 = 3e-2  # relative, root of mean squares, of products of 8-bit integers, which are asked for in words
 
 
@@ -39,6 +40,8 @@ def specification(shape: Shape, dtype: str) -> str:
     }
     if shape.seq_q <= MOST_DECODE_ROWS:
         keys["phases"] = ["decode"]
+    elif dtype == "f32" and shape.seq_kv <= MOST_FULL_ROW_KEYS and not shape.causal and not shape.is_sparse:
+        keys["algorithm"] = "full_row"
     if COMPUTE_DTYPE in os.environ:
         keys["compute_dtype"] = os.environ[COMPUTE_DTYPE]
     if shape.block_density < 1:
