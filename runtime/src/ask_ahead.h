@@ -14,6 +14,7 @@ typedef struct attune_row_stream {
     int64_t bytes, stride, rows;  // of a row; from row to row, of listed ones 0; left
     const int32_t *starts;        // where the next rows start, in elements from `row`, or null
     int64_t element_bytes;
+    int64_t run;  // rows asked for as one: 1, of listed ones those that follow each other without a gap, as in a page; 0: to be found
 } attune_row_stream;
 
 /// Most heads whose rows a task holds (attune_kernel_variant::fold); larger folds are asked for in part.

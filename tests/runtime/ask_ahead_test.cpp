@@ -69,6 +69,28 @@ TEST_F(AskAhead, TakesRowsWithoutAGapAsOne) {
     EXPECT_EQ(ahead.current, 3);
 }
 
+TEST_F(AskAhead, TakesListedRowsWithoutAGapAsOne) {
+    const int32_t starts[] = {0, 64, 128, 640, 704, 512};  // of 4 lines each: three, two and one that follow each other
+    attune_add_ahead_listed(&ahead, buffer.host, starts, 4, 256, 6);
+    attune_spread_ahead(&ahead, 12);
+    EXPECT_EQ(ahead.lines_per_visit, 2);
+    const attune_row_stream &stream = ahead.streams[0];
+    attune_ask_ahead(&scratch);
+    EXPECT_EQ(stream.run, 3);
+    EXPECT_EQ(ahead.byte, 128);
+    for (int i = 1; i < 6; i++) attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.byte, 3 * 256);
+    attune_ask_ahead(&scratch);
+    EXPECT_EQ(stream.rows, 3);
+    EXPECT_EQ(stream.run, 2);
+    EXPECT_EQ(stream.starts, starts + 3);
+    for (int i = 7; i < 12; i++) attune_ask_ahead(&scratch);
+    EXPECT_EQ(stream.rows, 1);
+    EXPECT_EQ(ahead.byte, 256);
+    attune_ask_ahead(&scratch);  // nothing is left
+    EXPECT_EQ(ahead.current, 1);
+}
+
 TEST_F(AskAhead, HasNothingToDoWithoutRowsOrVisits) {
     attune_ask_ahead(&scratch);
     dim[2].extent = 0;
