@@ -4,6 +4,7 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/Module.h>
+#include <llvm/IR/ValueHandle.h>
 #include <llvm/Transforms/Utils/Local.h>
 
 #include <algorithm>
@@ -63,7 +64,7 @@ std::optional<Column> column_of(ShuffleVectorInst *vector, int columns) {
 }
 
 /// A network of shuffles. Which element a place holds is told by bits: those of a vector's number and those of a lane; a stage exchanges a bit of the one for a bit
-/// of the other. So that the last stage leaves bits of the row in the lane, in order, and bits of the column in the number.
+/// of the other, until those of the row are in the lane, in order, and those of the column in the number.
 class Network {
 public:
     Network(IRBuilder<> &builder, Vectors rows) : builder_(builder), vectors_(std::move(rows)), columns_(lanes(vectors_[0])) {
@@ -186,7 +187,8 @@ private:
 /// A matrix, and the vectors of a block that are its columns.
 struct Transpose {
     Vectors rows;
-    std::vector<std::pair<int, ShuffleVectorInst *>> columns;  // the column's number; in the block's order
+    int width;                                    // elements of a row
+    std::vector<std::pair<int, WeakVH>> columns;  // the column's number; in the block's order; null: gone with a tree that it was part of
 };
 
 /// Those of matrices of which a side has a register's length.
@@ -203,7 +205,7 @@ std::vector<Transpose> transposes_of(BasicBlock &block, int register_lanes) {
             if (const auto column = column_of(vector, columns)) {
                 auto transpose = find_if(found, [&](const Transpose &other) { return other.rows == column->rows; });
                 if (transpose == found.end())
-                    transpose = found.insert(found.end(), {column->rows, {}});
+                    transpose = found.insert(found.end(), {column->rows, columns, {}});
                 transpose->columns.emplace_back(column->number, vector);
                 break;
             }
@@ -211,8 +213,11 @@ std::vector<Transpose> transposes_of(BasicBlock &block, int register_lanes) {
     return found;
 }
 
-void build(const Transpose &transpose) {
-    IRBuilder<> builder(transpose.columns[0].second);
+void build(Transpose &transpose) {
+    erase_if(transpose.columns, [](const auto &column) { return !column.second; });
+    if (static_cast<int>(transpose.columns.size()) * 2 <= transpose.width)
+        return;
+    IRBuilder<> builder(cast<Instruction>(transpose.columns[0].second));
     const Vectors columns = Network(builder, transpose.rows).transposed();
     for (const auto &[number, vector] : transpose.columns) {
         vector->replaceAllUsesWith(columns[static_cast<size_t>(number)]);
@@ -225,10 +230,9 @@ void build(const Transpose &transpose) {
 void build_transposes(Module &module, int register_lanes) {
     for (Function &function : module)
         for (BasicBlock &block : function) {
-            const std::vector<Transpose> found = transposes_of(block, register_lanes);
-            for (const Transpose &transpose : reverse(found))  // the rows of a later one may be columns of an earlier
-                if (static_cast<int>(transpose.columns.size()) * 2 > lanes(transpose.rows[0]))
-                    build(transpose);
+            std::vector<Transpose> found = transposes_of(block, register_lanes);
+            for (Transpose &transpose : reverse(found))  // the rows of a later one may be columns of an earlier
+                build(transpose);
         }
 }
 
