@@ -109,7 +109,7 @@ public:
     }
 
 private:
-    static constexpr int block_edge = 2, block_tiles = 4, first_of_a = 4, first_of_b = 6;                               // blocks
+    static constexpr int block_edge = 2, block_tiles = 4, first_of_a = 4, first_of_b = 6;              // blocks
     static constexpr int accumulators = 3, streamed_first = 3, most_resident = 4, first_resident = 4;  // chains
     /// 64 rows of a, 16 KB at a depth of four steps, come from the first-level cache for all columns but the first.
     static constexpr int rows_of_slice = 4;

@@ -1,6 +1,7 @@
 #include "generator/backend/transposes.h"
 
 #include <llvm/ADT/STLExtras.h>
+#include <llvm/Analysis/VectorUtils.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/Module.h>
@@ -9,7 +10,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <numeric>
 #include <optional>
 
 namespace attune {
@@ -122,9 +122,7 @@ private:
         for (size_t low = 0; low < vectors_.size(); low++) {
             if (low & step)
                 continue;
-            SmallVector<int> all(static_cast<size_t>(2 * lanes(vectors_[low])));
-            std::iota(all.begin(), all.end(), 0);
-            joined.push_back(builder_.CreateShuffleVector(vectors_[low], vectors_[low + step], all));
+            joined.push_back(concatenateVectors(builder_, {vectors_[low], vectors_[low + step]}));
         }
         vectors_ = joined;
         number_.erase(number_.begin() + static_cast<std::ptrdiff_t>(place));
@@ -173,9 +171,8 @@ private:
         int part = 0;
         for (size_t bit = log2(static_cast<size_t>(rows)); bit < lane_.size(); bit++)
             part |= has(lane_[bit]) << (bit - log2(static_cast<size_t>(rows)));
-        SmallVector<int> mask(static_cast<size_t>(rows));
-        std::iota(mask.begin(), mask.end(), part * rows);
-        return builder_.CreateShuffleVector(vectors_[number], mask);
+        return builder_.CreateShuffleVector(vectors_[number],
+                                            createSequentialMask(static_cast<unsigned>(part * rows), static_cast<unsigned>(rows), 0));
     }
 
     IRBuilder<> &builder_;
