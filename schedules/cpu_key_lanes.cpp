@@ -1,5 +1,6 @@
 #include "schedules/cpu_key_lanes.h"
 
+#include "schedules/transposed_tile.h"
 #include "schedules/visit_loop.h"
 
 #include <algorithm>
@@ -91,7 +92,7 @@ public:
         : task(task), stages(stages), p(p), vector(task.shape.vector), strip(task.shape.strip), block_kv(task.shape.block_kv),
           columns(task.shape.tile_d), at_strip(stages.accumulator, strip_loop), at_columns(stages.accumulator, b) {}
 
-    /// Once a task. Keys go through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores.
+    /// Once a task. Keys go through small tiles.
     void keys_and_values() {
         const int dims = std::gcd(task.spec.head_dim, 16);
         Var dt("dt"), kt("kt");
@@ -104,14 +105,7 @@ public:
             .vectorize(k)
             .unroll(d)
             .never_partition(dt, kt);
-        stages.key_tile.compute_at(stages.keys, dt)
-            .bound_extent(k, vector)
-            .bound_extent(d, dims)
-            .reorder_storage(k, d, t)
-            .reorder(d, k, t)
-            .unroll(k)
-            .vectorize(d)
-            .store_in(MemoryType::Stack);
+        schedule_transposed_tile(stages.key_tile, LoopLevel(stages.keys, dt), k, vector, d, dims, t);
         if (stages.values.defined())
             stages.values.compute_root().align_bounds(d, columns).vectorize(d, vector).never_partition(Var("kv"));
     }

@@ -1,5 +1,6 @@
 #include "schedules/cpu_query_lanes.h"
 
+#include "schedules/transposed_tile.h"
 #include "schedules/visit_loop.h"
 
 #include <numeric>
@@ -30,8 +31,7 @@ public:
         return stages.wanted.defined() || long_rows || task.spec.dtype != DType::f32 ? 4 : 8;
     }
 
-    /// Transposes through small tiles: the stores of a tile are strided by its edge, which Halide turns into shuffles and dense stores. All
-    /// head dims of a vector of rows in turn, so that the rows' addresses are worked out once.
+    /// Transposes through small tiles, all head dims of a vector of rows in turn, so that the rows' addresses are worked out once.
     void query() {
         const bool quantised = task.shape.scores == Products::i8_quads;
         const int steps = quantised ? task.spec.head_dim : task.product_steps(), dims = std::gcd(steps, transposed_dims());
@@ -49,14 +49,7 @@ public:
             .vectorize(i)
             .unroll(d)
             .never_partition_all();
-        stages.query_tile.compute_at(transposed, dt)
-            .bound_extent(j, vector)
-            .bound_extent(d, dims)
-            .reorder_storage(j, d, g)
-            .reorder(d, j, g)
-            .unroll(j)
-            .vectorize(d)
-            .store_in(MemoryType::Stack);
+        schedule_transposed_tile(stages.query_tile, LoopLevel(transposed, dt), j, vector, d, dims, g);
         if (stages.wanted.defined())
             stages.wanted.bound_storage(s, task.strips());
         for (Func f : {stages.rows.position, stages.rows.head})
