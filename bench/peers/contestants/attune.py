@@ -40,7 +40,7 @@ def specification(shape: Shape, dtype: str) -> str:
     }
     if shape.seq_q <= MOST_DECODE_ROWS:
         keys["phases"] = ["decode"]
-    elif dtype == "f32" and shape.seq_kv <= MOST_FULL_ROW_KEYS and not shape.causal and not shape.is_sparse:
+    elif dtype == "f32" and COMPUTE_DTYPE not in os.environ and shape.seq_kv <= MOST_FULL_ROW_KEYS and not shape.causal and not shape.is_sparse:
         keys["algorithm"] = "full_row"
     if COMPUTE_DTYPE in os.environ:
         keys["compute_dtype"] = os.environ[COMPUTE_DTYPE]
