@@ -6,7 +6,6 @@
 #include <bit>
 #include <numeric>
 #include <regex>
-#include <sstream>
 
 namespace attune::test {
 

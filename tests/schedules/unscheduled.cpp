@@ -91,6 +91,7 @@ UnscheduledResult run(UnscheduledAlgorithm algorithm, const AttentionSpec &spec,
         stages.output = of.output;
         stages.lse = of.lse;
         stages.row_state = of.row_state;
+        break;
     }
     }
     Buffer<float> query = tensor(p.query, p.head_dim, rows).embedded(1), key = tensor(p.key, p.head_dim, keys), value = tensor(p.value, p.head_dim_v, keys);
