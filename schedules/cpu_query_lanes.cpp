@@ -163,7 +163,9 @@ public:
         if (scores_in_tiles && partial) {
             const RVar pair = chunk.over_weights.x, tile = chunk.over_weights.y;
             chunk.pairs.compute_at(at_strip).bound_extent(i, strip).bound_extent(p_, p.block_kv / 2).bound_extent(c, 1);
-            chunk.pairs.update().reorder(i, pair, tile).vectorize(i, vector).unroll(i).never_partition(tile);
+            const std::vector<RVar> end = chunk.pairs.rvars(0);
+            chunk.pairs.update(0).reorder(i, end[0], end[1]).vectorize(i, vector).unroll(i).never_partition(end[1]);
+            chunk.pairs.update(1).reorder(i, pair, tile).vectorize(i, vector).unroll(i).never_partition(tile);
             contraction(chunk.scores, LoopLevel(chunk.pairs, tile))
                 .bound_extent(k, task.shape.tile_kv)
                 .vectorize(i, vector)

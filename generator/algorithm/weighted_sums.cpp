@@ -103,7 +103,7 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
     const VisitList list = visit_list(task, partial);
     const std::string suffix = partial ? "_partial" : "_full";
     Var i("i"), j("j"), b("b"), c("c"), s("s"), d("d"), p("p"), k("k");
-    const int pairs = task.shape.block_kv / 2, tile_pairs = task.shape.tile_kv / 2;
+    const int pairs = task.shape.block_kv / 2, tile_kv = task.shape.tile_kv, tile_pairs = tile_kv / 2;
     auto pair_of = [&](const Expr &p) {
         const Expr low = weight(2 * p), high = weight(2 * p + 1);
         return Tuple(rounded_pair_of_bf16(task.machine, low, high), low + high);
@@ -138,9 +138,16 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
     chunk.row_sums(i, j, c, s) = 0.0f;
     // Sums are of what was not rounded: lse is f32, and its bound too.
     if (partial) {
+        // Keys after the last have no weights to work out: the tile across the end is emptied first.
+        auto exists = [&](const Expr &in_chunk) { return list.kv(in_chunk, c) < task.args.seq_len_kv; };
+        auto pair_in_chunk = [&](const RDom &over) { return over.y * tile_pairs + over.x; };
+        RDom over_end = of_tiles(tile_pairs, "over_end");
+        over_end.where(!exists((over_end.y + 1) * tile_kv - 1));
         chunk.over_weights = of_tiles(tile_pairs, "over_pairs");
-        const Expr pair = chunk.over_weights.y * tile_pairs + chunk.over_weights.x;
+        const Expr pair = pair_in_chunk(chunk.over_weights);
+        chunk.over_weights.where(exists(2 * pair));
         chunk.pairs(i, p, c, s) = Tuple(undef<uint32_t>(), undef<float>());
+        chunk.pairs(i, pair_in_chunk(over_end), c, s) = Tuple(Expr(uint32_t(0)), 0.0f);
         chunk.pairs(i, pair, c, s) = pair_of(pair);
         chunk.over_sum = of_tiles(tile_pairs / 4, "over_sum");
         chunk.row_sums(i, j, c, s) += chunk.pairs(i, chunk.over_sum.y * tile_pairs + chunk.over_sum.x * 4 + j, c, s)[1];
