@@ -2,6 +2,7 @@
 
 #include "generator/backend/emulation.h"
 #include "generator/backend/files.h"
+#include "generator/backend/inlined_asks.h"
 #include "generator/backend/llvm_code.h"
 #include "generator/backend/marked_operations.h"
 #include "generator/backend/matrix_tiles.h"
@@ -148,6 +149,7 @@ std::vector<char> generate_code(const Halide::Module &halide_module, const CpuTa
     if (llvm::verifyModule(*module, &stream))
         fail(problem);
     ask_second_level(*module);
+    inline_asks(*module);
     optimise(*module, *machine);
     if (target.vector >= 8)  // registers of 4 elements need no network
         build_transposes(*module, target.vector);

@@ -11,18 +11,18 @@
 /// Rows of one head, evenly apart or listed.
 typedef struct attune_row_stream {
     const uint8_t *row;
-    int64_t bytes, stride, rows;  // of a row; from row to row, of listed ones 0; left
+    int64_t bytes, stride, rows;  // of a row; from row to row, of listed ones 0; left, those of the present run not among them
     const int32_t *starts;        // where the next rows start, in elements from `row`, or null
     int64_t element_bytes;
-    int64_t run;  // rows asked for as one: 1, of listed ones those that follow each other without a gap, as in a page; 0: to be found
 } attune_row_stream;
 
 /// Most heads whose rows a task holds (attune_kernel_variant::fold); larger folds are asked for in part.
 enum { ATTUNE_MAX_AHEAD_HEADS = 16 };
 
 typedef struct attune_ahead {
+    attune_ask ask;                                             // first: what generated code knows
     attune_row_stream streams[2 * ATTUNE_MAX_AHEAD_HEADS + 2];  // query and output rows; keys and values
-    int64_t num_streams, current, byte, lines_per_visit;
+    int64_t num_streams, current;
 } attune_ahead;
 
 /// Forgets what was asked for.

@@ -30,7 +30,7 @@ TEST_F(AskAhead, SpreadsAllLinesOverTheVisits) {
     attune_add_ahead(&ahead, &buffer);
     attune_spread_ahead(&ahead, 10);
     EXPECT_EQ(ahead.num_streams, 3);
-    EXPECT_EQ(ahead.lines_per_visit, 5);  // 6 rows of 7 lines
+    EXPECT_EQ(ahead.ask.bytes, 5 * 64);  // 6 rows of 7 lines
     int calls = 0;
     for (; ahead.current < ahead.num_streams; calls++)
         attune_ask_ahead(&scratch);
@@ -44,8 +44,11 @@ TEST_F(AskAhead, TakesRowsOfSeveralLengths) {
     dim[0].extent = 16;  // one line
     attune_add_ahead(&ahead, &buffer);
     attune_spread_ahead(&ahead, 1);
-    EXPECT_EQ(ahead.lines_per_visit, 6 * 7 + 6);
+    EXPECT_EQ(ahead.ask.bytes, (6 * 7 + 6) * 64);
     attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.current, 5);
+    EXPECT_EQ(ahead.ask.left, 0);
+    attune_ask_ahead(&scratch);  // nothing is left
     EXPECT_EQ(ahead.current, 6);
 }
 
@@ -53,16 +56,18 @@ TEST_F(AskAhead, WalksAHeadBeforeTheNext) {
     attune_add_ahead(&ahead, &buffer);
     attune_spread_ahead(&ahead, 3);
     attune_ask_ahead(&scratch);
-    EXPECT_EQ(ahead.current, 1);
-    EXPECT_EQ(ahead.streams[1].row, buffer.host + 832);
     EXPECT_EQ(ahead.streams[0].rows, 0);
+    EXPECT_EQ(ahead.streams[1].rows, 2);
+    attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.current, 1);
+    EXPECT_EQ(ahead.ask.next, buffer.host + 832 + 416 + 7 * 64);
 }
 
 TEST_F(AskAhead, TakesRowsWithoutAGapAsOne) {
     dim[2].stride = 100;
     attune_add_ahead(&ahead, &buffer);
     attune_spread_ahead(&ahead, 1);
-    EXPECT_EQ(ahead.lines_per_visit, 3 * 13);  // of 2 x 400 bytes
+    EXPECT_EQ(ahead.ask.bytes, 3 * 13 * 64);  // of 2 x 400 bytes
     attune_spread_ahead(&ahead, 4);
     for (int i = 0; i < 4; i++)
         attune_ask_ahead(&scratch);
@@ -73,20 +78,21 @@ TEST_F(AskAhead, TakesListedRowsWithoutAGapAsOne) {
     const int32_t starts[] = {0, 64, 128, 640, 704, 512};  // of 4 lines each: three, two and one that follow each other
     attune_add_ahead_listed(&ahead, buffer.host, starts, 4, 256, 6);
     attune_spread_ahead(&ahead, 12);
-    EXPECT_EQ(ahead.lines_per_visit, 2);
+    EXPECT_EQ(ahead.ask.bytes, 2 * 64);
     const attune_row_stream &stream = ahead.streams[0];
     attune_ask_ahead(&scratch);
-    EXPECT_EQ(stream.run, 3);
-    EXPECT_EQ(ahead.byte, 128);
-    for (int i = 1; i < 6; i++) attune_ask_ahead(&scratch);
-    EXPECT_EQ(ahead.byte, 3 * 256);
-    attune_ask_ahead(&scratch);
     EXPECT_EQ(stream.rows, 3);
-    EXPECT_EQ(stream.run, 2);
-    EXPECT_EQ(stream.starts, starts + 3);
-    for (int i = 7; i < 12; i++) attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.ask.left, 3 * 256 - 128);
+    EXPECT_EQ(ahead.ask.next, buffer.host + 128);
+    for (int i = 1; i < 6; i++) attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.ask.left, 0);
+    attune_ask_ahead(&scratch);
     EXPECT_EQ(stream.rows, 1);
-    EXPECT_EQ(ahead.byte, 256);
+    EXPECT_EQ(stream.starts, starts + 5);
+    EXPECT_EQ(ahead.ask.next, buffer.host + 640 * 4 + 128);
+    for (int i = 7; i < 12; i++) attune_ask_ahead(&scratch);
+    EXPECT_EQ(stream.rows, 0);
+    EXPECT_EQ(ahead.ask.left, 0);
     attune_ask_ahead(&scratch);  // nothing is left
     EXPECT_EQ(ahead.current, 1);
 }

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define ATTUNE_KERNEL_ABI 8
+#define ATTUNE_KERNEL_ABI 9
 
 /// A dimension and a buffer as Halide 21 lays them out (halide_dimension_t, halide_buffer_t). The runtime fills host, type and dim;
 /// minima are 0. Arrays of rows, of keys and of blocks have stride 1, start on a cache line, and are the runtime's own.
@@ -222,10 +222,16 @@ void attune_register_kernel(attune_kernel *kernel);
 typedef struct attune_scratch {
     uint8_t *base;
     size_t size, used;
-    struct attune_ahead *ahead;
+    struct attune_ahead *ahead;  ///< begins with an attune_ask
 } attune_scratch;
 void *attune_malloc(void *scratch, size_t bytes);
 void attune_free(void *scratch, void *pointer);
+
+/// Of attune_ask_ahead: what comes next of the present run of rows, bytes left of it, and bytes that an ask takes. Where as many are left generated code may ask by itself.
+typedef struct attune_ask {
+    const uint8_t *next;
+    int64_t left, bytes;
+} attune_ask;
 
 /// Called by `fixed` and `exact` at each visit of a strip and `asks` times more in partial ones, by `split` and `linear_read` `asks` times: prefetches some of the rows that the worker reads
 /// next. Returns 0.
