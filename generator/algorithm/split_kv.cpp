@@ -1,5 +1,5 @@
 #include "attune/kernel.h"
-#include "generator/algorithm/attention.h"
+#include "generator/algorithm/split_rows.h"
 
 namespace attune {
 
@@ -26,13 +26,13 @@ int split_sum_lanes(const AttentionTask &task) {
     return std::min(task.shape.vector, split_lanes(task));
 }
 
-namespace {
-
 /// A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
 /// rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
 Expr unknown_zero(const AttentionTask &task) {
     return cast<float>(min(task.args.num_positions, 0));
 }
+
+namespace {
 
 void define_float_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
     const int lanes = split_lanes(task);
@@ -179,7 +179,7 @@ SplitStages define_split_kv(const AttentionTask &task) {
     const Expr sum = stages.weighted(d, r), next = sum + factor * stages.value(d, at_k);
     stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, sum);
 
-    auto sum_of = [&](const Expr &r) { return sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector); };
+    auto sum_of = [&](const Expr &r) { return strict_float(sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector)); };
     stages.part = define_part(
         task, [&](const Expr &column, const Expr &r) { return stages.weighted(column, r); }, sum_of,
         [&](const Expr &r) { return stages.maximum(r); });

@@ -40,6 +40,8 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.tile_kv = shape.tile_kv;
         sizes.exact_splits = 1;
         sizes.asks = split_asks(AttentionTask(plan.spec, shape, {}), parameters);
+        if (has_split_rows(plan))
+            sizes.split_rows_asks = split_row_asks(AttentionTask(plan.spec, shape, {}), plan.target->registers);
         sizes.part_columns = split_value_columns(plan.spec, vector) + vector;
         return sizes;
     }

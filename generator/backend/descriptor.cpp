@@ -16,8 +16,8 @@ namespace attune {
 namespace {
 
 // The LLVM types below say what attune/kernel.h says; natural alignment makes the layouts equal.
-static_assert(sizeof(attune_kernel_variant) == 192 && offsetof(attune_kernel_variant, features) == 16 &&
-              offsetof(attune_kernel_variant, key_norms) == 80 && offsetof(attune_kernel_variant, scratch_bytes) == 176);
+static_assert(sizeof(attune_kernel_variant) == 208 && offsetof(attune_kernel_variant, features) == 16 &&
+              offsetof(attune_kernel_variant, key_norms) == 88 && offsetof(attune_kernel_variant, scratch_bytes) == 192);
 static_assert(sizeof(attune_kernel_info) == 80 && offsetof(attune_kernel_info, head_dim) == 32 &&
               offsetof(attune_kernel_info, softmax_scale) == 48);
 static_assert(sizeof(attune_kernel) == 216 && offsetof(attune_kernel, info) == 16 && offsetof(attune_kernel, params) == 96 &&
@@ -117,12 +117,12 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
                             strings.add(parameters_text(variant.plan)), sizes.features);
         for (int32_t size : {sizes.most_seq_len_q, sizes.most_seq_len_kv, sizes.block_q, sizes.fold, sizes.strip_rows, sizes.strips,
                              sizes.block_kv, sizes.tile_kv, sizes.num_ranges, sizes.exact_splits, sizes.part_columns, sizes.asks,
-                             sizes.state_columns, sizes.state_rows, sizes.corrects_state})
+                             sizes.split_rows_asks, sizes.state_columns, sizes.state_rows, sizes.corrects_state})
             rows += fmt::format(", i32 {}", size);
         for (TaskFunction function :
              {TaskFunction::key_norms, TaskFunction::key_ranges, TaskFunction::block_states, TaskFunction::row_reference,
               TaskFunction::fixed, TaskFunction::exact, TaskFunction::pairs, TaskFunction::split, TaskFunction::combine,
-              TaskFunction::append, TaskFunction::linear_read, TaskFunction::linear_update})
+              TaskFunction::append, TaskFunction::split_rows, TaskFunction::linear_read, TaskFunction::linear_update})
             rows += ", " + pointer(function);
         rows += fmt::format(", i64 {}, i64 {} }}", sizes.scratch_bytes, sizes.scratch_bytes_per_key);
     }
@@ -150,7 +150,7 @@ ObjectFile kernel_descriptor(const AttentionSpec &spec, const std::vector<Compil
     const PatternTable patterns = num_device_variants ? pattern_table(spec) : PatternTable{};
     const std::string text = fmt::format(
         R"(target triple = "{triple}"
-%variant = type {{ ptr, ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
+%variant = type {{ ptr, ptr, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, i64, i64 }}
 %info = type {{ ptr, ptr, ptr, ptr, i32, i32, i32, i32, double, ptr, ptr, ptr }}
 %param = type {{ ptr, ptr, i32, i8, i8, i8, i8, [{dims} x i8], [{dims} x i32] }}
 %cache = type {{ i8, i8, i8, i8, i32, i32, i32, i32, i32 }}

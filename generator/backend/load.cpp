@@ -76,6 +76,7 @@ private:
                                                                        {TaskFunction::split, &row.split},
                                                                        {TaskFunction::combine, &row.combine},
                                                                        {TaskFunction::append, &row.append},
+                                                                       {TaskFunction::split_rows, &row.split_rows},
                                                                        {TaskFunction::linear_read, &row.linear_read},
                                                                        {TaskFunction::linear_update, &row.linear_update}};
         const std::vector<TaskFunction> present = task_functions(variant.plan);

@@ -39,6 +39,8 @@ const char *task_function_name(TaskFunction function) {
         return "pairs";
     case TaskFunction::split:
         return "split";
+    case TaskFunction::split_rows:
+        return "split_rows";
     case TaskFunction::combine:
         return "combine";
     case TaskFunction::append:
@@ -58,12 +60,19 @@ bool has_fixed_reference(const AttentionSpec &spec) {
     return !spec.decode && is_softmax(spec.normalizer) && algorithm != Algorithm::online && algorithm != Algorithm::full_row;
 }
 
+bool has_split_rows(const KernelPlan &plan) {
+    return plan.spec.decode && plan.spec.cache.dtype == KvDType::same && !split_schedule_parameters(plan).matrix_tiles;
+}
+
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {
     if (is_linear(plan.spec))
         return {TaskFunction::linear_read, TaskFunction::linear_update};
     std::vector<TaskFunction> functions = {TaskFunction::exact};
-    if (plan.spec.decode)
+    if (plan.spec.decode) {
         functions = {TaskFunction::split, TaskFunction::combine, TaskFunction::append};
+        if (has_split_rows(plan))
+            functions.push_back(TaskFunction::split_rows);
+    }
     if (has_fixed_reference(plan.spec))
         functions.insert(functions.begin(), {TaskFunction::key_norms, TaskFunction::row_reference, TaskFunction::fixed});
     if (plan.spec.mask)
@@ -201,6 +210,15 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
             schedule_cpu_split_kv(*task, stages, parameters);
         Halide::Pipeline pipeline(stages.part);
         if (asks)
+            ask_ahead(pipeline);
+        return {task, pipeline, args.of_split()};
+    }
+    case TaskFunction::split_rows: {
+        SplitRowStages stages = define_split_rows(*task);
+        if (scheduled)
+            schedule_cpu_split_rows(*task, stages, plan.target->registers);
+        Halide::Pipeline pipeline(stages.part);
+        if (scheduled)
             ask_ahead(pipeline);
         return {task, pipeline, args.of_split()};
     }

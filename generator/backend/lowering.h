@@ -4,6 +4,7 @@
 #include "schedules/cpu_linear.h"
 #include "schedules/cpu_query_lanes.h"
 #include "schedules/cpu_split_kv.h"
+#include "schedules/cpu_split_rows.h"
 #include "schedules/cpu_split_tiles.h"
 
 #include <memory>
@@ -22,11 +23,14 @@ enum class TaskFunction {
     split,
     combine,
     append,
+    split_rows,
     linear_read,
     linear_update
 };
 const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const AttentionSpec &spec);
+/// Decode has a function for many rows: not in matrix tiles, which take 16 at once.
+bool has_split_rows(const KernelPlan &plan);
 /// The functions that a plan's kernel has.
 std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed", "minilm_attention__avx512_q64_fixed"

@@ -61,6 +61,7 @@ typedef int (*attune_task_fn)(void **arguments);
 ///   key, value: (row elements, seq_len_kv) as they lie; or with key_rows, value_rows (block_kv) i32, which say at which element the row of each of
 ///   the chunk's keys starts, (row elements, .) with stride 1. Elements of i4 are u8, two in a byte.
 ///   Scales and zero points are those of the chunk's keys, f32: (keys) of i8, (groups, keys) of i4.
+/// split_rows: the same with the same bits, quicker where there are more than ATTUNE_SPLIT_FEW_ROWS rows; takes strips of ATTUNE_SPLIT_STRIP_ROWS.
 /// append: new_key (head_dim, n), new_value (head_dim_v, n), rotation where there is rope -> key (row elements, n), value, then key_scale,
 ///   value_scale, key_zero, value_zero where the cache has them: (n) of i8, (groups, n) of i4. No scalars of a block.
 /// linear_read: first_key i32, num_keys i32, query, key (head_dim, at least 1), value: of the chunk's num_keys keys; state (state_columns, state_rows) f32
@@ -72,7 +73,7 @@ typedef int (*attune_task_fn)(void **arguments);
 
 /// What both sides of split and append count on: keys of a masked chunk are computed, and starts of rows read, in steps; rows of several heads in
 /// tiles; append keeps so many rows at most.
-enum { ATTUNE_SPLIT_KEY_STEP = 16, ATTUNE_SPLIT_TILE_ROWS = 4, ATTUNE_APPEND_ROWS = 4 };
+enum { ATTUNE_SPLIT_KEY_STEP = 16, ATTUNE_SPLIT_TILE_ROWS = 4, ATTUNE_SPLIT_FEW_ROWS = 8, ATTUNE_SPLIT_STRIP_ROWS = 16, ATTUNE_APPEND_ROWS = 4 };
 
 /// What a block of rows x keys holds: no visible pair, maybe some, nothing else.
 enum { ATTUNE_BLOCK_EMPTY = 0, ATTUNE_BLOCK_PARTIAL = 1, ATTUNE_BLOCK_FULL = 2 };
@@ -110,6 +111,7 @@ typedef struct attune_kernel_variant {
     int32_t part_columns;           ///< of split: floats of a row of a part; 0 without it
     int32_t asks;                   ///< calls of attune_ask_ahead: of split for a tile of rows, of linear_read for a chunk, of fixed and exact for a
                                     ///< partial visit of a strip beside the one that every visit begins with
+    int32_t split_rows_asks;        ///< of split_rows for a strip of rows
     int32_t state_columns, state_rows;  ///< of linear: head_dim_v and head_dim in whole tiles; 0 without it
     int32_t corrects_state;         ///< of linear: 1: linear_read writes `change`, which linear_update takes for values
     attune_task_fn key_norms;       ///< null when there is no fixed-reference algorithm
@@ -120,6 +122,7 @@ typedef struct attune_kernel_variant {
     attune_task_fn exact;           ///< online, full-row or sigmoid; null where there is split
     attune_task_fn pairs;           ///< null when outputs has no matrix of pairs
     attune_task_fn split, combine, append;  ///< of decode; else null
+    attune_task_fn split_rows;      ///< null where `split` is as quick
     attune_task_fn linear_read, linear_update;  ///< of linear attention, whose other functions are null; else null
     int64_t scratch_bytes;          ///< per thread
     int64_t scratch_bytes_per_key;  ///< per thread and key, times seq_len_kv rounded up to block_kv
