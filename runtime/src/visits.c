@@ -201,8 +201,8 @@ int attune_list_visits(const attune_call *call, attune_slot *slot, attune_block_
     for (int64_t i = 0; i < count; i++) {
         int32_t *full = slot->full.entries + slot->full.count * columns, *partial = slot->partial.entries + slot->partial.count * columns;
         full[0] = partial[0] = slot->chunks[i];
-        for (int strip = strips; strip < v->strips; strip++)
-            full[1 + strip] = partial[1 + strip] = 0;
+        memset(full + 1 + strips, 0, (size_t)(v->strips - strips) * sizeof *full);
+        memset(partial + 1 + strips, 0, (size_t)(v->strips - strips) * sizeof *partial);
         if (slot->chunk_full[i] != masked) {
             const bool is_full = split && slot->chunk_full[i] == whole;
             int32_t *entry = is_full ? full : partial;
