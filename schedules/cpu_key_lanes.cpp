@@ -175,12 +175,12 @@ public:
             .unroll(k)
             .unroll(i);
         over_lanes(stages.lane_sums, stages.over_sum, stages.sum);
-        if (!stages.signs.defined())
+        if (!stages.lowest.defined())
             return;
-        const RDom &over = stages.over_signs;
-        stages.lane_signs.compute_at(at_strip).bound_extent(v, vector).store_in(MemoryType::Stack).vectorize(v);
-        stages.lane_signs.update().reorder(v, over.x, over.y, over.z).vectorize(v).unroll(over.x);
-        stages.signs.compute_at(at_strip).update().atomic().vectorize(stages.over_lanes);
+        const RDom &over = stages.over_lowest;
+        stages.lane_lowest.compute_at(at_strip).bound_extent(v, vector).store_in(MemoryType::Stack).vectorize(v);
+        stages.lane_lowest.update().reorder(v, over.x, over.y, over.z).vectorize(v).unroll(over.x);
+        stages.lowest.compute_at(at_strip).update().atomic().vectorize(stages.over_lanes);
         stages.plain_keys.compute_at(at_strip);
     }
 

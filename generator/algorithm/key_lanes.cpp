@@ -20,7 +20,7 @@ public:
         define_logits();
         define_weights();
         if (task.score_hides())
-            define_signs();
+            define_lowest();
         define_weighted();
         define_results();
     }
@@ -101,12 +101,10 @@ private:
     }
 
     void define_weights() {
-        const Expr logit = stages.logits(k, i, t, s), relative = logit - stages.maximum(i, s);
+        const Expr relative = stages.logits(k, i, t, s) - stages.maximum(i, s);
         // The machine's 2^x keeps a NaN; of the others exp2_of_difference alone does.
-        const Expr weight = task.machine.exp2 ? exp2(task.machine, relative) : exp2_of_difference(relative);
         stages.weights = Func("weights");
-        stages.weights(k, i, t, s) =
-            task.score_hides() ? shown_weight(float_bits(logit) != float_bits(hidden_score) || !exists(), weight) : weight;
+        stages.weights(k, i, t, s) = task.machine.exp2 ? exp2(task.machine, relative) : exp2_of_difference(relative);
         stages.over_sum = RDom(0, vectors, 0, tiles, "over_sum");
         stages.lane_sums = Func("lane_sums");
         stages.lane_sums(v, i, s) = 0.0f;
@@ -116,17 +114,20 @@ private:
         stages.sum(i, s) += stages.lane_sums(stages.over_lanes, i, s);
     }
 
-    void define_signs() {
-        stages.over_signs = RDom(0, strip, 0, vectors, 0, tiles, "over_signs");
-        const RDom &over = stages.over_signs;
-        stages.lane_signs = Func("lane_signs");
-        stages.lane_signs(v, s) = 0;
-        stages.lane_signs(v, s) = min(stages.lane_signs(v, s), float_bits(stages.weights(over.y * vector + v, over.x, over.z, s)));
-        stages.signs = Func("signs");
-        stages.signs(s) = 0;
-        stages.signs(s) = min(stages.signs(s), stages.lane_signs(stages.over_lanes, s));
+    /// As unsigned numbers the bits of a hidden logit are above those of all that show, but for a NaN whose sign is set.
+    void define_lowest() {
+        stages.over_lowest = RDom(0, strip, 0, vectors, 0, tiles, "over_lowest");
+        const RDom &over = stages.over_lowest;
+        auto bits = [](const Expr &x) { return reinterpret<uint32_t>(x); };
+        stages.lane_lowest = Func("lane_lowest");
+        stages.lane_lowest(v, s) = cast<uint32_t>(0);
+        const Expr so_far = stages.lane_lowest(v, s), logit = stages.logits(over.y * vector + v, over.x, over.z, s);
+        stages.lane_lowest(v, s) = select(over.z * block_kv + over.y * vector + v < keys, max(so_far, bits(logit)), so_far);
+        stages.lowest = Func("lowest");
+        stages.lowest(s) = cast<uint32_t>(0);
+        stages.lowest(s) = max(stages.lowest(s), stages.lane_lowest(stages.over_lanes, s));
         stages.plain_keys = Func("plain_keys");
-        stages.plain_keys(s) = select(stages.signs(s) < 0, 0, keys);
+        stages.plain_keys(s) = select(stages.lowest(s) >= bits(hidden_score), 0, keys);
         stages.plain_keys.compute_root();  // in no schedule: Halide 21 cannot inline a reduction into a predicate
     }
 
@@ -147,11 +148,13 @@ private:
         stages.weighted(j, b, i, s) += weight(stages.over_k) * value(stages.over_k);
         if (!hides)
             return;
-        // As in define_weighted of chunks: hidden values become 0, and -0 * 0 changes no sum.
+        // As in define_weighted of chunks: hidden values become 0.
         stages.over_shown_k = RDom(0, block_kv, 0, tiles, "over_shown_k");
         stages.over_shown_k.where(position(stages.over_shown_k) < keys - stages.plain_keys(s));
-        const Expr own = weight(stages.over_shown_k), shown = reinterpret<uint32_t>(own) < Expr(0x7fffffffu);
-        stages.weighted(j, b, i, s) += own * reinterpret<float>(select(shown, float_bits(value(stages.over_shown_k)), 0));
+        const Expr logit = stages.logits(stages.over_shown_k.x, i, stages.over_shown_k.y, s);
+        const Expr shown = float_bits(logit) != float_bits(hidden_score);
+        stages.weighted(j, b, i, s) +=
+            weight(stages.over_shown_k) * reinterpret<float>(select(shown, float_bits(value(stages.over_shown_k)), 0));
     }
 
     void define_results() {

@@ -24,19 +24,19 @@ struct KeyLanesStages {
     Halide::Func logits;        ///< (k, i, t, s)  log2 units, hidden ones at hidden_score
     Halide::Func lane_maximum;  ///< (v, i, s)     over keys k = v mod vector
     Halide::Func maximum;       ///< (i, s)
-    Halide::Func weights;       ///< (k, i, t, s)  2^(logit - maximum); -0 where the score hides
+    Halide::Func weights;       ///< (k, i, t, s)  2^(logit - maximum); 0 where hidden
     Halide::Func lane_sums;     ///< (v, i, s)
     Halide::Func sum;           ///< (i, s)
-    Halide::Func lane_signs;    ///< (v, s)        the least of the weights' bits: negative where one is hidden (where the score may hide)
-    Halide::Func signs;         ///< (s)           the same of all lanes
-    Halide::Func plain_keys;    ///< (s)           all keys where no weight of the strip is hidden, else 0
+    Halide::Func lane_lowest;   ///< (v, s)        bits of the strip's lowest logit, as an unsigned number (where the score may hide)
+    Halide::Func lowest;        ///< (s)           the same of all lanes
+    Halide::Func plain_keys;    ///< (s)           all keys where the strip has none that is hidden, else 0
     Halide::Func
         weighted;  ///< (j, b, i, s)  column b * tile_d + j; by plain_keys, in a second update by the others, whose hidden values are left out
     Halide::Func accumulator;              ///< (j, b, i, s)  the same; column 0 of the block after the last is the sum, 1 the maximum
     Halide::Func inverse, row_lse, state;  ///< (i, s)
     Halide::Func output, lse, row_state;   ///< (d, head, position), (row), (row)
     std::vector<Halide::RDom> over_d;      ///< (k, d)  of each update of scores
-    Halide::RDom over_max, over_sum, over_signs;    ///< (vector, t); of signs (i, vector, t)
+    Halide::RDom over_max, over_sum, over_lowest;   ///< (vector, t); of lowest (i, vector, t)
     Halide::RDom over_lanes, over_k, over_shown_k;  ///< (v); (k, t)
     Halide::RDom output_rows, lse_rows;
 };
