@@ -33,7 +33,7 @@ const std::vector<ScheduleParameter<CpuKeyLanesParameters>> &cpu_key_lanes_param
          4096,
          {96, 192, 384, 480, 768},
          "full rows without a mask: query rows of a task, a multiple of tile_rows. Larger transposes keys less often; smaller spreads a "
-         "short prefill over more threads. Costs 4 * block_q * head_dim_v bytes of cache",
+         "short prefill over more threads",
          RowBits::kept},
         {"unroll", &P::unroll, 1, 8, {1, 2, 4}, "full rows without a mask: steps of the products of query and key in one turn of the loop"},
     };
@@ -60,9 +60,7 @@ CpuKeyLanesParameters default_key_lanes_parameters(const AttentionSpec &spec, in
         p.tile_rows = vector == 4 ? 4 : 6;
     const int column_vectors = (spec.head_dim_v + vector - 1) / vector;
     p.tile_columns = column_vectors == 3 && registers >= 32 ? 3 : std::min(column_vectors, 2);
-    // The accumulator is written once and read once, so that half a second-level cache of 1 MB does it no harm.
-    const int rows = static_cast<int>(std::clamp<int64_t>((512 << 10) / (4 * int64_t(spec.head_dim_v)), p.tile_rows, 512));
-    p.block_q = rows / p.tile_rows * p.tile_rows;
+    p.block_q = p.block_q / p.tile_rows * p.tile_rows;
     return p;
 }
 
@@ -90,7 +88,7 @@ class KeyLanesSchedule {
 public:
     KeyLanesSchedule(const AttentionTask &task, KeyLanesStages &stages, const CpuKeyLanesParameters &p)
         : task(task), stages(stages), p(p), vector(task.shape.vector), strip(task.shape.strip), block_kv(task.shape.block_kv),
-          columns(task.shape.tile_d), at_strip(stages.accumulator, strip_loop), at_columns(stages.accumulator, b) {}
+          columns(task.shape.tile_d), at_strip(stages.output, strip_loop), at_columns(stages.accumulator, b) {}
 
     /// Once a task. Keys go through small tiles.
     void keys_and_values() {
@@ -111,23 +109,19 @@ public:
     }
 
     void accumulator() {
-        stages.accumulator.compute_root()
+        of_strip(stages.accumulator)
             .bound_extent(j, columns)
-            .bound_extent(b, task.value_blocks() + 1)
-            .bound_extent(i, strip)
-            .bound_storage(s, task.strips())
-            .rename(s, strip_loop)
-            .reorder(j, i, b, strip_loop)
+            .bound_extent(b, task.value_blocks())
+            .reorder(j, i, b, s)
             .vectorize(j, vector)
             .unroll(j)
-            .unroll(i)
-            .never_partition(strip_loop);
+            .unroll(i);
     }
 
     /// Few keys are in the last vector, or just one: of loads and stores with a predicate it takes as long as any.
     void arrays() {
         for (KeyArray &array : stages.arrays) {
-            array.rows.compute_at(at_strip).bound_extent(i, strip).align_bounds(Var("kv"), block_kv);
+            of_strip(array.rows).align_bounds(Var("kv"), block_kv);
             RVar vectors("vectors"), lanes("lanes");
             array.rows.update(0)
                 .specialize(array.is_dense)
@@ -144,9 +138,8 @@ public:
     void logits() {
         of_rows(stages.query).bound_extent(d, task.spec.head_dim).vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
         const Var tile(std::string(visit_loop) + "_tile");  // asks for the next task's rows
-        stages.logits.compute_at(at_strip)
+        of_strip(stages.logits)
             .bound_extent(k, block_kv)
-            .bound_extent(i, strip)
             .rename(t, tile)
             .reorder(k, i, tile, s)
             .vectorize(k, vector)
@@ -167,9 +160,8 @@ public:
     }
 
     void weights() {
-        stages.weights.compute_at(at_strip)
+        of_strip(stages.weights)
             .bound_extent(k, block_kv)
-            .bound_extent(i, strip)
             .reorder(k, i, t, s)
             .vectorize(k, vector)
             .unroll(k)
@@ -178,7 +170,7 @@ public:
         if (!stages.lowest.defined())
             return;
         const RDom &over = stages.over_lowest;
-        stages.lane_lowest.compute_at(at_strip).bound_extent(v, vector).store_in(MemoryType::Stack).vectorize(v);
+        stages.lane_lowest.compute_at(at_strip).bound_extent(v, vector).bound_extent(s, 1).store_in(MemoryType::Stack).vectorize(v);
         stages.lane_lowest.update().reorder(v, over.x, over.y, over.z).vectorize(v).unroll(over.x);
         stages.lowest.compute_at(at_strip).update().atomic().vectorize(stages.over_lanes);
         stages.plain_keys.compute_at(at_strip);
@@ -189,6 +181,7 @@ public:
             .bound_extent(j, columns)
             .bound_extent(b, 1)
             .bound_extent(i, strip)
+            .bound_extent(s, 1)
             .vectorize(j, vector)
             .unroll(j)
             .unroll(i);
@@ -198,27 +191,42 @@ public:
     }
 
     void results() {
-        for (Func f : {stages.inverse, stages.row_lse, stages.state})
-            f.compute_root().bound_extent(i, strip).bound_storage(s, task.strips()).vectorize(i).never_partition_all();
+        stages.state.compute_root().bound_extent(i, strip).bound_storage(s, task.strips()).vectorize(i).never_partition_all();
+        for (Func f : {stages.inverse, stages.row_lse})
+            of_strip(f).vectorize(i);
         stages.output.bound(d, 0, task.spec.head_dim_v);
+        const RVar row("row");
         stages.output.update()
-            .reorder(d, stages.output_rows)
+            .split(stages.rows, strip_loop, row, strip)
+            .reorder(d, row, strip_loop)
             .vectorize(d, std::gcd(vector, task.spec.head_dim_v))
-            .never_partition(stages.output_rows);
+            .never_partition(strip_loop, row);
+        stages.lse.update()
+            .split(stages.rows, strip_loop, row, strip)
+            .never_partition(strip_loop, row)
+            .compute_with(stages.output.update(), strip_loop);
     }
 
 private:
-    Func &of_rows(Func &f) { return f.compute_at(at_strip).bound_extent(i, strip).store_in(MemoryType::Stack).unroll(i); }
+    /// In memory that is asked for once a task: 3 % of 49 rows and keys. Not on the stack: Halide uses its free places again, and one that an index reaches
+    /// would keep the scores out of registers.
+    Func &of_strip(Func &f) {
+        return f.compute_at(at_strip).hoist_storage_root().store_in(MemoryType::Heap).bound_extent(i, strip).bound_extent(s, 1);
+    }
+
+    Func &of_rows(Func &f) {
+        return f.compute_at(at_strip).bound_extent(i, strip).bound_extent(s, 1).store_in(MemoryType::Stack).unroll(i);
+    }
 
     Func &of_tile(Func &f, const LoopLevel &at) {
-        return f.compute_at(at).bound_extent(k, block_kv).bound_extent(t, 1).bound_extent(i, strip);
+        return f.compute_at(at).bound_extent(k, block_kv).bound_extent(t, 1).bound_extent(i, strip).bound_extent(s, 1);
     }
 
     /// Vectors of keys combined lane by lane, and the lanes of all rows at a time: 3 shuffles a row instead of 4 and more.
     void over_lanes(Func &lanes, const RDom &over, Func &rows) {
         of_rows(lanes).bound_extent(v, vector).vectorize(v);
         lanes.update().reorder(v, i, over.x, over.y).vectorize(v).unroll(i).unroll(over.x);
-        rows.compute_at(at_strip).bound_extent(i, strip).store_in(MemoryType::Stack).vectorize(i);
+        rows.compute_at(at_strip).bound_extent(i, strip).bound_extent(s, 1).store_in(MemoryType::Stack).vectorize(i);
         rows.update().reorder(stages.over_lanes, i).atomic().vectorize(stages.over_lanes).vectorize(i);
     }
 
@@ -226,7 +234,7 @@ private:
     KeyLanesStages &stages;
     const CpuKeyLanesParameters &p;
     const int vector, strip, block_kv, columns;
-    const Var strip_loop{"strip"};
+    const RVar strip_loop{"strip"};
     const LoopLevel at_strip, at_columns;
 };
 

@@ -158,12 +158,10 @@ private:
     }
 
     void define_results() {
-        const int blocks = task.value_blocks(), fold = task.shape.fold;
         stages.accumulator = Func("accumulator");
-        const Expr state = select(j == 0, stages.sum(i, s), stages.maximum(i, s));
-        stages.accumulator(j, b, i, s) = select(b < blocks, likely(stages.weighted(j, b, i, s)), state);
+        stages.accumulator(j, b, i, s) = stages.weighted(j, b, i, s);
 
-        Expr sum = stages.accumulator(0, blocks, i, s), maximum = stages.accumulator(1, blocks, i, s), rescale = 1.0f;
+        Expr sum = stages.sum(i, s), maximum = stages.maximum(i, s), rescale = 1.0f;
         if (const Expr sink = task.sink(task.head(own_row)); sink.defined()) {
             const Expr larger = max(maximum, max(sink, hidden_score));
             rescale = exp2_capped(maximum - larger);
@@ -177,22 +175,19 @@ private:
         stages.row_lse = Func("row_lse");
         stages.row_lse(i, s) = lse_of_sum(maximum, sum);
 
-        auto rows_of = [&](const char *name) {
-            RDom rows(0, task.rows(), name);
-            rows.where(stages.state(rows % strip, rows / strip) == ATTUNE_ROW_ONLINE);
-            return rows;
-        };
-        stages.output_rows = rows_of("output_rows");
-        const Expr r = stages.output_rows, in_strip = r % strip, of_strip = r / strip;
+        stages.rows = RDom(0, task.rows(), "rows");
+        const int fold = task.shape.fold;
+        const Expr in_strip = stages.rows % strip, of_strip = stages.rows / strip;
+        stages.rows.where(stages.state(in_strip, of_strip) == ATTUNE_ROW_ONLINE);
+        // That r / fold and r % fold are of one r alone Halide 21 cannot prove, of r it could; it makes one loop of two only where it knows as much of both.
+        const Expr r = unsafe_promise_clamped(stages.rows, 0, task.rows() - 1);
         const Expr value = stages.accumulator(d % columns, d / columns, in_strip, of_strip) * stages.inverse(in_strip, of_strip);
         stages.output = Func("output");
         stages.output(d, head, row) = undef(task.type());
         stages.output(d, r % fold, r / fold) = as_output(value, task.type(), task.machine);
-        stages.lse_rows = rows_of("lse_rows");
-        const Expr l = stages.lse_rows;
         stages.lse = Func("lse");
         stages.lse(row) = undef<float>();
-        stages.lse(l) = stages.row_lse(l % strip, l / strip);
+        stages.lse(r) = stages.row_lse(in_strip, of_strip);
         stages.row_state = Func("row_state");
         stages.row_state(row) = stages.state(row % strip, row / strip);
     }

@@ -32,13 +32,13 @@ struct KeyLanesStages {
     Halide::Func plain_keys;    ///< (s)           all keys where the strip has none that is hidden, else 0
     Halide::Func
         weighted;  ///< (j, b, i, s)  column b * tile_d + j; by plain_keys, in a second update by the others, whose hidden values are left out
-    Halide::Func accumulator;              ///< (j, b, i, s)  the same; column 0 of the block after the last is the sum, 1 the maximum
-    Halide::Func inverse, row_lse, state;  ///< (i, s)
-    Halide::Func output, lse, row_state;   ///< (d, head, position), (row), (row)
-    std::vector<Halide::RDom> over_d;      ///< (k, d)  of each update of scores
+    Halide::Func accumulator;                       ///< (j, b, i, s)  the same, of all blocks
+    Halide::Func inverse, row_lse, state;           ///< (i, s)
+    Halide::Func output, lse, row_state;            ///< (d, head, position), (row), (row)
+    std::vector<Halide::RDom> over_d;               ///< (k, d)  of each update of scores
     Halide::RDom over_max, over_sum, over_lowest;   ///< (vector, t); of lowest (i, vector, t)
     Halide::RDom over_lanes, over_k, over_shown_k;  ///< (v); (k, t)
-    Halide::RDom output_rows, lse_rows;
+    Halide::RDom rows;                              ///< of output and lse
 };
 KeyLanesStages define_key_lanes(const AttentionTask &task);
 
