@@ -137,15 +137,14 @@ public:
     /// A strip's query as f32 at addresses that are constants apart, and its scores by register tiles.
     void logits() {
         of_rows(stages.query).bound_extent(d, task.spec.head_dim).vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
-        const Var tile(std::string(visit_loop) + "_tile");  // asks for the next task's rows
         of_strip(stages.logits)
             .bound_extent(k, block_kv)
-            .rename(t, tile)
-            .reorder(k, i, tile, s)
+            .rename(t, asking_tile)
+            .reorder(k, i, asking_tile, s)
             .vectorize(k, vector)
             .unroll(k)
             .unroll(i);
-        const LoopLevel at_tile(stages.logits, tile);
+        const LoopLevel at_tile(stages.logits, asking_tile);
         of_tile(stages.scores, at_tile).vectorize(k, vector).unroll(k).unroll(i);
         for (size_t n = 0; n < stages.over_d.size(); n++) {
             const RVar key = stages.over_d[n].x, dim = stages.over_d[n].y;
@@ -162,7 +161,8 @@ public:
     void weights() {
         of_strip(stages.weights)
             .bound_extent(k, block_kv)
-            .reorder(k, i, t, s)
+            .rename(t, asking_tile)
+            .reorder(k, i, asking_tile, s)
             .vectorize(k, vector)
             .unroll(k)
             .unroll(i);
@@ -235,6 +235,7 @@ private:
     const CpuKeyLanesParameters &p;
     const int vector, strip, block_kv, columns;
     const RVar strip_loop{"strip"};
+    const Var asking_tile{std::string(visit_loop) + "_tile"};  // asks for the next task's rows
     const LoopLevel at_strip, at_columns;
 };
 

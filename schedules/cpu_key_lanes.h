@@ -21,6 +21,9 @@ CpuKeyLanesParameters default_key_lanes_parameters(const AttentionSpec &spec, in
 BlockShape cpu_key_lanes_shape(const CpuKeyLanesParameters &parameters, int fold, int vector);
 /// Bytes of scratch that a key takes: transposed, its logits, weights and array elements of a strip, and its value where that is converted.
 int64_t key_lanes_scratch_per_key(const AttentionSpec &spec, const BlockShape &shape);
+/// Calls of attune_ask_ahead for a tile of keys: where its scores begin, and beside that where its weights do. In one place 28 lines of a window of 49 rows
+/// are too many at once: 6 % of its time.
+constexpr int key_lanes_asks = 1;
 void schedule_cpu_key_lanes(const AttentionTask &task, KeyLanesStages &stages, const CpuKeyLanesParameters &parameters);
 
 }  // namespace attune

@@ -52,6 +52,7 @@ attune_kernel_variant planned_sizes(const KernelPlan &plan) {
         sizes.strip_rows = shape.strip;
         sizes.strips = shape.block_q / shape.strip;
         sizes.block_kv = sizes.tile_kv = shape.block_kv;
+        sizes.asks = key_lanes_asks;
         return sizes;
     }
     const CpuScheduleParameters parameters = cpu_schedule_parameters(plan);
