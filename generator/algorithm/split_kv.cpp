@@ -1,5 +1,5 @@
 #include "attune/kernel.h"
-#include "generator/algorithm/split_rows.h"
+#include "generator/algorithm/split_pieces.h"
 
 namespace attune {
 
@@ -26,8 +26,6 @@ int split_sum_lanes(const AttentionTask &task) {
     return std::min(task.shape.vector, split_lanes(task));
 }
 
-/// A zero that no compiler knows of. From 0 the first two products of a short sum would be added to each other, and which of them keeps its own
-/// rounding would differ between chunks that ask a mask and those that do not: a row would lose its bits.
 Expr unknown_zero(const AttentionTask &task) {
     return cast<float>(min(task.args.num_positions, 0));
 }
@@ -55,20 +53,15 @@ constexpr int most_exact_products = 512;
 void define_integer_dots(const AttentionTask &task, SplitStages &stages, const CacheRows &keys) {
     const int head_dim = task.spec.head_dim, lanes = split_lanes(task);
     Var v("v"), d("d"), g("g"), k("k"), r("r");
-    stages.over_row = RDom(0, head_dim, "over_row");
-    stages.query_largest = Func("query_largest");
-    stages.query_largest(r) = 0;
-    stages.query_largest(r) = max(stages.query_largest(r), float_bits(stages.query(stages.over_row, r)) & 0x7fffffff);
-    stages.query_scale = Func("query_scale");
-    stages.query_scale(r) = reinterpret<float>(stages.query_largest(r)) / 32767.0f;
+    constexpr float most = 32767.0f;
+    define_query_scale(task, stages, most);
     stages.query_number = Func("query_number");
     // Two groups of i4 fill 16 lanes: the lower halves of their bytes, then the upper ones.
     const int half = i4_group / 2, groups = keys.is_grouped() ? std::max(1, 2 * lanes / half) : 1, width = groups * i4_group;
     Expr at = d;
     if (groups > 1)
         at = d / width * width + d % (width / 2) / half * i4_group + d % width / (width / 2) * half + d % half;
-    const Expr scaled = select(stages.query_largest(r) == 0, 0.0f, stages.query(at, r) / stages.query_scale(r));
-    stages.query_number(d, r) = cast<int16_t>(clamp(round(scaled), -32767.0f, 32767.0f));
+    stages.query_number(d, r) = cast<int16_t>(query_integer(stages, most, at, r));
 
     const int sum = keys.is_grouped() ? width : head_dim, steps = sum / (2 * lanes);
     stages.over_pairs = RDom(0, 2, 0, steps, "over_pairs");
@@ -103,29 +96,85 @@ void define_integer_dots(const AttentionTask &task, SplitStages &stages, const C
 
 }  // namespace
 
-SplitStages define_split_kv(const AttentionTask &task) {
-    SplitStages stages;
-    const AttentionSpec &spec = task.spec;
-    const int vector = task.shape.vector, lanes = split_lanes(task), keys = task.shape.block_kv;
-    const CacheRows key_rows(task, false), value_rows(task, true);
-    Var v("v"), d("d"), g("g"), k("k"), r("r");
+void define_split_query(const AttentionTask &task, SplitStages &stages) {
+    Var d("d"), r("r");
+    const Expr position = task.existing_row(r) / task.shape.fold, head = task.existing_row(r) % task.shape.fold;
+    auto stored = [&](const Expr &element) { return task.args.query(element, head, position); };
+    stages.query = Func("query_row");
+    stages.query(d, r) = head_dim_lane(task, d, [&](const Expr &at) { return rotated(task, at, position, stored); }) * task.scale();
+}
+
+void define_query_scale(const AttentionTask &task, SplitStages &stages, float most) {
+    Var r("r");
+    stages.over_row = RDom(0, task.spec.head_dim, "over_row");
+    stages.query_largest = Func("query_largest");
+    stages.query_largest(r) = 0;
+    stages.query_largest(r) = max(stages.query_largest(r), float_bits(stages.query(stages.over_row, r)) & 0x7fffffff);
+    stages.query_scale = Func("query_scale");
+    stages.query_scale(r) = reinterpret<float>(stages.query_largest(r)) / most;
+}
+
+Expr query_integer(const SplitStages &stages, float most, const Expr &d, const Expr &r) {
+    const Expr scaled = select(stages.query_largest(r) == 0, 0.0f, stages.query(d, r) / stages.query_scale(r));
+    return clamp(round(scaled), -most, most);
+}
+
+Expr split_key_steps(const AttentionTask &task) {
+    const int all = task.shape.block_kv / ATTUNE_SPLIT_KEY_STEP;
+    const Expr of_keys = (task.args.num_keys + ATTUNE_SPLIT_KEY_STEP - 1) / ATTUNE_SPLIT_KEY_STEP;
+    return unsafe_promise_clamped(select(task.args.masked != 0, of_keys, all), 1, all);
+}
+
+void define_split_weights(const AttentionTask &task, SplitStages &stages, const Expr &product) {
+    const int vector = task.shape.vector;
+    const CacheRows values(task, true);
+    Var v("v"), g("g"), k("k"), r("r");
     const Expr row = task.existing_row(r), q = task.position(row), h = task.head(row);
     const Expr masked = task.args.masked != 0, kv = task.args.first_key + task.existing_of_chunk(k);
-    // Of a chunk with a mask no more keys are computed than it has: a short cache is not a chunk's work.
-    const Expr of_steps = (task.args.num_keys + ATTUNE_SPLIT_KEY_STEP - 1) / ATTUNE_SPLIT_KEY_STEP;
-    const Expr steps = unsafe_promise_clamped(select(masked, of_steps, keys / ATTUNE_SPLIT_KEY_STEP), 1, keys / ATTUNE_SPLIT_KEY_STEP);
+    const Expr logit = task.logit(product, q, h, kv);
+    const Expr visible = !masked || (k < task.args.num_keys && task.visible(q, h, kv));
+    stages.logits = Func("logits");
+    stages.logits(k, r) = shown_logit(visible, logit);
 
-    stages.query = Func("query_row");
-    stages.query(d, r) = head_dim_lane(task, d,
-                                       [&](const Expr &at) {
-                                           const Expr position = row / task.shape.fold;
-                                           return rotated(task, at, position, [&](const Expr &element) {
-                                               return task.args.query(element, row % task.shape.fold, position);
-                                           });
-                                       }) *
-                         task.scale();
+    stages.over_keys = RDom(0, split_key_steps(task) * (ATTUNE_SPLIT_KEY_STEP / vector), "over_keys");
+    const Expr at_key = stages.over_keys * vector + v;
+    stages.lane_maximum = Func("lane_maximum");
+    stages.lane_maximum(v, r) = first_maximum;
+    stages.lane_maximum(v, r) = max(stages.lane_maximum(v, r), stages.logits(at_key, r));
+    stages.maximum = Func("maximum");
+    stages.maximum(r) = ceil(largest_of_lanes([&](int lane) { return stages.lane_maximum(lane, r); }, vector));
+    stages.weights = Func("weights");
+    const Expr weight = exp2_of_difference(stages.logits(k, r) - stages.maximum(r));
+    stages.weights(k, r) = shown_weight(float_bits(stages.logits(k, r)) != float_bits(hidden_score), weight);
+    stages.lane_sums = Func("lane_sums");
+    stages.lane_sums(v, r) = 0.0f;
+    stages.lane_sums(v, r) += stages.weights(at_key, r);
+    if (values.has_scales()) {
+        stages.scaled = Func("scaled_weights");
+        stages.scaled(g, k, r) = stages.weights(k, r) * values.scale(g, k);
+    }
+}
+
+Expr is_shown(const Expr &weight) {
+    return reinterpret<uint32_t>(weight) < Expr(0x7fffffffu);
+}
+
+void define_split_part(const AttentionTask &task, SplitStages &stages) {
+    const int vector = task.shape.vector;
+    stages.part = define_part(
+        task, [&](const Expr &column, const Expr &r) { return stages.weighted(column, r); },
+        [&](const Expr &r) { return strict_float(sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector)); },
+        [&](const Expr &r) { return stages.maximum(r); });
+}
+
+SplitStages define_split_kv(const AttentionTask &task) {
+    SplitStages stages;
+    const int vector = task.shape.vector, lanes = split_lanes(task);
+    const CacheRows key_rows(task, false), value_rows(task, true);
+    Var v("v"), d("d"), k("k"), r("r");
+    define_split_query(task, stages);
     stages.dots = Func("dots");
-    const bool integers = has_integer_products(spec);
+    const bool integers = has_integer_products(task.spec);
     if (integers)
         define_integer_dots(task, stages, key_rows);
     else
@@ -144,45 +193,20 @@ SplitStages define_split_kv(const AttentionTask &task) {
         product = product * stages.query_scale(r);
     if (key_rows.has_scales() && !key_rows.is_grouped())
         product = product * key_rows.scale(0, k);
-    const Expr logit = task.logit(product, q, h, kv);
-    const Expr visible = !masked || (k < task.args.num_keys && task.visible(q, h, kv));
-    stages.logits = Func("logits");
-    stages.logits(k, r) = shown_logit(visible, logit);
-
-    stages.over_keys = RDom(0, steps * (ATTUNE_SPLIT_KEY_STEP / vector), "over_keys");
-    const Expr at_key = stages.over_keys * vector + v;
-    stages.lane_maximum = Func("lane_maximum");
-    stages.lane_maximum(v, r) = first_maximum;
-    stages.lane_maximum(v, r) = max(stages.lane_maximum(v, r), stages.logits(at_key, r));
-    stages.maximum = Func("maximum");
-    stages.maximum(r) = ceil(largest_of_lanes([&](int lane) { return stages.lane_maximum(lane, r); }, vector));
-    stages.weights = Func("weights");
-    const Expr weight = exp2_of_difference(stages.logits(k, r) - stages.maximum(r));
-    stages.weights(k, r) = shown_weight(float_bits(stages.logits(k, r)) != float_bits(hidden_score), weight);
-    stages.lane_sums = Func("lane_sums");
-    stages.lane_sums(v, r) = 0.0f;
-    stages.lane_sums(v, r) += stages.weights(at_key, r);
+    define_split_weights(task, stages, product);
 
     // A hidden weight would meet a value, or its scale, that may be a NaN: its update is left out, where any is hidden.
-    stages.over_k = RDom(0, split_value_block, 0, steps * (ATTUNE_SPLIT_KEY_STEP / split_value_block), "over_k");
+    stages.over_k = RDom(0, split_value_block, 0, split_key_steps(task) * (ATTUNE_SPLIT_KEY_STEP / split_value_block), "over_k");
     const Expr at_k = stages.over_k.y * split_value_block + stages.over_k.x, of_key = stages.weights(at_k, r);
     stages.value = Func("value_row");
     stages.value(d, k) = value_rows.element(d, k);
-    if (value_rows.has_scales()) {
-        stages.scaled = Func("scaled_weights");
-        stages.scaled(g, k, r) = stages.weights(k, r) * value_rows.scale(g, k);
-    }
     const Expr factor = stages.scaled.defined() ? stages.scaled(value_rows.is_grouped() ? d / i4_group : 0, at_k, r) : of_key;
-    const Expr all_shown = task.score_hides() ? Internal::const_false() : !masked;
+    const Expr all_shown = task.score_hides() ? Internal::const_false() : task.args.masked == 0;
     stages.weighted = Func("weighted");
     stages.weighted(d, r) = 0.0f;
     const Expr sum = stages.weighted(d, r), next = sum + factor * stages.value(d, at_k);
-    stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(of_key) < Expr(0x7fffffffu), next, sum);
-
-    auto sum_of = [&](const Expr &r) { return strict_float(sum_of_lanes([&](int lane) { return stages.lane_sums(lane, r); }, vector)); };
-    stages.part = define_part(
-        task, [&](const Expr &column, const Expr &r) { return stages.weighted(column, r); }, sum_of,
-        [&](const Expr &r) { return stages.maximum(r); });
+    stages.weighted(d, r) = select(all_shown || is_shown(of_key), next, sum);
+    define_split_part(task, stages);
     return stages;
 }
 

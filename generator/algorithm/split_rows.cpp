@@ -1,5 +1,7 @@
 #include "generator/algorithm/split_rows.h"
 
+#include "generator/algorithm/split_pieces.h"
+
 namespace attune {
 
 using namespace Halide;
@@ -83,7 +85,7 @@ SplitRowStages define_split_rows(const AttentionTask &task) {
     stages.weighted = Func("weighted");
     stages.weighted(d, r) = 0.0f;
     const Expr sum = stages.weighted(d, r), next = sum + weight * row_of(stages.value, value_rows, d, at_k);
-    stages.weighted(d, r) = select(all_shown || reinterpret<uint32_t>(weight) < Expr(0x7fffffffu), next, sum);
+    stages.weighted(d, r) = select(all_shown || is_shown(weight), next, sum);
 
     stages.part = define_part(
         task, [&](const Expr &column, const Expr &r) { return stages.weighted(column, r); },

@@ -25,9 +25,6 @@ struct SplitRowStages {
 };
 SplitRowStages define_split_rows(const AttentionTask &task);
 
-/// What sums over head_dim start at (split_kv.cpp): a zero that no compiler knows of.
-Halide::Expr unknown_zero(const AttentionTask &task);
-
 /// Lanes of a sum over head_dim beside each other: pairs, except where a pair's are in vectors of their own (split_lanes).
 int split_row_lanes(const AttentionTask &task);
 constexpr int split_row_strip = ATTUNE_SPLIT_STRIP_ROWS;
