@@ -1,6 +1,7 @@
 #include "schedules/cpu_split_kv.h"
 
 #include "attune/kernel.h"
+#include "schedules/cpu_split_integer_tiles.h"
 #include "schedules/cpu_split_tiles.h"
 #include "schedules/visit_loop.h"
 
@@ -60,7 +61,8 @@ std::string cpu_split_parameters_error(const CpuSplitParameters &p, int register
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector) {
     const int fold = std::max(spec.group, 1);
-    const Products products = parameters.matrix_tiles ? Products::bf16_pairs : Products::f32;
+    const Products in_tiles = spec.cache.dtype == KvDType::same ? Products::bf16_pairs : Products::i8_quads;
+    const Products products = parameters.matrix_tiles ? in_tiles : Products::f32;
     return {.vector = vector,
             .strip = split_positions * fold,
             .block_q = split_positions * fold,
@@ -104,7 +106,7 @@ int split_asks(const AttentionTask &task, const CpuSplitParameters &parameters) 
     if (shape.fold == 1 && task.spec.cache.layout == KvLayout::contiguous)
         return 0;
     if (shape.matrix_tiles)
-        return split_tile_asks(task);
+        return shape.scores == Products::i8_quads ? split_integer_asks(task) : split_tile_asks(task);
     const Tile tile = tile_of(task, parameters, shape.fold <= 2 ? shape.fold : ATTUNE_SPLIT_TILE_ROWS);
     const int turns = split_value_columns(task.spec, shape.vector) / (tile.vectors * shape.vector);
     return shape.block_kv / tile.keys + shape.block_kv / split_value_block * turns;

@@ -381,6 +381,7 @@ public:
     Halide::Expr number(const Halide::Expr &d, const Halide::Expr &k) const;  ///< the same as an i16, of i8 where there are no zero points
     /// The same of i4: the lower half of a byte of the row, or the upper one.
     Halide::Expr half_byte(const Halide::Expr &byte, const Halide::Expr &upper, const Halide::Expr &k) const;
+    Halide::Expr byte(const Halide::Expr &d, const Halide::Expr &k) const;  ///< of the row of key k, as it is
     bool has_scales() const { return cache_.dtype != KvDType::same; }
     bool is_grouped() const { return cache_.dtype == KvDType::i4; }  ///< a scale for i4_group head dims; else one a row
     Halide::Expr scale(const Halide::Expr &group, const Halide::Expr &k) const;

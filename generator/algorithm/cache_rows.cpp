@@ -39,6 +39,10 @@ Expr CacheRows::number(const Expr &d, const Expr &k) const {
     return cast<int16_t>(stored(d, k));
 }
 
+Expr CacheRows::byte(const Expr &d, const Expr &k) const {
+    return elements_(d, row(k));
+}
+
 Expr CacheRows::half_byte(const Expr &byte, const Expr &upper, const Expr &k) const {
     return cast<int16_t>(elements_(byte, row(k)) >> cast<uint8_t>(4 * upper) & cast<uint8_t>(15)) - cast<int16_t>(8);
 }

@@ -22,16 +22,19 @@ constexpr const char *dot_bf16_name = "attune_op_dot_bf16";    ///< float(float 
 constexpr const char *round_pair_bf16_name =
     "attune_op_round_pair_bf16";                                   ///< uint32(float low, float high): rounded, a half of a unit away from 0
 constexpr const char *bf16_of_f32_name = "attune_op_bf16_of_f32";  ///< uint16(float x)
-constexpr const char *fma_f16_name = "attune_op_fma_f16";          ///< half(half accumulator, half a, uint32 b): b is a half twice
-constexpr const char *exp2_f16_name = "attune_op_exp2_f16";        ///< half(half x); halves by their bits, as uint16
-constexpr const char *dot_i8_name = "attune_op_dot_i8";            ///< int32(int32 accumulator, uint32 a, uint32 b): a signed, b unsigned
+constexpr const char *bf16_of_nibble_name = "attune_op_bf16_of_nibble";  ///< uint16(uint16 bits): of the lowest four bits, less 8
+constexpr const char *fma_f16_name = "attune_op_fma_f16";                ///< half(half accumulator, half a, uint32 b): b is a half twice
+constexpr const char *exp2_f16_name = "attune_op_exp2_f16";              ///< half(half x); halves by their bits, as uint16
+constexpr const char *dot_i8_name = "attune_op_dot_i8";  ///< int32(int32 accumulator, uint32 a, uint32 b): a signed, b unsigned
+constexpr const char *dot_signed_i8_name = "attune_op_dot_signed_i8";  ///< the same, both signed: in matrix tiles alone
 
 /// c[m][n] = (from_zero ? 0 : c[m][n]) + the sum over k of both products of the pairs a[m][k] and b[k][n]. A matrix is a pointer, the offset
 /// of its first element and the stride of its rows, in bytes: int32(c, a, b, int32 m, n, k, from_zero, part, parts); m, n, k multiples of
-/// matrix_tile_edge, m and n constant. Of parts > 1 each sums its share of k, and c, of 2 x 2 tiles at most, is in registers from part 0 to the last, with no other call between.
+/// matrix_tile_edge, m and n constant. Of parts > 1 each sums its share of k, and c, of 2 x 2 tiles at most, is in registers from part 0 to the last, with no other call between. Of parts 0 part 0 begins such sums, calls of part 1 add to them, part 2 stores them.
 constexpr const char *contract_bf16_name = "attune_op_contract_bf16";
 /// The same of quads of 8-bit integers, unsigned in a and signed in b; c is int32.
 constexpr const char *contract_i8_name = "attune_op_contract_i8";
+constexpr const char *contract_signed_i8_name = "attune_op_contract_signed_i8";  ///< signed in both
 
 /// 2^f on [-1/2, 1/2]: minimax in relative error, 7.5e-8 and 7.5e-5; the highest power first.
 constexpr double exp2_degree_5[] = {1.327647198e-3, 9.675541334e-3, 5.550713274e-2, 0.2402211972, 0.6931469671, 1.000000072};

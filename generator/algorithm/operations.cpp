@@ -19,6 +19,11 @@ Expr high_half(const Expr &pair) {
     return reinterpret<float>(pair & Expr(0xffff0000u));
 }
 
+/// Byte i, as a number from -128 to 127.
+Expr signed_byte(const Expr &quad, uint32_t i) {
+    return cast<int32_t>(quad << Expr(24 - 8 * i)) >> 24;
+}
+
 }  // namespace
 
 Expr exp2(const MachineOperations &machine, const Expr &x, WeightPrecision precision) {
@@ -41,6 +46,13 @@ Expr rounded_pair_of_bf16(const MachineOperations &machine, const Expr &low, con
 
 Expr bf16_of(const MachineOperations &, const Expr &x) {
     return marked(UInt(16), bf16_of_f32_name, {x});
+}
+
+Expr bf16_of_nibble(const MachineOperations &machine, const Expr &bits) {
+    if (machine.dot_bf16)
+        return marked(UInt(16), bf16_of_nibble_name, {bits});
+    const Expr number = cast<float>(cast<int>(bits & cast<uint16_t>(15)) - 8);
+    return cast<uint16_t>(reinterpret<uint32_t>(number) >> Expr(uint32_t{16}));
 }
 
 Expr dot_bf16(const MachineOperations &machine, const Expr &accumulator, const Expr &a, const Expr &b) {
@@ -88,10 +100,17 @@ Expr dot_i8(const MachineOperations &machine, const Expr &accumulator, const Exp
     if (machine.dot_i8)
         return marked(Int(32), dot_i8_name, {accumulator, a, b});
     Expr sum = accumulator;
-    for (uint32_t i = 0; i < 4; i++) {
-        const Expr first = cast<int32_t>(a << Expr(24 - 8 * i)) >> 24, second = cast<int32_t>(b >> Expr(8 * i) & Expr(255u));
-        sum += first * second;
-    }
+    for (uint32_t i = 0; i < 4; i++)
+        sum += signed_byte(a, i) * cast<int32_t>(b >> Expr(8 * i) & Expr(255u));
+    return sum;
+}
+
+Expr dot_signed_i8(const MachineOperations &machine, const Expr &accumulator, const Expr &a, const Expr &b) {
+    if (machine.tiles)
+        return marked(Int(32), dot_signed_i8_name, {accumulator, a, b});
+    Expr sum = accumulator;
+    for (uint32_t i = 0; i < 4; i++)
+        sum += signed_byte(a, i) * signed_byte(b, i);
     return sum;
 }
 

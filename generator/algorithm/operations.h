@@ -19,6 +19,9 @@ Halide::Expr rounded_pair_of_bf16(const MachineOperations &machine, const Halide
 /// The bits of the nearest bf16, ties to even. A NaN stays one; below the smallest normal number the machine gives 0. The machine must have dot_bf16.
 Halide::Expr bf16_of(const MachineOperations &machine, const Halide::Expr &x);
 
+/// The bf16 of (bits & 15) - 8.
+Halide::Expr bf16_of_nibble(const MachineOperations &machine, const Halide::Expr &bits);
+
 /// accumulator + low(a) low(b) + high(a) high(b). The machine's flushes denormals; its two sums are rounded once or twice.
 Halide::Expr dot_bf16(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);
 
@@ -38,5 +41,7 @@ Halide::Expr exp2_f16(const MachineOperations &machine, const Halide::Expr &x);
 Halide::Expr quad_of_i8(const Halide::Expr (&elements)[4]);
 /// accumulator + the four products of the signed bytes of a and the unsigned ones of b.
 Halide::Expr dot_i8(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);
+/// The same of signed bytes on both sides, for matrix tiles.
+Halide::Expr dot_signed_i8(const MachineOperations &machine, const Halide::Expr &accumulator, const Halide::Expr &a, const Halide::Expr &b);
 
 }  // namespace attune

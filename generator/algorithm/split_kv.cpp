@@ -144,7 +144,8 @@ void define_split_weights(const AttentionTask &task, SplitStages &stages, const 
     stages.maximum = Func("maximum");
     stages.maximum(r) = ceil(largest_of_lanes([&](int lane) { return stages.lane_maximum(lane, r); }, vector));
     stages.weights = Func("weights");
-    const Expr weight = exp2_of_difference(stages.logits(k, r) - stages.maximum(r));
+    const Expr difference = stages.logits(k, r) - stages.maximum(r);
+    const Expr weight = task.shape.matrix_tiles ? exp2(task.machine, difference) : exp2_of_difference(difference);
     stages.weights(k, r) = shown_weight(float_bits(stages.logits(k, r)) != float_bits(hidden_score), weight);
     stages.lane_sums = Func("lane_sums");
     stages.lane_sums(v, r) = 0.0f;

@@ -3,6 +3,7 @@
 #include "generator/backend/ask_ahead.h"
 #include "generator/backend/code_generator.h"
 #include "generator/backend/interleaved_contractions.h"
+#include "generator/backend/kept_sums.h"
 #include "generator/backend/running_sums.h"
 #include "generator/backend/tile_contractions.h"
 #include "generator/spec/error.h"
@@ -194,6 +195,19 @@ ScheduledFunction schedule_function(const KernelPlan &plan, TaskFunction functio
     case TaskFunction::split: {
         const CpuSplitParameters parameters = split_schedule_parameters(plan);
         const bool asks = scheduled && split_asks(*task, parameters) > 0;
+        if (task->shape.matrix_tiles && plan.spec.cache.dtype != KvDType::same) {
+            SplitIntegerStages stages = define_split_integers(*task);
+            if (scheduled)
+                schedule_cpu_split_integers(*task, stages);
+            Halide::Pipeline pipeline(stages.split.part);
+            if (asks)
+                ask_ahead(pipeline);
+            if (scheduled && !options.twins) {
+                contract_in_tiles(pipeline);
+                keep_sums_in_tiles(pipeline);
+            }
+            return {task, pipeline, args.of_split()};
+        }
         if (task->shape.matrix_tiles) {
             SplitTileStages stages = define_split_tiles(*task);
             if (scheduled)

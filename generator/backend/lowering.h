@@ -3,6 +3,7 @@
 #include "schedules/cpu_key_lanes.h"
 #include "schedules/cpu_linear.h"
 #include "schedules/cpu_query_lanes.h"
+#include "schedules/cpu_split_integer_tiles.h"
 #include "schedules/cpu_split_kv.h"
 #include "schedules/cpu_split_rows.h"
 #include "schedules/cpu_split_tiles.h"

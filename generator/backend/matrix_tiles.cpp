@@ -1,6 +1,7 @@
 #include "generator/backend/matrix_tiles.h"
 
 #include "generator/algorithm/machine_operations.h"
+#include "generator/backend/tile_contractions.h"
 #include "generator/spec/error.h"
 #include "schedules/visit_loop.h"
 
@@ -108,6 +109,26 @@ public:
             end(block);
     }
 
+    /// One of the contractions that add to sums in tiles `first` and up, or what comes before or after them.
+    void write_kept(int rows, int columns, int steps, bool from_zero, KeptSums what, int first) {
+        if (first + rows * columns > most_kept_tiles)
+            throw internal_error("matrix tiles", "more sums than tiles");
+        const Block block{0, 0, rows, columns, first};
+        if (what == KeptSums::begin)
+            begin(block, from_zero);
+        if (what == KeptSums::end)
+            end(block);
+        constexpr int of_a = most_kept_tiles, of_b = of_a + 1;
+        for (int i = 0; what == KeptSums::add && i < steps; i++)
+            for (int column = 0; column < columns; column++) {
+                tiles_.load(of_b, tile(rhs_, i, column), rhs_.stride);
+                for (int row = 0; row < rows; row++) {
+                    tiles_.load(of_a, tile(a_, row, i), a_.stride);
+                    tiles_.dot(first + row * columns + column, of_a, of_b);
+                }
+            }
+    }
+
 private:
     static constexpr int block_edge = 2, block_tiles = 4, first_of_a = 4, first_of_b = 6;              // blocks
     static constexpr int accumulators = 3, streamed_first = 3, most_resident = 4, first_resident = 4;  // chains
@@ -116,6 +137,7 @@ private:
 
     struct Block {
         int row, column, rows, columns;
+        int first = 0;  ///< tile of its sums
     };
     struct Chain {
         int row, column;
@@ -147,7 +169,7 @@ private:
     static void for_each_tile(const Block &block, Action action) {
         for (int row = 0; row < block.rows; row++)
             for (int column = 0; column < block.columns; column++)
-                action(row * block.columns + column, Chain{block.row + row, block.column + column});
+                action(block.first + row * block.columns + column, Chain{block.row + row, block.column + column});
     }
     void begin(const Block &block, bool from_zero) {
         for_each_tile(block, [&](int sum, Chain at) { begin(sum, at, from_zero); });
@@ -244,6 +266,8 @@ void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
     Value *steps = call.getArgOperand(11);
     if (!llvm::isa<llvm::ConstantInt>(steps))
         contraction.write_counted(rows, columns, b.CreateZExt(b.CreateUDiv(steps, b.getInt32(edge)), b.getInt64Ty()), from_zero);
+    else if (parts <= 0)
+        contraction.write_kept(rows, columns, constant_multiple(call, 11), from_zero, static_cast<KeptSums>(part), -parts);
     else if (parts == 1)
         contraction.write(rows, columns, constant_multiple(call, 11), from_zero);
     else
@@ -269,7 +293,8 @@ llvm::GlobalVariable *configuration(llvm::Module &module) {
 
 /// The products of each contraction; of i8 those of an unsigned left and a signed right.
 const std::pair<const char *, llvm::Intrinsic::ID> contractions[] = {{contract_bf16_name, llvm::Intrinsic::x86_tdpbf16ps},
-                                                                     {contract_i8_name, llvm::Intrinsic::x86_tdpbusd}};
+                                                                     {contract_i8_name, llvm::Intrinsic::x86_tdpbusd},
+                                                                     {contract_signed_i8_name, llvm::Intrinsic::x86_tdpbssd}};
 
 }  // namespace
 

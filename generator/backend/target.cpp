@@ -33,6 +33,7 @@ bool CpuTarget::serves(const KernelTypes &types) const {
         return true;
     return (machine.dot_i8 && types.compute == ComputeDType::i8 && (!machine.dot_bf16 || machine.tiles || types.storage == DType::bf16)) ||
            (machine.dot_bf16 && types.compute == ComputeDType::f32 && types.storage == DType::bf16) ||
+           (machine.tiles && types.compute == ComputeDType::f32 && types.integer_rows) ||
            (machine.fma_f16 && types.compute == ComputeDType::f16);
 }
 

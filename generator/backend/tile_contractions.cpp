@@ -4,7 +4,7 @@
 #include "generator/backend/loop_nest.h"
 #include "generator/spec/error.h"
 
-#include <optional>
+#include <map>
 
 namespace attune {
 
@@ -21,12 +21,12 @@ struct Access {
     std::vector<Expr> strides;  ///< a loop each
 };
 
-/// The loads of 16 bits of an expression, in their order.
-class HalfLoads : public IRVisitor {
+/// The loads of 16 or 8 bits of an expression, in their order.
+class PartLoads : public IRVisitor {
     using IRVisitor::visit;
 
     void visit(const Load *op) override {
-        if (op->type.bits() == 16)
+        if (op->type.bits() < 32)
             found.push_back(op);
     }
 
@@ -47,6 +47,14 @@ Expr row_stride(const Access &access, size_t along, size_t dense, size_t unused)
     return simplify(access.strides[along] * access.type.bytes());
 }
 
+/// The contraction that a product is one step of; null: none.
+const char *contraction_name(const std::string &product) {
+    static const std::map<std::string, const char *> names = {
+        {dot_bf16_name, contract_bf16_name}, {dot_i8_name, contract_i8_name}, {dot_signed_i8_name, contract_signed_i8_name}};
+    const auto found = names.find(product);
+    return found == names.end() ? nullptr : found->second;
+}
+
 class ContractInTiles : public IRMutator {
     using IRMutator::visit;
 
@@ -56,22 +64,23 @@ class ContractInTiles : public IRMutator {
         if (nest.loops.size() != 3 || !nest.store)
             return nullptr;
         const auto *call = nest.store->value.as<Call>();
-        return call && (call->name == dot_bf16_name || call->name == dot_i8_name) && call->type.is_scalar() ? call : nullptr;
+        return call && contraction_name(call->name) && call->type.is_scalar() ? call : nullptr;
     }
 
-    /// A load, or a pair of two halves that lie beside each other.
+    /// A load, or a pair or quad of parts that lie beside each other.
     static Access operand(const LoopNest &nest, const Expr &e) {
         if (const auto *load = e.as<Load>())
             return access_of(nest, *load);
-        HalfLoads halves;
-        e.accept(&halves);
-        if (halves.found.size() == 2 && halves.found[0]->name == halves.found[1]->name) {
-            const Load &low = *halves.found[0], &high = *halves.found[1];
-            Access access = access_of(nest, low), next = access_of(nest, high);
-            if (is_const_one(simplify(next.base - access.base)))
-                return access;
+        PartLoads parts;
+        e.accept(&parts);
+        int beside = 0;
+        for (const Load *part : parts.found) {
+            const Expr step = simplify(access_of(nest, *part).base - access_of(nest, *parts.found[0]).base);
+            beside += part->name == parts.found[0]->name && is_const(step, beside);
         }
-        throw internal_error("tile contraction", "an operand that is computed on the way");
+        if (beside == 0 || beside * parts.found[0]->type.bytes() != 4)
+            throw internal_error("tile contraction", "an operand that is computed on the way");
+        return access_of(nest, *parts.found[0]);
     }
 
     Stmt contraction(const LoopNest &nest, const Call &product) const {
@@ -91,8 +100,7 @@ class ContractInTiles : public IRMutator {
         for (const For *loop : nest.loops)
             arguments.push_back(loop->extent);
         arguments.insert(arguments.end(), {from_zero_ ? 1 : 0, 0, 1});
-        const char *const name = product.name == dot_i8_name ? contract_i8_name : contract_bf16_name;
-        return Evaluate::make(Call::make(Halide::Int(32), name, arguments, Call::Extern));
+        return Evaluate::make(Call::make(Halide::Int(32), contraction_name(product.name), arguments, Call::Extern));
     }
 
     Stmt visit(const For *op) override {
@@ -102,22 +110,30 @@ class ContractInTiles : public IRMutator {
     }
 
     Stmt visit(const ProducerConsumer *op) override {
-        const auto *block = op->is_producer ? op->body.as<Block>() : nullptr;
-        if (block) {
-            // Zero fills first, the nest last.
-            Stmt rest = op->body;
-            while (const auto *more = rest.as<Block>()) {
-                if (!is_zero_fill(more->first, op->name))
-                    break;
-                rest = more->rest;
+        // Zero fills, the nest, and what frees an operand that is a copy.
+        Stmt rest = op->body, freed;
+        bool is_filled = false;
+        while (op->is_producer) {
+            const auto *block = rest.as<Block>();
+            const auto *consumer = rest.as<ProducerConsumer>();
+            if (block && is_zero_fill(block->first, op->name)) {
+                is_filled = true;
+                rest = block->rest;
+            } else if (block && block->rest.as<Free>()) {
+                freed = freed.defined() ? Block::make(block->rest, freed) : block->rest;
+                rest = block->first;
+            } else if (consumer && !consumer->is_producer) {
+                rest = consumer->body;
+            } else {
+                break;
             }
-            const LoopNest nest = loop_nest_of(rest);
-            if (const Call *product = product_of(nest); product && nest.store->name == op->name) {
-                from_zero_ = true;
-                const Stmt body = contraction(nest, *product);
-                from_zero_ = false;
-                return ProducerConsumer::make(op->name, op->is_producer, body);
-            }
+        }
+        const LoopNest nest = loop_nest_of(rest);
+        if (const Call *product = product_of(nest); is_filled && product && nest.store->name == op->name) {
+            from_zero_ = true;
+            const Stmt body = contraction(nest, *product);
+            from_zero_ = false;
+            return ProducerConsumer::make(op->name, op->is_producer, freed.defined() ? Block::make(body, freed) : body);
         }
         return IRMutator::visit(op);
     }
@@ -148,11 +164,30 @@ bool is_zero_fill(const Stmt &s, const std::string &buffer) {
 const Call *contraction_of(const Stmt &s) {
     const auto *evaluate = s.as<Evaluate>();
     const auto *call = evaluate ? evaluate->value.as<Call>() : nullptr;
-    return call && (call->name == contract_bf16_name || call->name == contract_i8_name) ? call : nullptr;
+    const bool contracts =
+        call && (call->name == contract_bf16_name || call->name == contract_i8_name || call->name == contract_signed_i8_name);
+    return contracts ? call : nullptr;
 }
 
 Stmt contraction_call(const Call &like, const std::vector<Expr> &arguments) {
     return Evaluate::make(Call::make(like.type, like.name, arguments, like.call_type));
+}
+
+int tiles_of_sums(const Call &call) {
+    const auto rows = as_const_int(call.args[contraction::rows]), columns = as_const_int(call.args[contraction::columns]);
+    return static_cast<int>(rows.value_or(0) / matrix_tile_edge * (columns.value_or(0) / matrix_tile_edge));
+}
+
+Stmt kept_sums(const Call &contraction, KeptSums what, int first_tile) {
+    std::vector<Expr> arguments = contraction.args;
+    if (what != KeptSums::add)  // where they are made is inside a loop
+        for (const int matrix : {contraction::a, contraction::b}) {
+            arguments[matrix] = contraction.args[contraction::c];
+            arguments[matrix + 1] = arguments[matrix + 2] = 0;
+        }
+    arguments[contraction::part] = static_cast<int>(what);
+    arguments[contraction::parts] = -first_tile;
+    return contraction_call(contraction, arguments);
 }
 
 void contract_in_tiles(Halide::Pipeline &pipeline) {

@@ -16,6 +16,13 @@ const Halide::Internal::Call *contraction_of(const Halide::Internal::Stmt &s);
 /// A contraction as a statement, of the same machine operation as `like`.
 Halide::Internal::Stmt contraction_call(const Halide::Internal::Call &like, const std::vector<Halide::Expr> &arguments);
 
+/// Of sums that stay in tiles over several contractions: what one of them does (parts 0, part this). Their a and b are then not read by begin and end.
+enum class KeptSums { begin, add, end };
+constexpr int most_kept_tiles = 6;
+/// Tiles of a contraction's sums, whose rows and columns are constants.
+int tiles_of_sums(const Halide::Internal::Call &contraction);
+Halide::Internal::Stmt kept_sums(const Halide::Internal::Call &contraction, KeptSums what, int first_tile);
+
 /// The statement fills `buffer` with zeros.
 bool is_zero_fill(const Halide::Internal::Stmt &s, const std::string &buffer);
 

@@ -69,6 +69,7 @@ void set_expressions(ReferenceProblem &problem, const AttentionSpec &spec, const
     problem.normalizer = spec.normalizer;
     problem.compute = spec.compute_dtype;
     problem.integer_values = spec.cache.dtype != KvDType::same;
+    problem.integer_weights = fills_integer_tiles(spec);
     problem.integer_queries = has_integer_products(spec);
     problem.pairs = spec.pairs_output;
     problem.visible = {};

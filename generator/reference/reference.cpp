@@ -100,6 +100,7 @@ public:
 
         const int64_t at = row_ * p_.head_dim_v;
         double *output = result_.output.data() + at, *value_abs = result_.value_abs.data() + at, *error = result_.output_error.data() + at;
+        double largest_term = 0;
         for (size_t i = 0; i < seen.size(); i++) {
             const double weight = logits[i], *value = p_.value.data() + (kv_head_ * p_.seq_len_kv + seen[i]) * p_.head_dim_v;
             // Exponentials turn the logit's error into a share of the weight; relu hands it on as it is.
@@ -111,11 +112,20 @@ public:
                 if (value[d] != 0) error[d] += std::abs(value[d]) * weight_error;  // which may be infinite
                 error[d] += lost * (std::abs(value[d]) + 0.5) + underflow * (std::abs(value[d]) + 1);
             }
+            if (p_.integer_weights) {
+                double largest = 0;
+                for (int d = 0; d < p_.head_dim_v; d++) {
+                    largest = std::max(largest, std::abs(value[d]));
+                    error[d] += 0x1p-17 * weight * std::abs(value[d]);
+                }
+                largest_term = std::max(largest_term, weight * largest);
+            }
             if (p_.pairs == PairsOutput::weights) {
                 pair(seen[i]) = weight;
                 pair_error(seen[i]) = weight * 8 * u32 + weight_error;
             }
         }
+        for (int d = 0; d < p_.head_dim_v; d++) error[d] += 0x1p-24 * static_cast<double>(seen.size()) * largest_term;
     }
 
     std::vector<double> logits;    ///< for the keys it sees; then their weights
@@ -150,7 +160,7 @@ private:
         if (p_.integer_queries) {
             double largest = 0, key_abs = 0;
             for (int d = 0; d < p_.head_dim; d++) largest = std::max(largest, std::abs(query[d])), key_abs += std::abs(key[d]);
-            error += largest * key_abs / 65534;
+            error += largest * key_abs / 65278;
         }
         if (p_.compute == ComputeDType::f16) error += 2 * u16 * std::sqrt(p_.head_dim) * sum_abs;
         if (p_.compute == ComputeDType::i8) {

@@ -42,6 +42,7 @@ struct ReferenceProblem {
     ComputeDType compute = ComputeDType::f32;  ///< what the kernel's products may be, for the bound
     bool integer_queries = false;              ///< query is rounded to 16 bits of its row's largest element: for the bound
     bool integer_values = false;               ///< values are integers times scales: for the bound
+    bool integer_weights = false;              ///< weights that meet them are integers too, or two bf16 each: for the bound
 
     /// Rows and keys in use of a sequence.
     int64_t rows_of(int64_t batch_index) const { return length(lengths_q, batch_index, seq_len_q); }
@@ -68,7 +69,9 @@ struct ReferenceResult {
     /// float, two products and a sum.
     /// Values that are integers add 2^-118 (1 + |v|) of each key it sees to output: many are exactly 0, and then what underflows can be all there
     /// is. A weight is lost below 2^-126, and so is its product with a scale, which meets integers up to 255.
-    /// A query of integers adds scale max|q| / 65534 sum_d |k_d| to E_s.
+    /// A query of integers adds scale max|q| / 65278 sum_d |k_d| to E_s: it is rounded to 1/32639 of its largest element.
+    /// Weights that meet integers of values add 2^-17 sum p |v| + 2^-24 n max p V to output, n the number of keys it sees and V the largest |v| of a key:
+    /// as two bf16 they lose 2^-18 each, as integers of 1/8355711 of the largest product of a weight and a scale half a unit.
     /// Products of smaller types add to E_s. Their roundings are taken to be independent (Higham & Mary 2019, doi:10.1137/18M1226312):
     ///   f16  2 u16 sqrt(head_dim) scale sum_d |q_d k_d|, u16 = 2^-11; and to output 2^-24 |v| + 2^-25 of each key it sees: what
     ///        subnormal weights and products lose, the sum of weights being at least 1/2.

@@ -28,6 +28,13 @@ bool has_integer_products(const AttentionSpec &spec) {
     return spec.cache.dtype != KvDType::same && !spec.cache.zero_points && spec.head_dim % 32 == 0;
 }
 
+bool fills_integer_tiles(const AttentionSpec &spec) {
+    const auto fills = [](int head_dim) { return head_dim % 64 == 0 && head_dim <= 256; };
+    return spec.decode && has_integer_products(spec) && spec.group >= 4 && !spec.cache.values_in_key && fills(spec.head_dim) && fills(spec.head_dim_v);
+}
+
+KernelTypes AttentionSpec::types() const { return {dtype, compute_dtype, fills_integer_tiles(*this)}; }
+
 int cache_scales(const KvCacheSpec &cache, int head_dim) {
     return cache.dtype == KvDType::i8 ? 1 : cache.dtype == KvDType::i4 ? head_dim / i4_group : 0;
 }

@@ -15,7 +15,8 @@ enum class ComputeDType { f32, f16, i8 };
 struct KernelTypes {
     DType storage = DType::f32;
     ComputeDType compute = ComputeDType::f32;
-    KernelTypes(DType storage, ComputeDType compute = ComputeDType::f32) : storage(storage), compute(compute) {}
+    bool integer_rows = false;  ///< rows of the cache are integers that matrix tiles multiply (fills_integer_tiles)
+    KernelTypes(DType storage, ComputeDType compute = ComputeDType::f32, bool integer_rows = false) : storage(storage), compute(compute), integer_rows(integer_rows) {}
 };
 
 /// Elements of the keys and values of a decode kernel's cache: those of the other arrays, or integers with f32 scales: i8 a scale for each token
@@ -74,6 +75,8 @@ const char *kv_layout_name(KvLayout);    ///< "paged"
 std::string rope_text(const RopeSpec &rope, const char *quote);  ///< "style = half, base = 10000", words between `quote`s; "" for none
 /// query · key is of integers: the cache's, and the query's rounded to 16 bits of its row's largest element.
 bool has_integer_products(const AttentionSpec &spec);
+/// Such products fill tiles of 64 bytes, and enough query heads share them. Above head_dim 256 kernels would be large, and nothing measured them.
+bool fills_integer_tiles(const AttentionSpec &spec);
 /// What each row of keys (or values) has in its cache: scales, 0 for none, and bytes.
 int cache_scales(const KvCacheSpec &cache, int head_dim);
 int64_t cache_row_bytes(const AttentionSpec &spec, int head_dim);
@@ -115,7 +118,7 @@ struct AttentionSpec {
     std::string mask_text() const { return mask ? mask.text : "none"; }
     std::string score_text() const { return score ? score.text : "s"; }
     const char *phase() const { return decode ? "decode" : "prefill"; }
-    KernelTypes types() const { return {dtype, compute_dtype}; }
+    KernelTypes types() const;
     const ParamDeclaration *find_param(const std::string &name) const;  ///< or null
 
     /// One line that is equal for equal kernels on every machine; the name and the targets are not part of it.

@@ -191,6 +191,17 @@ TEST(Reference, IntegerValuesMayUnderflow) {
     EXPECT_DOUBLE_EQ(reference_attention(p).output_error[0], without + 0x1p-118 * (1 + 3));
 }
 
+TEST(Reference, IntegerWeightsAreRounded) {
+    ReferenceProblem p;
+    p.seq_len_q = 1, p.seq_len_kv = 2, p.head_dim = 1, p.head_dim_v = 2;
+    p.query = {1}, p.key = {0, 0}, p.value = {0, 2, 1, -4};
+    const std::vector<double> without = reference_attention(p).output_error;
+    p.integer_weights = true;
+    const std::vector<double> with = reference_attention(p).output_error;
+    EXPECT_DOUBLE_EQ(with[0] - without[0], 0x1p-17 * 0.5 + 2 * 0x1p-24 * 2);
+    EXPECT_DOUBLE_EQ(with[1] - without[1], 0x1p-17 * 3 + 2 * 0x1p-24 * 2);
+}
+
 TEST(Reference, RefusesArraysOfAnotherSize) {
     ReferenceProblem p = random_problem(2, 3);
     p.key.pop_back();

@@ -169,6 +169,21 @@ TEST_F(Operations, DotOfI8IsItsTwin) {
     }
 }
 
+TEST_F(Operations, HalvesOfBytesAreBf16) {
+    const CpuTarget *target = target_with(&MachineOperations::dot_bf16);
+    if (!target) GTEST_SKIP() << "no back end, or a CPU without AVX2";
+    ImageParam x(Float(32), 1, "x");
+    std::vector<float> values(n);
+    for (size_t k = 0; k < n; k++) values[k] = static_cast<float>(k % 4096);  // the upper bits are others'
+    for (const MachineOperations &machine : {target->machine, MachineOperations{}}) {
+        Func f("f");
+        f(i) = bf16_of_nibble(machine, cast<uint16_t>(cast<int>(x(i))));
+        f.split(i, block, lane, 32).vectorize(lane);
+        const auto got = run_function<uint16_t>(f, {x}, {values}, *target, n);
+        for (size_t k = 0; k < n; k++) ASSERT_EQ(bf16_to_float(got[k]), static_cast<float>(k % 16) - 8) << k;
+    }
+}
+
 TEST_F(Operations, PairsAreRoundedToTheNearest) {
     const CpuTarget *with_units = target_with(&MachineOperations::dot_bf16);
     ImageParam x(Float(32), 1, "x");

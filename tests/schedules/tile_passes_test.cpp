@@ -12,11 +12,10 @@ namespace attune::test {
 
 namespace {
 
-std::string lowered(const char *mask, int head_dim) {
-    const AttentionSpec spec = make_spec(DType::bf16, head_dim, head_dim, 1, PairsText{.mask = mask});
+std::string lowered(const AttentionSpec &spec, TaskFunction task) {
     const KernelPlan plan = plan_kernel(spec, cpu_target("amx"));
-    const ScheduledFunction function = schedule_function(plan, TaskFunction::fixed);
-    const Halide::Module module = Halide::Pipeline(function.pipeline).compile_to_module(function.arguments, "fixed", halide_target(*plan.target, {}));
+    const ScheduledFunction function = schedule_function(plan, task);
+    const Halide::Module module = Halide::Pipeline(function.pipeline).compile_to_module(function.arguments, "task", halide_target(*plan.target, {}));
     std::ostringstream text;
     for (const auto &f : module.functions()) text << f.body;
     return text.str();
@@ -31,7 +30,8 @@ class TilePasses : public testing::TestWithParam<std::tuple<const char *, int>> 
 protected:
     void SetUp() override {
         if (!has_llvm_backend()) GTEST_SKIP() << "built without the LLVM back end";
-        text = lowered(std::get<0>(GetParam()), std::get<1>(GetParam()));
+        const int head_dim = std::get<1>(GetParam());
+        text = lowered(make_spec(DType::bf16, head_dim, head_dim, 1, PairsText{.mask = std::get<0>(GetParam())}), TaskFunction::fixed);
     }
     std::string text;
 };
@@ -56,6 +56,36 @@ TEST_P(TilePasses, products_stand_between_exponentials) {
     // The first 32 keys at once, the others a step at a time.
     EXPECT_EQ(count(text, R"(attune_op_contract_bf16\(scores_full)"), 1 + steps) << text;
 }
+
+/// Caches of integers.
+class IntegerTilePasses : public testing::TestWithParam<KvDType> {
+protected:
+    void SetUp() override {
+        if (!has_llvm_backend()) GTEST_SKIP() << "built without the LLVM back end";
+        AttentionSpec spec = make_spec(DType::f16, 128, 128, 4, PairsText{.mask = "causal"});
+        spec.decode = true;
+        spec.cache.dtype = GetParam();
+        text = lowered(spec, TaskFunction::split);
+    }
+    std::string text;
+};
+
+TEST_P(IntegerTilePasses, no_dot_product_is_left_to_vectors) { EXPECT_EQ(count(text, "attune_op_dot_"), 0); }
+
+TEST_P(IntegerTilePasses, sums_of_values_stay_in_tiles) {
+    const std::string of_sums = R"(attune_op_contract_\w+\((group_)?sums(\$\d+)?,[^\n]*, )";
+    EXPECT_EQ(count(text, of_sums + R"(0, 1\))"), 0) << text;
+    EXPECT_GT(count(text, of_sums + R"(1, (0|-\d)\))"), 0);
+    EXPECT_EQ(count(text, of_sums + R"(0, (0|-\d)\))"), count(text, of_sums + R"(2, (0|-\d)\))"));
+}
+
+TEST_P(IntegerTilePasses, scores_start_from_zero_tiles) {
+    const std::string of_scores = R"(attune_op_contract_\w+\(scores[^\n]*, )";
+    EXPECT_GT(count(text, of_scores + R"(1, 0, 1\))"), 0) << text;
+    EXPECT_EQ(count(text, of_scores + R"(0, 0, 1\))"), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(, IntegerTilePasses, testing::Values(KvDType::i8, KvDType::i4), [](const auto &info) { return std::string(kv_dtype_name(info.param)); });
 
 int64_t parameter(const KernelPlan &plan, const std::string &name) {
     for (const auto &[of, value] : plan.parameters)

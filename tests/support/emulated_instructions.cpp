@@ -60,6 +60,11 @@ int32_t dot_i8(int32_t sum, uint32_t is_unsigned, uint32_t is_signed) {
     return sum;
 }
 
+int32_t dot_signed_i8(int32_t sum, uint32_t a, uint32_t b) {
+    for (int i = 0; i < 32; i += 8) sum += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
+    return sum;
+}
+
 /// x - x rounded to the nearest integer or down to one, the only forms that kernels use.
 float reduced(float x, int control) {
     if (control != 8 && control != 9) throw std::logic_error("vreduce with another control byte");
@@ -115,6 +120,7 @@ void attune_emulate_tilestored64(uint8_t t, uint8_t *address, int64_t stride) {
 
 void attune_emulate_tdpbf16ps(uint8_t c, uint8_t a, uint8_t b) { contract<float>(c, a, b, dot_bf16); }
 void attune_emulate_tdpbusd(uint8_t c, uint8_t a, uint8_t b) { contract<int32_t>(c, a, b, dot_i8); }
+void attune_emulate_tdpbssd(uint8_t c, uint8_t a, uint8_t b) { contract<int32_t>(c, a, b, dot_signed_i8); }
 
 /// Whether this thread's tiles are released.
 bool attune_emulate_is_released() { return !file.configured; }
@@ -133,6 +139,10 @@ void attune_emulate_avx512fp16_mask_reduce_ph_512(Halves *result, const Halves *
 
 void attune_emulate_avx512fp16_mask_scalef_ph_512(Halves *result, const Halves *x, const Halves *exponent, const Halves *, uint32_t, int) {
     *result = for_halves([&](size_t i) { return scaled(attune::f16_to_float((*x)[i]), attune::f16_to_float((*exponent)[i])); });
+}
+
+void attune_emulate_avx512_permvar_hi_512(Halves *result, const Halves *x, const Halves *index) {
+    for (size_t i = 0; i < x->size(); i++) (*result)[i] = (*x)[(*index)[i] % x->size()];
 }
 
 void attune_emulate_avx512_pmaddw_d_512(Words *result, const Words *a, const Words *b) {
