@@ -39,11 +39,7 @@ public:
     }
 
 private:
-    /// Key k of the chunk, or one that exists: rows are listed in steps.
-    Expr listed(const Expr &k) const {
-        return unsafe_promise_clamped(select(masked_, min(k, split_key_steps(task_) * ATTUNE_SPLIT_KEY_STEP - 1), k), 0,
-                                      task_.shape.block_kv - 1);
-    }
+    Expr listed(const Expr &k) const { return listed_key(task_, k); }
 
     void query() {
         define_query_scale(task_, split_, most_of_query);
@@ -86,18 +82,14 @@ private:
         Expr scores = stages_.scores(c_, k_, t_);
         if (split_integers_in_place(task_)) {
             stages_.scores_in_place =
-                scores_of("scores_in_place", quad_of([&](const Expr &d) { return in_place(task_.args.key, d, k_); }, stages_.over_quads));
+                scores_of("scores_in_place",
+                          quad_of([&](const Expr &d) { return element_in_place(task_, task_.args.key, d, k_); }, stages_.over_quads));
             scores = select(masked_, scores, stages_.scores_in_place(c_, k_, t_));
         }
         stages_.turned = Func("turned_scores");
         stages_.turned(k_, c_, t_) = scores;
         auto of_byte = [&](int byte) { return stages_.turned(k_, byte * tile_rows + r_ % tile_rows, r_ / tile_rows); };
         return cast<float>((of_byte(1) << 8) + of_byte(0)) * split_.query_scale(r_) * keys_.scale(0, k_);
-    }
-
-    /// Element d of key k, of a chunk that has it.
-    Expr in_place(const ImageParam &rows, const Expr &d, const Expr &k) const {
-        return rows(d, unsafe_promise_clamped(task_.args.first_key + k, 0, task_.args.seq_len_kv - 1));
     }
 
     static Expr quad_of(const std::function<Expr(Expr)> &element, const Expr &d) {
@@ -127,9 +119,6 @@ private:
         auto of_group = [&](int group) { return stages_.turned(k_, r_ % tile_rows * groups_ + group, r_ / tile_rows); };
         return sum_of_lanes(of_group, groups_) * split_.query_scale(r_);
     }
-
-    /// x to the nearest bf16, ties away from 0.
-    static Expr rounded_to_bf16(const Expr &x) { return (reinterpret<uint32_t>(x) + Expr(0x8000u)) & Expr(0xffff0000u); }
 
     void weighted_in_groups() {
         const int keys = split_integer_block;
@@ -227,7 +216,7 @@ private:
         };
         if (in_place_too) {
             stages_.whole = block_of("whole", select(masked_, 0, blocks));
-            add(stages_.whole, [&](const Expr &d, const Expr &k) { return in_place(task_.args.value, d, k); });
+            add(stages_.whole, [&](const Expr &d, const Expr &k) { return element_in_place(task_, task_.args.value, d, k); });
         }
         stages_.value = Func("value_row");
         stages_.value(d_, k_) = values_.stored(d_, listed(k_));

@@ -1,6 +1,7 @@
 #include "generator/algorithm/split_tiles.h"
 
 #include "attune/kernel.h"
+#include "generator/algorithm/split_pieces.h"
 
 #include <numeric>
 
@@ -19,11 +20,6 @@ Expr bits_of(const Expr &stored) {
 
 Expr is_unusual(const Expr &stored) {
     return (bits_of(stored) & cast<uint16_t>(exponent_bits)) == cast<uint16_t>(exponent_bits);
-}
-
-/// x as a bf16, in the upper half of what is otherwise 0.
-Expr rounded_to_bf16(const Expr &x) {
-    return (reinterpret<uint32_t>(x) + Expr(0x8000u)) & Expr(0xffff0000u);
 }
 
 /// What is left of x after `terms` bf16 that sum to nearly all of it.
@@ -53,11 +49,7 @@ public:
 private:
     Expr row(const Expr &s) const { return task_.existing_row(s * split_strip + i_); }
 
-    /// Key k of the chunk, or one that exists: rows are listed in steps.
-    Expr listed(const Expr &k) const {
-        const Expr steps = (task_.args.num_keys + ATTUNE_SPLIT_KEY_STEP - 1) / ATTUNE_SPLIT_KEY_STEP;
-        return unsafe_promise_clamped(select(masked_, min(k, steps * ATTUNE_SPLIT_KEY_STEP - 1), k), 0, task_.shape.block_kv - 1);
-    }
+    Expr listed(const Expr &k) const { return listed_key(task_, k); }
 
     void query() {
         const Expr position = row(s_) / task_.shape.fold, head = row(s_) % task_.shape.fold;
@@ -80,11 +72,6 @@ private:
         }
     }
 
-    /// Element d of key k, of a chunk that has it.
-    Expr in_place(const ImageParam &rows, const Expr &d, const Expr &k) const {
-        return rows(d, unsafe_promise_clamped(task_.args.first_key + k, 0, task_.args.seq_len_kv - 1));
-    }
-
     Func scores_of(const char *name, const std::function<Expr(Expr, Expr)> &key) {
         Func scores(name);
         scores(i_, k_, s_) = 0.0f;
@@ -102,7 +89,7 @@ private:
         if (split_reads_in_place(task_)) {
             const ImageParam &rows = task_.args.key;
             stages_.scores_in_place = scores_of("scores_in_place", [&](const Expr &d, const Expr &k) {
-                return pair_of_bf16(in_place(rows, 2 * d, k), in_place(rows, 2 * d + 1, k));
+                return pair_of_bf16(element_in_place(task_, rows, 2 * d, k), element_in_place(task_, rows, 2 * d + 1, k));
             });
             score = select(masked_, score, stages_.scores_in_place(i_, k_, s_));
         }
@@ -188,7 +175,7 @@ private:
         Expr value;
         if (split_reads_in_place(task_)) {
             const ImageParam &rows = task_.spec.cache.values_in_key ? task_.args.key : task_.args.value;
-            value = pair_of_bf16(in_place(rows, 2 * d_, at_whole), in_place(rows, 2 * d_ + 1, at_whole));
+            value = pair_of_bf16(element_in_place(task_, rows, 2 * d_, at_whole), element_in_place(task_, rows, 2 * d_ + 1, at_whole));
         } else {
             stages_.value = Func("value_pairs");
             stages_.value(d_, k_) = value_of(d_, k_);
