@@ -149,7 +149,8 @@ std::vector<char> generate_code(const Halide::Module &halide_module, const CpuTa
     if (llvm::verifyModule(*module, &stream))
         fail(problem);
     ask_second_level(*module);
-    inline_asks(*module);
+    if (options.inline_asks)
+        inline_asks(*module);
     optimise(*module, *machine);
     if (target.vector >= 8)  // registers of 4 elements need no network
         build_transposes(*module, target.vector);

@@ -9,8 +9,9 @@ namespace attune {
 enum class CodeForm { object, assembly, llvm_assembly };
 
 struct CodeOptions {
-    bool own_runtime = true;  ///< names of Halide's runtime that the code calls become Attune's (halide_malloc -> attune_malloc)
-    bool emulate = false;     ///< code for a CPU with AVX2, with calls for the instructions that only the target's has (emulation.h)
+    bool own_runtime = true;   ///< names of Halide's runtime that the code calls become Attune's (halide_malloc -> attune_malloc)
+    bool inline_asks = false;  ///< asks in loops whose sums a call would put by (inlined_asks.h)
+    bool emulate = false;      ///< code for a CPU with AVX2, with calls for the instructions that only the target's has (emulation.h)
 };
 
 /// Machine code of a lowered pipeline for a target, position independent. Halide hands over its bitcode; LLVM lowers the marked operations

@@ -7,7 +7,6 @@
 #include <llvm/IR/Module.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
-#include <algorithm>
 #include <vector>
 
 namespace attune {
@@ -57,7 +56,7 @@ void inline_ask(llvm::CallInst &call) {
 
 void inline_asks(llvm::Module &module) {
     llvm::Function *ask = module.getFunction("attune_ask_ahead");
-    if (!ask || std::ranges::any_of(module, [](const llvm::Function &f) { return f.getName().starts_with("llvm.x86.tile"); }))
+    if (!ask)
         return;
     ask->addFnAttr(llvm::Attribute::Cold);
     std::vector<llvm::CallInst *> calls;

@@ -62,7 +62,13 @@ bool has_fixed_reference(const AttentionSpec &spec) {
 }
 
 bool has_split_rows(const KernelPlan &plan) {
-    return plan.spec.decode && plan.spec.cache.dtype == KvDType::same && !split_schedule_parameters(plan).matrix_tiles;
+    const KvCacheSpec &cache = plan.spec.cache;
+    // Latents, 16 heads on one: 4 % slower on avx2, 2 % on avx512.
+    return plan.spec.decode && cache.dtype == KvDType::same && !cache.values_in_key && !split_schedule_parameters(plan).matrix_tiles;
+}
+
+bool asks_between_products(TaskFunction function) {
+    return function == TaskFunction::split_rows;
 }
 
 std::vector<TaskFunction> task_functions(const KernelPlan &plan) {

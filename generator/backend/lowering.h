@@ -30,8 +30,10 @@ enum class TaskFunction {
 };
 const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const AttentionSpec &spec);
-/// Decode has a function for many rows: not in matrix tiles, which take 16 at once.
+/// Decode has a function for many rows: not in matrix tiles, which take 16 at once, of caches of integers, or of latents.
 bool has_split_rows(const KernelPlan &plan);
+/// A function asks ahead in loops whose sums are in registers.
+bool asks_between_products(TaskFunction function);
 /// The functions that a plan's kernel has.
 std::vector<TaskFunction> task_functions(const KernelPlan &plan);
 /// "minilm_attention__avx512_fixed", "minilm_attention__avx512_q64_fixed"

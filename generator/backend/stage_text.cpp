@@ -21,11 +21,12 @@ std::string halide_text(const ScheduledFunction &scheduled, const std::string &s
     return {bytes.begin(), bytes.end()};
 }
 
-std::string code_text(const ScheduledFunction &scheduled, const std::string &symbol, const KernelPlan &plan, CodeForm form) {
+std::string code_text(const ScheduledFunction &scheduled, const std::string &symbol, const KernelPlan &plan, CodeForm form,
+                      const CodeOptions &options) {
     Halide::Pipeline pipeline = scheduled.pipeline;
     const Halide::Module module =
         pipeline.compile_to_module(scheduled.arguments, symbol, halide_target(*plan.target, {}), Halide::LinkageType::ExternalPlusArgv);
-    const std::vector<char> bytes = generate_code(module, *plan.target, form);
+    const std::vector<char> bytes = generate_code(module, *plan.target, form, options);
     return {bytes.begin(), bytes.end()};
 }
 
@@ -44,7 +45,8 @@ std::string kernel_stage_text(const KernelPlan &plan, const std::string &stage) 
         else if (stage == "schedule")
             text += halide_text(scheduled, symbol, halide_target(*plan.target, {}), Halide::OutputFileType::stmt);
         else
-            text += code_text(scheduled, symbol, plan, stage == "llvm" ? CodeForm::llvm_assembly : CodeForm::assembly);
+            text += code_text(scheduled, symbol, plan, stage == "llvm" ? CodeForm::llvm_assembly : CodeForm::assembly,
+                              {.inline_asks = asks_between_products(function)});
         text += "\n";
     }
     return text;
