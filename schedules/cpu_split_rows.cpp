@@ -74,8 +74,8 @@ private:
         const Expr strips = (task_.args.num_positions * task_.shape.fold + split_row_strip - 1) / split_row_strip;
         const Expr in_pairs = strips % 2 == 0, whole = task_.args.masked == 0;
         Stage all(stages_.logits);
-        for (auto [logits, at_once] :
-             {std::pair(all.specialize(in_pairs && whole), 2), {all.specialize(in_pairs), 2}, {all.specialize(whole), 1}, {all, 1}})
+        // A chunk with a mask, mostly the last, does without pairs: each variant is 5 KB of code.
+        for (auto [logits, at_once] : {std::pair(all.specialize(in_pairs && whole), 2), {all.specialize(whole), 1}, {all, 1}})
             logits.split(s, pair, s, at_once)
                 .split(k, keys, k, std::max(1, tiles_.keys / at_once))
                 .reorder(i, k, s, keys, pair, tile)

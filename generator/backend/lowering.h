@@ -30,7 +30,7 @@ enum class TaskFunction {
 };
 const char *task_function_name(TaskFunction function);
 bool has_fixed_reference(const AttentionSpec &spec);
-/// Decode has a function for many rows: not in matrix tiles, which take 16 at once, of caches of integers, or of latents.
+/// Decode has a function for many rows: not in matrix tiles, which take 16 at once, of caches of integers, of latents, or of heads with keys of their own.
 bool has_split_rows(const KernelPlan &plan);
 /// A function asks ahead in loops whose sums are in registers.
 bool asks_between_products(TaskFunction function);

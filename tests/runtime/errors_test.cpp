@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"args_version", ATTUNE_STRUCT_SIZE, {"args.version is 9", "here 1"}, SPOIL(p.args.version = 9)},
         ErrorCase{"exec_size", ATTUNE_STRUCT_SIZE, {"exec.size is 0", "sizeof(attune_exec)"}, SPOIL(p.exec.size = 0)},
         ErrorCase{"exec_threads", ATTUNE_INVALID_ARGUMENT, {"exec.num_threads is -2", "at least 0"}, SPOIL(p.exec.num_threads = -2)},
-        ErrorCase{"kernel_abi", ATTUNE_STRUCT_SIZE, {"kernel abi is 77", "has 8", "generate"}, SPOIL(fake.kernel.abi = 77)},
+        ErrorCase{"kernel_abi", ATTUNE_STRUCT_SIZE, {"kernel abi is 77", "has 9", "generate"}, SPOIL(fake.kernel.abi = 77)},
         ErrorCase{"kernel_without_variants", ATTUNE_INTERNAL, {"kernel fake", "damaged"}, SPOIL(fake.kernel.num_variants = 0)},
         ErrorCase{"variant_without_exact",
                   ATTUNE_INTERNAL,
