@@ -23,8 +23,8 @@ struct Tiles {
 Tiles tiles_of(const AttentionTask &task, int registers) {
     constexpr int value_vectors = 2;
     const int vector = task.shape.vector, all = split_value_columns(task.spec, vector), sums = registers / 2;
-    return {std::max(1, sums * vector / split_row_strip / split_row_lanes(task)), sums / value_vectors,
-            std::gcd(all, value_vectors * vector), all};
+    return {std::max(1, sums * vector / split_row_strip / split_row_lanes), sums / value_vectors, std::gcd(all, value_vectors * vector),
+            all};
 }
 
 class Schedule {
@@ -81,18 +81,18 @@ private:
                 .reorder(i, k, s, keys, pair, tile)
                 .unroll(s);
         copy(stages_.key, LoopLevel(stages_.logits, tile), tiles_.keys);
-        const int lanes = split_lanes(task_), steps = (task_.spec.head_dim + lanes - 1) / lanes, together = split_row_lanes(task_);
+        const int steps = head_dim_steps(task_);
         const Var lane(visit_loop + std::string("_lane"));
         for (Func f : {stages_.scores, stages_.kept_scores})
             f.compute_at(stages_.logits, keys).bound_extent(i, split_row_strip).vectorize(i, vector_).unroll(i).unroll(k).unroll(s);
-        stages_.kept_scores.bound_extent(v, lanes / together)
+        stages_.kept_scores.bound_extent(v, vector_ / split_row_lanes)
             .reorder_storage(i, k, s, v)
             .store_in(MemoryType::Stack)
             .rename(v, lane)
             .reorder(i, k, s, lane);
         stages_.lane_scores.compute_at(stages_.kept_scores, lane)
             .bound_extent(i, split_row_strip)
-            .bound_extent(v, together)
+            .bound_extent(v, split_row_lanes)
             .unroll(v)
             .vectorize(i, vector_)
             .unroll(i)
@@ -156,7 +156,7 @@ void schedule_cpu_split_rows(const AttentionTask &task, SplitRowStages &stages, 
 int split_row_asks(const AttentionTask &task, int registers) {
     const Tiles tiles = tiles_of(task, registers);
     const int keys = task.shape.block_kv, of_values = tiles.all_columns / tiles.columns * (split_row_strip / tiles.rows);
-    return keys / tiles.keys * (split_lanes(task) / split_row_lanes(task)) + keys / values_of_ask * of_values;
+    return keys / tiles.keys * (task.shape.vector / split_row_lanes) + keys / values_of_ask * of_values;
 }
 
 }  // namespace attune

@@ -6,10 +6,6 @@ namespace attune {
 
 using namespace Halide;
 
-int split_row_lanes(const AttentionTask &task) {
-    return split_lanes(task) > task.shape.vector ? 1 : 2;
-}
-
 SplitRowStages define_split_rows(const AttentionTask &task) {
     SplitRowStages stages;
     const AttentionSpec &spec = task.spec;
@@ -40,10 +36,10 @@ SplitRowStages define_split_rows(const AttentionTask &task) {
     };
 
     // Sums over head_dim in the order of split_kv, whose lanes they are.
-    const int vector = task.shape.vector, lanes = split_lanes(task);
-    stages.over_d = RDom(0, (spec.head_dim + lanes - 1) / lanes, "over_d");
-    Expr at_d = stages.over_d * lanes + v;
-    if (spec.head_dim % lanes != 0) {
+    const int vector = task.shape.vector;
+    stages.over_d = RDom(0, head_dim_steps(task), "over_d");
+    Expr at_d = stages.over_d * vector + v;
+    if (spec.head_dim % vector != 0) {
         stages.over_d.where(at_d < spec.head_dim);
         at_d = unsafe_promise_clamped(at_d, 0, spec.head_dim - 1);
     }
@@ -51,14 +47,11 @@ SplitRowStages define_split_rows(const AttentionTask &task) {
     stages.lane_scores(i, v, k, s) = unknown_zero(task);
     stages.lane_scores(i, v, k, s) += stages.query(i, at_d, s) * row_of(stages.key, key_rows, at_d, k);
     stages.kept_scores = Func("kept_scores");
-    const int parts = std::max(lanes / vector, 1), together = split_row_lanes(task);
-    stages.kept_scores(i, v, k, s) =
-        strict_float(sum_of_lanes([&](int lane) { return stages.lane_scores(i, v * together + lane, k, s); }, together));
+    auto lane_score = [&](int lane) { return stages.lane_scores(i, v * split_row_lanes + lane, k, s); };
+    stages.kept_scores(i, v, k, s) = strict_float(sum_of_lanes(lane_score, split_row_lanes));
     stages.scores = Func("scores");
-    auto of_parts = [&](int lane) {
-        return sum_of_lanes([&](int part) { return stages.kept_scores(i, lane + part * vector, k, s); }, parts);
-    };
-    stages.scores(i, k, s) = strict_float(sum_of_lanes(of_parts, split_sum_lanes(task) / together));
+    auto kept_score = [&](int lanes) { return stages.kept_scores(i, lanes, k, s); };
+    stages.scores(i, k, s) = strict_float(sum_of_lanes(kept_score, vector / split_row_lanes));
     stages.logits = Func("logits");
     stages.logits(i, k, s) =
         shown_logit(!masked || (k < task.args.num_keys && task.visible(q, h, kv)), task.logit(stages.scores(i, k, s), q, h, kv));

@@ -11,8 +11,8 @@ namespace attune {
 struct SplitRowStages {
     Halide::Func query_tile, query;  ///< (i, d, s)    turned and scaled: a transposed tile, and the strip
     Halide::Func key, value;         ///< (d, k)       copies as f32; undefined where the cache holds that
-    Halide::Func lane_scores;        ///< (i, v, k, s) sums over d = v mod split_lanes
-    Halide::Func kept_scores;        ///< (i, p, k, s) the same of all lanes, of split_row_lanes together: those that are added first
+    Halide::Func lane_scores;        ///< (i, v, k, s) sums over d = v mod vector
+    Halide::Func kept_scores;        ///< (i, p, k, s) the same of all lanes, split_row_lanes added up
     Halide::Func scores;             ///< (i, k, s)    log2 units
     Halide::Func logits;             ///< (i, k, s)    hidden ones at hidden_score
     Halide::Func maxima;             ///< (i, c, s)    of the logits of keys k = c mod vector
@@ -25,8 +25,8 @@ struct SplitRowStages {
 };
 SplitRowStages define_split_rows(const AttentionTask &task);
 
-/// Lanes of a sum over head_dim beside each other: pairs, except where a pair's are in vectors of their own (split_lanes).
-int split_row_lanes(const AttentionTask &task);
+/// Lanes of sums over head_dim beside each other: those that are added first.
+constexpr int split_row_lanes = 2;
 constexpr int split_row_strip = ATTUNE_SPLIT_STRIP_ROWS;
 /// Keys whose weights and values are in the first-level cache together.
 constexpr int split_row_block = 32;
