@@ -1,5 +1,6 @@
 #include "schedules/cpu_split_rows.h"
 
+#include "schedules/transposed_tile.h"
 #include "schedules/visit_loop.h"
 
 #include <algorithm>
@@ -56,12 +57,7 @@ private:
         const int dims = std::gcd(task_.spec.head_dim, 8);
         const Var dt("dt");
         per_row(stages_.query).bound_extent(d, task_.spec.head_dim).split(d, dt, d, dims).reorder(i, d, dt, s).unroll(d);
-        stages_.query_tile.compute_at(stages_.query, dt)
-            .bound_extent(d, dims)
-            .reorder(d, i, s)
-            .vectorize(d)
-            .unroll(i)
-            .store_in(MemoryType::Stack);
+        schedule_transposed_tile(stages_.query_tile, LoopLevel(stages_.query, dt), i, split_row_strip, d, dims, s);
     }
 
     /// Keys of a tile meet one strip, or half as many keys two: fewer loads, where strips are even in number.
