@@ -95,8 +95,10 @@ CompiledVariant compile_variant(const KernelPlan &plan, const CompileOptions &op
                 keys_in_lanes ? key_lanes_scratch_per_key(plan.spec, key_lanes_shape(plan)) : int64_t(4) * variant.sizes.strip_rows;
         variant.sizes.scratch_bytes =
             std::max(variant.sizes.scratch_bytes, scratch.constant + scratch.dynamic * (ScratchBytes::block_overhead + 64));
-        variant.objects.push_back({symbol + ".o", generate_code(module, *plan.target, CodeForm::object,
-                                                                {.own_runtime = !options.asserts, .inline_asks = asks_between_products(function), .emulate = options.emulate})});
+        variant.objects.push_back(
+            {symbol + ".o",
+             generate_code(module, *plan.target, CodeForm::object,
+                           {.own_runtime = !options.asserts, .inline_asks = asks_between_products(function), .emulate = options.emulate})});
     }
     variant.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return variant;
