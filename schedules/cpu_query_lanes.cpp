@@ -459,8 +459,21 @@ void schedule_cpu_full_row(const AttentionTask &task, AttentionStages &stages, c
 }
 
 void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages) {
-    const Var v("v"), kv("kv");
-    stages.partial.compute_at(stages.norms, kv).bound_extent(v, task.shape.vector).vectorize(v).update().vectorize(v);
+    const Var v("v"), kv("kv"), keys("keys");
+    const int vector = task.shape.vector;
+    stages.norms.split(kv, keys, kv, vector, TailStrategy::GuardWithIf).vectorize(kv);
+    // Each sum of lanes by itself takes 30 cycles.
+    stages.sums.compute_at(stages.norms, keys).bound_extent(kv, vector).vectorize(kv);
+    stages.sums.update().reorder(stages.over_lanes, kv).vectorize(kv).atomic().vectorize(stages.over_lanes);
+    stages.partial.compute_at(stages.norms, keys)
+        .bound_extent(v, vector)
+        .bound_extent(kv, vector)
+        .store_in(MemoryType::Stack)
+        .vectorize(v)
+        .update()
+        .reorder(v, stages.over_d, kv)
+        .vectorize(v)
+        .unroll(stages.over_d, std::gcd(8, head_dim_steps(task)));
 }
 
 void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages) {
@@ -490,16 +503,34 @@ void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages)
     }
     // Head by head: a head's rows are one stream from memory, which rows of all heads in turn are not (a window of 256 keys, head_dim
     // 128: the cold query took 11 % of the time, now 6 %).
-    const Var head("h"), position("q");
-    stages.result.split(row, position, head, task.shape.fold, TailStrategy::RoundUp).reorder(position, head).never_partition_all();
-    stages.own.compute_at(stages.result, position);
+    const Var head("h"), position("q"), positions("positions"), p("p"), member("member");
+    stages.result.split(row, position, head, task.shape.fold, TailStrategy::RoundUp)
+        .split(position, positions, position, vector, TailStrategy::GuardWithIf)
+        .reorder(position, head, positions)
+        .vectorize(position)
+        .never_partition_all();
+    for (Func f : {stages.some, stages.logit, stages.squares})
+        f.compute_at(stages.result, positions).bound_extent(p, vector).bound_extent(member, task.shape.fold).vectorize(p);
+    stages.squares.update().reorder(stages.over_lanes, p, member).vectorize(p).atomic().vectorize(stages.over_lanes);
     // Unrolled, so that the row's address is worked out once for several steps.
-    stages.row_partial.compute_at(stages.result, position)
+    const int unroll = std::gcd(8, head_dim_steps(task));
+    stages.partial.compute_at(stages.squares, member)
+        .bound_extent(v, vector)
+        .bound_extent(p, vector)
+        .store_in(MemoryType::Stack)
+        .vectorize(v)
+        .update()
+        .reorder(v, stages.over_d, p, member)
+        .vectorize(v)
+        .unroll(stages.over_d, unroll);
+    stages.own.compute_at(stages.logit, stages.over_own);
+    stages.own_partial.compute_at(stages.logit, stages.over_own)
         .bound_extent(v, vector)
         .vectorize(v)
         .update()
+        .reorder(v, stages.over_d, p, member)
         .vectorize(v)
-        .unroll(stages.over_d, std::gcd(8, head_dim_steps(task)));
+        .unroll(stages.over_d, unroll);
 }
 
 void schedule_cpu_block_states(const AttentionTask &task, Func &states) {

@@ -456,10 +456,14 @@ struct RowClassStages {
     std::vector<WholeChunks> whole;  ///< the full list; without a mask the partial one too
     Halide::Func seen;               ///< (i, s)    Tuple: largest norm (bits) and last of the keys that the row sees
     Halide::RDom over_partial;       ///< (k in its tile, tile, c), with a mask
-    Halide::Func own;                      ///< (row)        the key that gives the reference; -1: the row sees nothing
-    Halide::Func row_partial;              ///< (v, row)     Tuple: query · own key, query · query over d = v mod vector
-    Halide::RDom over_d;
-    Halide::Func result;  ///< (row)        Tuple: reference, class
+    Halide::Func partial;            ///< (v, p, member)  query · query over d = v mod vector; p = position, member of its group
+    Halide::Func squares;            ///< (p, member)
+    Halide::Func own;                ///< (p, member)     the key whose logit is the reference of rows for which 0 will not do
+    Halide::Func own_partial;        ///< (v, p, member)  query · own key over d = v mod vector
+    Halide::Func logit;              ///< (p, member)     of the own key; of other rows 0
+    Halide::RDom over_d, over_lanes, over_own;
+    Halide::Func some;  ///< (p, member)     Tuple: reference, class; a vector of positions, so that bits are the same wherever a row stands
+    Halide::Func result;  ///< (row)           Tuple: reference, class
 };
 RowClassStages define_row_classes(const AttentionTask &task);
 /// A reference that no row has: the row sees nothing, so its result is known.
@@ -468,7 +472,8 @@ constexpr float empty_reference = 3e38f;
 /// |key|^2 (attune_task_fn key_norms).
 struct KeyNormStages {
     Halide::Func partial;  ///< (v, kv)  sums of squares over d = v mod vector
-    Halide::RDom over_d;
+    Halide::Func sums;     ///< (kv)     over v, of a vector of keys
+    Halide::RDom over_d, over_lanes;
     Halide::Func norms;  ///< (kv)
 };
 KeyNormStages define_key_norms(const AttentionTask &task);

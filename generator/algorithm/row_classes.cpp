@@ -14,6 +14,14 @@ namespace {
 /// on the row sum. N(0, 1): 21 at head_dim 64, 42 at 512. A score expression is not looked at: the guard judges what it makes.
 constexpr float largest_fixed_bound = 192.0f;
 
+/// Rows whose bound is at most this have no logit worth taking as the reference: weights of 2^-64 to 2^64 are as good beside 0.
+constexpr float largest_zero_bound = 64.0f;
+
+/// Not where a score may move logits from 0, nor where weights are halves, which hold 2^16 at most.
+bool takes_zero(const AttentionSpec &spec) {
+    return !spec.score && spec.compute_dtype != ComputeDType::f16;
+}
+
 /// As bits, so that a NaN counts as larger than everything.
 Expr norm_bits(const AttentionTask &task, const Expr &kv) {
     return float_bits(task.args.key_norms(kv)) & 0x7fffffff;
@@ -55,16 +63,21 @@ KeyNormStages define_key_norms(const AttentionTask &task) {
     stages.over_d = RDom(0, head_dim_steps(task), "key_d");
     stages.partial = Func("key_partial");
     stages.partial(v, kv) = 0.0f;
-    const Expr key = head_dim_lane(task, stages.over_d * vector + v, [&](const Expr &d) { return task.args.key(d, kv); });
+    const Expr existing = min(kv, task.args.key.dim(1).max());
+    const Expr key = head_dim_lane(task, stages.over_d * vector + v, [&](const Expr &d) { return task.args.key(d, existing); });
     stages.partial(v, kv) += key * key;
+    stages.over_lanes = RDom(0, vector, "key_lane");
+    stages.sums = Func("key_sums");
+    stages.sums(kv) = 0.0f;
+    stages.sums(kv) += stages.partial(stages.over_lanes, kv);
     stages.norms = Func("norms");
-    stages.norms(kv) = sum_of_lanes([&](int lane) { return stages.partial(lane, kv); }, vector);
+    stages.norms(kv) = stages.sums(kv);
     return stages;
 }
 
 RowClassStages define_row_classes(const AttentionTask &task) {
     RowClassStages stages;
-    Var v("v"), i("i"), s("s"), row("row");
+    Var v("v"), i("i"), s("s"), p("p"), member("member"), row("row");
     const BlockShape &shape = task.shape;
     const int vector = shape.vector;
     const bool key_by_key = task.spec.mask || task.spec.block_mask;
@@ -92,35 +105,55 @@ RowClassStages define_row_classes(const AttentionTask &task) {
             Tuple(max(largest, select(visible, norm_bits(task, task.existing_key(kv, true)), 0)), max(latest, select(visible, kv, -1)));
     }
 
-    // The row's own key where it sees it, else the last that it sees: never a hidden one, which may be a NaN.
-    const Expr q = task.position(row), h = task.head(row), last = stages.seen(row % shape.strip, row / shape.strip)[1];
+    const Expr position = min(p, task.args.num_positions - 1), at = position * shape.fold + member;
+    const Expr q = task.position(at), h = task.head(at);
+    auto seen = [&](int which) { return stages.seen(at % shape.strip, at / shape.strip)[which]; };
+    const Expr last = seen(1);
+    auto query = [&](const Expr &d) { return task.args.query(d, member, position); };
+
+    stages.over_d = RDom(0, head_dim_steps(task), "row_d");
+    stages.over_lanes = RDom(0, vector, "row_lane");
+    const Expr d = stages.over_d * vector + v, element = head_dim_lane(task, d, query);
+    stages.partial = Func("row_partial");
+    stages.partial(v, p, member) = 0.0f;
+    stages.partial(v, p, member) += element * element;
+    stages.squares = Func("row_squares");
+    stages.squares(p, member) = 0.0f;
+    stages.squares(p, member) += stages.partial(stages.over_lanes, p, member);
+    stages.squares.compute_root();  // in no schedule: Halide 21 cannot inline a reduction into a predicate
+    const float scale = static_cast<float>(task.spec.softmax_scale * M_LOG2E);
+    const Expr square_bound = stages.squares(p, member) * reinterpret<float>(seen(0)) * (scale * scale);
+    auto is_within = [&](float bound) { return (float_bits(square_bound) & 0x7fffffff) <= float_bits(bound * bound); };
+    const Expr is_near_zero = is_within(largest_zero_bound) && takes_zero(task.spec);
+
+    // The row's own key where it sees it, else the last that it sees: never a hidden one, which may be a NaN. One turn, or none.
+    stages.over_own = RDom(0, 1, "over_own");
+    stages.over_own.where(!is_near_zero);
     const Expr own = clamp(q + task.args.seq_len_kv - task.args.seq_len_q, 0, task.args.seq_len_kv - 1);
-    stages.own = Func("own");
     Expr sees_own = task.visible(q, h, own);
     if (task.spec.block_mask)
         sees_own = Internal::const_false();  // the lists decide, and the last key is as good
-    stages.own(row) = select(last >= 0 && sees_own, own, last);
-    const Expr existing_own = clamp(stages.own(row), 0, task.args.seq_len_kv - 1);
+    stages.own = Func("own");
+    stages.own(p, member) = clamp(select(last >= 0 && sees_own, own, last), 0, task.args.seq_len_kv - 1);
+    const Expr key = stages.own(p, member);
+    stages.own_partial = Func("own_partial");
+    stages.own_partial(v, p, member) = 0.0f;
+    stages.own_partial(v, p, member) += element * head_dim_lane(task, d, [&](const Expr &d) { return task.args.key(d, key); });
+    const Expr product = sum_of_lanes([&](int lane) { return stages.own_partial(lane, p, member); }, vector) * task.scale();
+    stages.logit = Func("own_logit");
+    stages.logit(p, member) = 0.0f;
+    stages.logit(p, member) += select(stages.over_own == 0, task.logit(product, q, h, key), 0.0f);
 
-    stages.over_d = RDom(0, head_dim_steps(task), "row_d");
-    stages.row_partial = Func("row_partial");
-    stages.row_partial(v, row) = Tuple(0.0f, 0.0f);
-    const Expr d = stages.over_d * vector + v;
-    const Expr query = head_dim_lane(task, d, [&](const Expr &d) { return task.args.query(d, row % shape.fold, row / shape.fold); });
-    const Expr own_key = head_dim_lane(task, d, [&](const Expr &d) { return task.args.key(d, existing_own); });
-    stages.row_partial(v, row) = Tuple(stages.row_partial(v, row)[0] + query * own_key, stages.row_partial(v, row)[1] + query * query);
-    const Expr product = sum_of_lanes([&](int lane) { return stages.row_partial(lane, row)[0]; }, vector) * task.scale();
-    const Expr logit = task.logit(product, q, h, existing_own);
-    const float scale = static_cast<float>(task.spec.softmax_scale * M_LOG2E);
-    const Expr square_bound = sum_of_lanes([&](int lane) { return stages.row_partial(lane, row)[1]; }, vector) *
-                              reinterpret<float>(stages.seen(row % shape.strip, row / shape.strip)[0]) * (scale * scale);
-    const Expr bound_bits = float_bits(square_bound) & 0x7fffffff;
-    const Expr empty = stages.own(row) < 0;
+    const Expr logit = stages.logit(p, member), empty = last < 0;
     const Expr is_finite = (float_bits(logit) & 0x7fffffff) < float_bits(-first_maximum);
-    const Expr fixed = empty || (bound_bits <= float_bits(largest_fixed_bound * largest_fixed_bound) && is_finite);
+    const Expr fixed = empty || (is_within(largest_fixed_bound) && is_finite);
+    stages.some = Func("some_row_classes");
+    stages.some(p, member) = Tuple(reinterpret<float>(select(empty, float_bits(empty_reference), fixed, float_bits(logit), 0)),
+                                   select(fixed, ATTUNE_ROW_FIXED, ATTUNE_ROW_ONLINE));
     stages.result = Func("row_class_result");
-    stages.result(row) = Tuple(reinterpret<float>(select(empty, float_bits(empty_reference), fixed, float_bits(logit), 0)),
-                               select(fixed, ATTUNE_ROW_FIXED, ATTUNE_ROW_ONLINE));
+    const FuncRef of_row = stages.some(row / shape.fold, row % shape.fold);
+    stages.result(row) = Tuple(of_row[0], of_row[1]);
+    stages.result.output_buffers()[0].dim(0).set_min(0);  // so that Halide sees which member of a group a row is
     return stages;
 }
 
