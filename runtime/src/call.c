@@ -95,7 +95,8 @@ static void plan_work(attune_call *call) {
     call->head_blocks = a->num_heads / call->variant->fold;
     call->row_tasks = first_block(call, a->batch) * call->head_blocks;
     call->norm_blocks = divide_up(longest_keys(call), ATTUNE_NORM_BLOCK);
-    call->norm_tasks = call->variant->fixed ? a->batch * a->num_kv_heads * call->norm_blocks : 0;
+    const bool shares_keys = call->is_packed || call->blocks_per_sequence > 1 || call->head_blocks > a->num_kv_heads;
+    call->norm_tasks = call->variant->fixed && (shares_keys || call->norm_blocks > 1) ? a->batch * a->num_kv_heads * call->norm_blocks : 0;
 
     const attune_exec *exec = a->exec;
     call->num_workers = attune_threads_of(exec);

@@ -45,7 +45,8 @@ typedef struct attune_call {
     // Work: task t is a block of block_q positions of `fold` heads; see attune_find_block.
     int64_t head_blocks;          ///< num_heads / fold
     int64_t blocks_per_sequence;  ///< when not packed
-    int64_t row_tasks, norm_tasks;
+    int64_t row_tasks;
+    int64_t norm_tasks;   ///< 0: there is no `fixed`, or each task of rows has a head's keys to itself and takes their norms first
     int64_t norm_blocks;  ///< of a sequence's keys
     int32_t num_workers;
     attune_parallel_for parallel_for;

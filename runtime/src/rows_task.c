@@ -5,15 +5,9 @@
 
 #include <string.h>
 
-int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
+static int find_norms(const attune_call *call, attune_slot *slot, int64_t batch, int64_t kv_head, int64_t first, int64_t keys,
+                      const char **stage) {
     const attune_attention_args *a = call->args;
-    int64_t block = index % call->norm_blocks, head = index / call->norm_blocks;
-    int64_t batch = head / a->num_kv_heads, kv_head = head % a->num_kv_heads;
-    int64_t first = block * ATTUNE_NORM_BLOCK, keys = attune_keys_used(call, batch) - first;
-    if (keys > ATTUNE_NORM_BLOCK)
-        keys = ATTUNE_NORM_BLOCK;
-    if (keys <= 0 || attune_rows_used(call, batch) == 0)
-        return 0;
     attune_slice key, norms;
     *stage = "key_norms";
     slot->scratch.used = 0;
@@ -22,6 +16,15 @@ int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, 
                          attune_key_rows(&key, call, a->key, a->stride_key, call->kernel->info.head_dim, batch, kv_head, first, keys),
                          attune_array(&norms, ATTUNE_TYPE_FLOAT, 32, attune_key_norms(call, batch, kv_head) + first, keys)};
     return call->variant->key_norms(arguments);
+}
+
+int attune_norm_task(const attune_call *call, attune_slot *slot, int64_t index, const char **stage) {
+    const attune_attention_args *a = call->args;
+    const int64_t head = index / call->norm_blocks, first = index % call->norm_blocks * ATTUNE_NORM_BLOCK;
+    const int64_t batch = head / a->num_kv_heads, keys = attune_keys_used(call, batch) - first;
+    if (keys <= 0 || attune_rows_used(call, batch) == 0)
+        return 0;
+    return find_norms(call, slot, batch, head % a->num_kv_heads, first, attune_min(keys, ATTUNE_NORM_BLOCK), stage);
 }
 
 static bool has_class(const int32_t *classes, int64_t rows, int32_t wanted) {
@@ -114,6 +117,10 @@ static int run_kernel(const attune_call *call, attune_slot *slot, attune_block a
             slot->row_class[i] = ATTUNE_ROW_ONLINE;
         }
     } else {
+        if (call->norm_tasks == 0)
+            code = find_norms(call, slot, at.batch, kv_head, 0, keys, stage);
+        if (code)
+            return code;
         *stage = "row_reference";
         void *of_reference[] = {
             full,      partial,  query, key, attune_array(&norms, ATTUNE_TYPE_FLOAT, 32, attune_key_norms(call, at.batch, kv_head), keys),
