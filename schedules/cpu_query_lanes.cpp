@@ -91,14 +91,16 @@ public:
 
     /// Blocks of columns; of partial chunks each asks memory ahead (partial_asks).
     Var columns(bool partial, const std::string &suffix) const {
-        return Var((partial && partial_asks(task.spec, task.shape) > 0 ? visit_loop + std::string("_columns") : "b") + suffix);
+        const bool asks = partial && !task.shape.matrix_tiles && partial_asks(task.spec, task.shape) > 0;
+        return Var((asks ? visit_loop + std::string("_columns") : "b") + suffix);
     }
 
     /// The loops of one update of the fixed reference's accumulator, outermost first: chunk, strip, columns. A strip's weights are
     /// used while they are in L1, a chunk of keys and values serves all strips.
     void chunk_loop(ChunkStages &chunk, int update, const RDom &loop) {
         const std::string suffix = "_" + std::to_string(update);
-        Var so(visit_loop + suffix), bo = columns(&chunk == &stages.partial, suffix);
+        const bool partial = &chunk == &stages.partial;
+        Var so((task.shape.matrix_tiles && !partial ? "s" : visit_loop) + suffix), bo = columns(partial, suffix);
         Stage add = stages.accumulator.update(update);
         add.rename(s, so).rename(b, bo).reorder(i, j, bo, so, loop).vectorize(i, vector).never_partition(so, loop);
         if (!values_in_tiles(chunk))  // where they are, nothing is left of these loops (backend/accumulated_contractions.h)
@@ -428,7 +430,14 @@ public:
 }  // namespace
 
 int partial_asks(const AttentionSpec &spec, const BlockShape &shape) {
-    return spec.algorithm == Algorithm::online || shape.matrix_tiles ? 0 : shape.value_blocks(spec.head_dim_v);
+    if (spec.algorithm == Algorithm::online || (shape.matrix_tiles && shape.values != Products::bf16_pairs))
+        return 0;
+    if (!shape.matrix_tiles)
+        return shape.value_blocks(spec.head_dim_v);
+    const int across = shape.strip / matrix_tile_edge, keys = shape.tile_kv / matrix_tile_edge, step = 2 * matrix_tile_edge;
+    const int of_scores = keys * across * ((spec.head_dim + step - 1) / step);
+    const int of_values = shape.value_blocks(spec.head_dim_v) * shape.tile_d / matrix_tile_edge * across * shape.tile_kv / step;
+    return shape.block_kv / shape.tile_kv * (of_scores + of_values) / products_of_partial_ask;
 }
 
 void schedule_cpu_fixed_reference(const AttentionTask &task, AttentionStages &stages, const CpuScheduleParameters &parameters) {

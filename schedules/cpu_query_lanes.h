@@ -37,8 +37,9 @@ CpuFootprint cpu_footprint(const AttentionSpec &spec, const CpuScheduleParameter
 
 BlockShape cpu_block_shape(const CpuScheduleParameters &parameters, int vector);
 
-/// How often a visit of a partial chunk asks for the next task's rows after its beginning: at each block of columns, since a sequence of one or two
-/// chunks has so many rows a visit that asking for all at once stalls. Full chunks belong to longer ones, where the calls cost more than they win.
+/// How often a visit of a partial chunk asks for the next task's rows after its beginning: at each block of columns, or between the products of matrix
+/// tiles, since a sequence of one or two chunks has so many rows a visit that asking for all at once stalls. Full chunks belong to longer ones, where the
+/// calls cost more than they win: bf16 in tiles, 197 keys 4 to 5 % faster, 384 keys 4 %; where full chunks ask too, 4096 keys of head_dim 64 3 % slower.
 int partial_asks(const AttentionSpec &spec, const BlockShape &shape);
 
 /// The fixed reference, and sigmoid weights: full and partial chunks as the accumulator's two updates, so that hidden chunks cost nothing and full

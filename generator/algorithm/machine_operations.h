@@ -29,8 +29,9 @@ constexpr const char *dot_i8_name = "attune_op_dot_i8";  ///< int32(int32 accumu
 constexpr const char *dot_signed_i8_name = "attune_op_dot_signed_i8";  ///< the same, both signed: in matrix tiles alone
 
 /// c[m][n] = (from_zero ? 0 : c[m][n]) + the sum over k of both products of the pairs a[m][k] and b[k][n]. A matrix is a pointer, the offset
-/// of its first element and the stride of its rows, in bytes: int32(c, a, b, int32 m, n, k, from_zero, part, parts); m, n, k multiples of
+/// of its first element and the stride of its rows, in bytes: int32(c, a, b, int32 m, n, k, from_zero, part, parts, asks); m, n, k multiples of
 /// matrix_tile_edge, m and n constant. Of parts > 1 each sums its share of k, and c, of 2 x 2 tiles at most, is in registers from part 0 to the last, with no other call between. Of parts 0 part 0 begins such sums, calls of part 1 add to them, part 2 stores them.
+/// Once in `asks` products memory is asked ahead; 0: not.
 constexpr const char *contract_bf16_name = "attune_op_contract_bf16";
 /// The same of quads of 8-bit integers, unsigned in a and signed in b; c is int32.
 constexpr const char *contract_i8_name = "attune_op_contract_i8";

@@ -25,10 +25,15 @@ using llvm::Value;
 constexpr int edge = matrix_tile_edge;
 constexpr int row_bytes = 64;
 
+/// A call of attune_ask_ahead to repeat once in so many products, or null.
+struct Asks {
+    llvm::CallInst *like;
+    int products;
+};
+
 class TileWriter {
 public:
-    /// `ask` is a call of attune_ask_ahead to repeat between products, or null.
-    TileWriter(IRBuilder<> &builder, llvm::Intrinsic::ID dot, llvm::CallInst *ask) : b_(builder), dot_(dot), ask_(ask) {}
+    TileWriter(IRBuilder<> &builder, llvm::Intrinsic::ID dot, const Asks &asks) : b_(builder), dot_(dot), asks_(asks) {}
 
     void zero(int tile) { b_.CreateIntrinsic(llvm::Intrinsic::x86_tilezero, {number(tile)}); }
     void load(int tile, Value *address, Value *stride) {
@@ -39,8 +44,8 @@ public:
     }
     void dot(int c, int a, int b) {
         b_.CreateIntrinsic(dot_, {number(c), number(a), number(b)});
-        if (ask_ && ++dots_ % products_of_ask == 0)
-            b_.CreateCall(ask_->getFunctionType(), ask_->getCalledOperand(), {ask_->getArgOperand(0)});
+        if (asks_.like && ++dots_ % asks_.products == 0)
+            b_.CreateCall(asks_.like->getFunctionType(), asks_.like->getCalledOperand(), {asks_.like->getArgOperand(0)});
     }
 
 private:
@@ -48,7 +53,7 @@ private:
 
     IRBuilder<> &b_;
     llvm::Intrinsic::ID dot_;
-    llvm::CallInst *ask_;
+    Asks asks_;
     int dots_ = 0;
 };
 
@@ -67,8 +72,8 @@ struct Matrix {
 /// tiles 1 x 4, five loads for 4 products: 1 x 2 add to either sum twice as often as a core adds (3 to 7 % of a projection).
 class Contraction {
 public:
-    Contraction(IRBuilder<> &builder, llvm::Intrinsic::ID dot, llvm::CallInst *ask, Matrix c, Matrix a, Matrix b)
-        : b_(builder), tiles_(builder, dot, ask), c_(c), a_(a), rhs_(b) {}
+    Contraction(IRBuilder<> &builder, llvm::Intrinsic::ID dot, const Asks &asks, Matrix c, Matrix a, Matrix b)
+        : b_(builder), tiles_(builder, dot, asks), c_(c), a_(a), rhs_(b) {}
 
     void write(int rows, int columns, int steps, bool from_zero) {
         if (steps <= most_resident) {
@@ -260,7 +265,9 @@ void lower_call(llvm::CallInst &call, llvm::Intrinsic::ID dot) {
         return Matrix{first, b.CreateSExt(call.getArgOperand(argument + 2), b.getInt64Ty())};
     };
     const bool from_zero = constant(call, 12) != 0;
-    Contraction contraction(b, dot, ask_of(*call.getFunction()), matrix(0), matrix(3), matrix(6));
+    const int products_of_ask = constant(call, 15);
+    const Asks asks{products_of_ask > 0 ? ask_of(*call.getFunction()) : nullptr, products_of_ask};
+    Contraction contraction(b, dot, asks, matrix(0), matrix(3), matrix(6));
     const int rows = constant_multiple(call, 9), columns = constant_multiple(call, 10), part = constant(call, 13),
               parts = constant(call, 14);
     Value *steps = call.getArgOperand(11);

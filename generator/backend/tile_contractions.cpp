@@ -56,8 +56,13 @@ const char *contraction_name(const std::string &product) {
 }
 
 class ContractInTiles : public IRMutator {
+public:
+    explicit ContractInTiles(TileAsks asks) : asks_(std::move(asks)) {}
+
+private:
     using IRMutator::visit;
 
+    TileAsks asks_;
     bool from_zero_ = false;
 
     static const Call *product_of(const LoopNest &nest) {
@@ -99,7 +104,8 @@ class ContractInTiles : public IRMutator {
         add(b, row_stride(b, step, column, row));
         for (const For *loop : nest.loops)
             arguments.push_back(loop->extent);
-        arguments.insert(arguments.end(), {from_zero_ ? 1 : 0, 0, 1});
+        const int asks = c.buffer.find(asks_.into) == std::string::npos ? 0 : asks_.products;
+        arguments.insert(arguments.end(), {from_zero_ ? 1 : 0, 0, 1, asks});
         return Evaluate::make(Call::make(Halide::Int(32), contraction_name(product.name), arguments, Call::Extern));
     }
 
@@ -190,8 +196,8 @@ Stmt kept_sums(const Call &contraction, KeptSums what, int first_tile) {
     return contraction_call(contraction, arguments);
 }
 
-void contract_in_tiles(Halide::Pipeline &pipeline) {
-    pipeline.add_custom_lowering_pass(new ContractInTiles);
+void contract_in_tiles(Halide::Pipeline &pipeline, const TileAsks &asks) {
+    pipeline.add_custom_lowering_pass(new ContractInTiles(asks));
 }
 
 }  // namespace attune
