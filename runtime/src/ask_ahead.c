@@ -1,12 +1,15 @@
 #include "ask_ahead.h"
 
+#include "call.h"
+
 #include <stdbool.h>
 
-enum { line = 64, runs_ahead = 4 };
+enum { line = 64 };
 
 void attune_clear_ahead(attune_ahead *ahead) {
     ahead->ask = (attune_ask){0};
     ahead->num_streams = ahead->current = 0;
+    ahead->num_turns = ahead->at = ahead->end = ahead->owed = 0;
 }
 
 void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
@@ -22,9 +25,14 @@ void attune_add_ahead(attune_ahead *ahead, const attune_buffer *rows) {
 }
 
 void attune_add_ahead_listed(attune_ahead *ahead, const uint8_t *base, const int32_t *starts, int64_t element_bytes, int64_t bytes,
-                             int64_t rows) {
-    ahead->streams[ahead->num_streams++] =
-        (attune_row_stream){.row = base, .bytes = bytes, .rows = rows, .starts = starts, .element_bytes = element_bytes};
+                             attune_runs runs) {
+    ahead->streams[ahead->num_streams++] = (attune_row_stream){.row = base,
+                                                               .bytes = bytes,
+                                                               .rows = runs.rows,
+                                                               .starts = starts,
+                                                               .element_bytes = element_bytes,
+                                                               .run = runs.first,
+                                                               .next_run = runs.next};
 }
 
 static int64_t lines_of(int64_t bytes) {
@@ -38,12 +46,16 @@ void attune_spread_ahead(attune_ahead *ahead, int64_t visits) {
     ahead->ask.bytes = visits > 0 ? (lines + visits - 1) / visits * line : 0;
 }
 
-/// Listed rows that follow each other without a gap, as in a page, are asked for as one.
-static int64_t find_run(const attune_row_stream *s) {
-    int64_t rows = 1;
-    while (rows < s->rows && (s->starts[rows] - s->starts[rows - 1]) * s->element_bytes == s->bytes)
-        rows++;
-    return rows;
+/// Listed runs of a length, as many as are asked for in turns.
+static void begin_turns(attune_ahead *a, attune_row_stream *s) {
+    const int64_t rows = attune_min(s->run, s->rows);
+    a->num_turns = a->at = 0;
+    a->end = rows * s->bytes;
+    do {
+        a->turns[a->num_turns++] = s->row + *s->starts++ * s->element_bytes;
+        s->rows -= rows;
+        s->run = s->next_run;
+    } while (a->num_turns < ATTUNE_RUNS_IN_TURNS && s->rows >= rows && s->run == rows);
 }
 
 /// The rows of a stream that come next; false where none are left.
@@ -53,33 +65,43 @@ static bool begin_run(attune_ahead *a) {
     if (a->current == a->num_streams)
         return false;
     attune_row_stream *s = &a->streams[a->current];
-    int64_t run = 1;
-    a->ask.next = s->row;
     if (s->starts) {
-        run = find_run(s);
-        a->ask.next += *s->starts * s->element_bytes;
-        // The first line of a run, which lies anywhere, is asked for before its turn. One thread of a Xeon, f16, 32 heads on 8, 8192 keys in pages of 16
-        // and 64: 0.73 and 0.83 of the rate of a cache without pages, now 0.80 and 0.88. Two runs ahead do as well, and so do eight.
-        if (runs_ahead * run < s->rows)
-            __builtin_prefetch(s->row + s->starts[runs_ahead * run] * s->element_bytes, 0, 2);
-        s->starts += run;
+        begin_turns(a, s);
+        return true;
     }
-    a->ask.left = run * s->bytes;
+    a->ask.next = s->row;
+    a->ask.left = s->bytes;
     s->row += s->stride;
-    s->rows -= run;
+    s->rows--;
     return true;
 }
 
+/// A line of each run; returns how many.
+static int64_t ask_in_turns(attune_ahead *a) {
+    if (a->num_turns == ATTUNE_RUNS_IN_TURNS)  // straight-line code
+        for (int i = 0; i < ATTUNE_RUNS_IN_TURNS; i++)
+            __builtin_prefetch(a->turns[i] + a->at, 0, 2);
+    else
+        for (int64_t i = 0; i < a->num_turns; i++)
+            __builtin_prefetch(a->turns[i] + a->at, 0, 2);
+    a->at += line;
+    return a->num_turns;
+}
+
+static int64_t ask_in_order(attune_ahead *a, int64_t lines) {
+    const int64_t count = attune_min(lines_of(a->ask.left), lines);
+    for (int64_t i = 0; i < count; i++)
+        __builtin_prefetch(a->ask.next + i * line, 0, 2);
+    a->ask.next += count * line;
+    a->ask.left -= count * line;
+    return count;
+}
+
 static void ask_over_ends(attune_ahead *a) {
-    int64_t lines = a->ask.bytes / line;
-    while (lines > 0 && (a->ask.left > 0 || begin_run(a))) {
-        const int64_t left = lines_of(a->ask.left), count = left < lines ? left : lines;
-        for (int64_t i = 0; i < count; i++)
-            __builtin_prefetch(a->ask.next + i * line, 0, 2);
-        a->ask.next += count * line;
-        a->ask.left -= count * line;
-        lines -= count;
-    }
+    int64_t lines = a->ask.bytes / line - a->owed;
+    while (lines > 0 && (a->at < a->end || a->ask.left > 0 || begin_run(a)))
+        lines -= a->at < a->end ? ask_in_turns(a) : ask_in_order(a, lines);
+    a->owed = lines < 0 ? -lines : 0;
 }
 
 int32_t attune_ask_ahead(void *scratch) {

@@ -133,7 +133,7 @@ static bool plan_workspace(attune_call *call) {
     attune_plan_decode_slot(call);
     attune_plan_linear_slot(call);
     wide slot = 4 * (wide)call->row_array_bytes + 2 * visits + 2 * chunk_list + first_keys + states + scratch +
-                3 * (wide)call->start_bytes + 4 * (wide)call->scale_bytes + call->outer_bytes + call->key_sum_bytes + call->change_bytes +
+                4 * (wide)call->start_bytes + 4 * (wide)call->scale_bytes + call->outer_bytes + call->key_sum_bytes + call->change_bytes +
                 call->no_key_bytes;
     wide norms = v->fixed ? (wide)call->norm_batch_stride * (call->is_packed ? 1 : (wide)a->batch) * sizeof(float) : 0;
     if (slot > limit || slot * (wide)call->num_workers > limit || norms > limit)
@@ -200,7 +200,7 @@ attune_slot attune_find_slot(const attune_call *call, int32_t index) {
     slot.states = take(&at, call->state_bytes);
     slot.key_rows = take(&at, call->start_bytes);
     slot.value_rows = take(&at, call->start_bytes);
-    slot.rows_ahead = take(&at, call->start_bytes);
+    slot.rows_ahead = take(&at, 2 * call->start_bytes);
     slot.scales = take(&at, 4 * call->scale_bytes);
     slot.state = take(&at, call->outer_bytes);
     slot.key_sum = take(&at, call->key_sum_bytes);

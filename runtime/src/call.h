@@ -15,8 +15,8 @@ typedef struct attune_visit_list {
 
 /// A worker's part of the workspace.
 typedef struct attune_slot {
-    int32_t *key_rows, *value_rows,
-        *rows_ahead;  // of decode: where the rows of a chunk, and the next one's keys, start; null where they are not listed
+    int32_t *key_rows, *value_rows;   // of decode: where the rows of a chunk start; null where they are not listed
+    int32_t *rows_ahead;              // where the next chunk's runs of keys start, then this one's of values, a chunk's room each
     float *state, *key_sum, *change;  // of linear attention: of a key/value head; what a key changes
     void *no_key;                     // a row of zeros, where a call has no key
     float *scales;                    // of decode: of a chunk's keys and values, then zero points, where they must be collected

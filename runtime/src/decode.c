@@ -166,7 +166,8 @@ static void add_ahead(const attune_call *call, attune_slot *slot, const attune_c
                       const chunk *c, int32_t *starts) {
     const int64_t bytes = view->kernel->cache.type_bits / 8;
     if (attune_lists_rows(call->kernel)) {
-        attune_add_ahead_listed(&slot->ahead, rows->data, starts, bytes, rows->elements * bytes, c->count);
+        const attune_runs runs = attune_list_runs(view, rows, c->at.batch, c->block.kv_head, c->first, c->count, starts);
+        attune_add_ahead_listed(&slot->ahead, rows->data, starts, bytes, rows->elements * bytes, runs);
         return;
     }
     attune_slice s;
@@ -194,13 +195,10 @@ static void plan_ahead(const attune_call *call, attune_slot *slot, const attune_
     if (!asks)
         return;
     if (view->value.elements)
-        add_ahead(call, slot, view, &view->value, c, slot->value_rows);
+        add_ahead(call, slot, view, &view->value, c, slot->rows_ahead + call->variant->block_kv);
     chunk next;
-    if (find_chunk(call, slot, slot->next_task, &next)) {
-        if (attune_lists_rows(call->kernel))
-            attune_list_rows(view, &view->key, next.at.batch, next.block.kv_head, next.first, next.count, next.count, slot->rows_ahead);
+    if (find_chunk(call, slot, slot->next_task, &next))
         add_ahead(call, slot, view, &view->key, &next, slot->rows_ahead);
-    }
     attune_spread_ahead(&slot->ahead, asks);
 }
 
@@ -221,7 +219,7 @@ static void add_cache(split_arguments *to, const attune_call *call, attune_slot 
     const attune_cache_rows *const tensors[] = {&view->key, &view->value};
     const attune_cache_format *f = &call->kernel->cache;
     const int num_tensors = view->value.elements ? 2 : 1;
-    int32_t *const starts[] = {slot->key_rows, slot->value_rows};
+    int32_t *starts[] = {slot->key_rows, slot->value_rows};
     const int64_t batch = c->at.batch, kv_head = c->block.kv_head;
     const int64_t padded = attune_min(round_up(c->count, ATTUNE_SPLIT_KEY_STEP), call->variant->block_kv);
     for (int i = 0; i < num_tensors; i++) {
@@ -234,7 +232,11 @@ static void add_cache(split_arguments *to, const attune_call *call, attune_slot 
         }
         to->all[to->count++] = attune_matrix(s, f->type_code, f->type_bits, rows->data, rows->elements, INT32_MAX);
         s->dim[1].stride = 1;
-        attune_list_rows(view, rows, batch, kv_head, c->first, c->count, padded, starts[i]);
+        // Two pools of one shape have one list.
+        if (i > 0 && memcmp(view->key.stride, view->value.stride, 3 * sizeof(int64_t)) == 0)
+            starts[i] = starts[0];
+        else
+            attune_list_rows(view, rows, batch, kv_head, c->first, c->count, padded, starts[i]);
     }
     for (int i = 0; i < num_tensors && attune_lists_rows(call->kernel); i++)
         to->all[to->count++] = attune_array(next_slice(to), ATTUNE_TYPE_INT, 32, starts[i], padded);

@@ -96,6 +96,18 @@ void attune_list_rows(const attune_cache_view *view, const attune_cache_rows *ro
         starts[i] = starts[count - 1];
 }
 
+attune_runs attune_list_runs(const attune_cache_view *view, const attune_cache_rows *rows, int64_t batch, int64_t kv_head, int64_t first,
+                             int64_t count, int32_t *starts) {
+    if (rows->stride[2] != rows->elements) {
+        attune_list_rows(view, rows, batch, kv_head, first, count, count, starts);
+        return (attune_runs){count, 1, 1};
+    }
+    const int64_t first_run = attune_even_rows(view, first, count);
+    for (int64_t i = 0; i < count; i += attune_even_rows(view, first + i, count - i))
+        *starts++ = (int32_t)attune_place_offset(attune_find_place(view, batch, first + i), kv_head, rows->stride);
+    return (attune_runs){count, first_run, attune_even_rows(view, first + first_run, count)};
+}
+
 attune_buffer *attune_scale_buffer(attune_slice *s, const attune_kernel *kernel, float *data, int64_t scales, int64_t count,
                                    int64_t stride) {
     if (attune_has_groups(kernel))

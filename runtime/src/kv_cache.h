@@ -56,6 +56,9 @@ int64_t attune_even_rows(const attune_cache_view *view, int64_t kv, int64_t most
 /// starts[i]: the element at which the row of key first + i starts, for i below `count`; to `padded` the last one again.
 void attune_list_rows(const attune_cache_view *view, const attune_cache_rows *rows, int64_t batch, int64_t kv_head, int64_t first,
                       int64_t count, int64_t padded, int32_t *starts);
+/// The same of runs of rows that follow each other without a gap.
+attune_runs attune_list_runs(const attune_cache_view *view, const attune_cache_rows *rows, int64_t batch, int64_t kv_head, int64_t first,
+                             int64_t count, int32_t *starts);
 /// A buffer of scales or zero points of `count` keys, `stride` floats from one to the next.
 attune_buffer *attune_scale_buffer(attune_slice *s, const attune_kernel *kernel, float *data, int64_t scales, int64_t count,
                                    int64_t stride);

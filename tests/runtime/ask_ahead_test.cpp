@@ -74,25 +74,36 @@ TEST_F(AskAhead, TakesRowsWithoutAGapAsOne) {
     EXPECT_EQ(ahead.current, 3);
 }
 
-TEST_F(AskAhead, TakesListedRowsWithoutAGapAsOne) {
-    const int32_t starts[] = {0, 64, 128, 640, 704, 512};  // of 4 lines each: three, two and one that follow each other
-    attune_add_ahead_listed(&ahead, buffer.host, starts, 4, 256, 6);
-    attune_spread_ahead(&ahead, 12);
+TEST_F(AskAhead, AsksForRunsOfALengthInTurns) {
+    // Rows of 4 lines: a run that begins amid its page, three whole ones of 3 rows, and one that ends before its page does.
+    const int32_t starts[] = {0, 640, 320, 960, 192};
+    attune_add_ahead_listed(&ahead, buffer.host, starts, 4, 256, {12, 1, 3});
+    attune_spread_ahead(&ahead, 24);
     EXPECT_EQ(ahead.ask.bytes, 2 * 64);
     const attune_row_stream &stream = ahead.streams[0];
-    attune_ask_ahead(&scratch);
-    EXPECT_EQ(stream.rows, 3);
-    EXPECT_EQ(ahead.ask.left, 3 * 256 - 128);
-    EXPECT_EQ(ahead.ask.next, buffer.host + 128);
-    for (int i = 1; i < 6; i++) attune_ask_ahead(&scratch);
-    EXPECT_EQ(ahead.ask.left, 0);
-    attune_ask_ahead(&scratch);
-    EXPECT_EQ(stream.rows, 1);
-    EXPECT_EQ(stream.starts, starts + 5);
-    EXPECT_EQ(ahead.ask.next, buffer.host + 640 * 4 + 128);
-    for (int i = 7; i < 12; i++) attune_ask_ahead(&scratch);
+    for (int i = 0; i < 2; i++)
+        attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.num_turns, 1);
+    EXPECT_EQ(ahead.turns[0], buffer.host);
+    EXPECT_EQ(ahead.at, ahead.end);
+    EXPECT_EQ(stream.rows, 11);
+    attune_ask_ahead(&scratch);  // a line of each, one more than are due
+    EXPECT_EQ(ahead.num_turns, 3);
+    EXPECT_EQ(ahead.turns[1], buffer.host + 320 * 4);
+    EXPECT_EQ(ahead.at, 64);
+    EXPECT_EQ(ahead.end, 3 * 256);
+    EXPECT_EQ(ahead.owed, 1);
+    for (int i = 3; i < 20; i++)
+        attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.at, ahead.end);
+    EXPECT_EQ(ahead.owed, 0);
+    EXPECT_EQ(stream.rows, 2);
+    for (int i = 20; i < 24; i++)
+        attune_ask_ahead(&scratch);
+    EXPECT_EQ(ahead.turns[0], buffer.host + 192 * 4);
+    EXPECT_EQ(ahead.at, ahead.end);
+    EXPECT_EQ(ahead.end, 2 * 256);
     EXPECT_EQ(stream.rows, 0);
-    EXPECT_EQ(ahead.ask.left, 0);
     attune_ask_ahead(&scratch);  // nothing is left
     EXPECT_EQ(ahead.current, 1);
 }
