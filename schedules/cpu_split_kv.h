@@ -23,6 +23,8 @@ constexpr int split_positions = 16;
 constexpr int split_tile_keys = 64;
 
 BlockShape cpu_split_shape(const AttentionSpec &spec, const CpuSplitParameters &parameters, int vector);
+/// A cache whose rows one query row reads in an order that prefetchers follow, and no faster than they do.
+bool split_reads_f32_in_order(const AttentionSpec &spec);
 /// How often a tile of rows asks for cache rows ahead; 0: it reads them in an order that prefetchers follow.
 int split_asks(const AttentionTask &task, const CpuSplitParameters &parameters);
 void schedule_cpu_split_kv(const AttentionTask &task, SplitStages &stages, const CpuSplitParameters &parameters);
