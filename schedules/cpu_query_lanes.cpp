@@ -282,14 +282,15 @@ public:
     void transposed_value(ChunkStages &chunk, const LoopLevel &at) {
         constexpr int edge = 16;
         Var dt("dt"), kt("kt");
-        chunk.value.compute_at(at)
-            .bound_extent(k, p.block_kv / 2)
-            .bound_extent(c, 1)
-            .reorder_storage(k, d, c)
-            .split(d, dt, d, edge, TailStrategy::RoundUp)
-            .split(k, kt, k, edge)
-            .reorder(k, d, dt, kt, c)
-            .vectorize(k)
+        chunk.value.compute_at(at).bound_extent(k, p.block_kv / 2).bound_extent(c, 1).reorder_storage(k, d, c).never_partition_all();
+        const bool partial = chunk.value.has_update_definition();
+        const VarOrRVar pair = partial ? VarOrRVar(chunk.value.rvars(0)[0]) : VarOrRVar(k),
+                        tile = partial ? VarOrRVar(chunk.value.rvars(0)[1]) : VarOrRVar(kt);
+        Stage pairs = partial ? chunk.value.update() : Stage(chunk.value.split(k, kt, k, edge));
+        pairs.split(d, dt, d, edge, TailStrategy::RoundUp)
+            .reorder(pair, d, dt, tile, c)
+            .allow_race_conditions()
+            .vectorize(pair)
             .unroll(d)
             .never_partition_all();
         // Read as it lies first: between strided stores that work out addresses Halide sees no transpose. Row by row, so that a group's keys are one stream from
@@ -330,7 +331,11 @@ public:
     void converted(Func f, const LoopLevel &at, int keys) {
         if (!f.defined())
             return;
-        f.compute_at(at).bound_extent(k, keys).bound_extent(c, 1).vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
+        f.compute_at(at).bound_extent(k, keys).bound_extent(c, 1).never_partition_all();
+        Stage rows = f.has_update_definition() ? f.update() : Stage(f);
+        if (f.has_update_definition())
+            rows.reorder(d, f.rvars(0)[0], f.rvars(0)[1], c);
+        rows.vectorize(d, vector, TailStrategy::GuardWithIf).never_partition_all();
     }
 
     /// Strip x block_kv, walked in register tiles of tile_kv keys; `over`: those that a partial chunk visits.

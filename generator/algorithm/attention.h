@@ -143,6 +143,8 @@ struct VisitList {
     Halide::Expr visits(const Halide::Expr &c, const Halide::Expr &s) const { return state(c, s) != 0; }
     /// Tiles first … end - 1 of a partial visit hold what it shows. `parts`: of a tile, where those are counted.
     Halide::Expr holds_tile(const Halide::Expr &tile, const Halide::Expr &c, const Halide::Expr &s, int parts = 1) const;
+    /// Of visit c the tiles that have keys: (part of its tile, tile).
+    Halide::RDom existing_tiles(int parts, const Halide::Expr &c, const std::string &name) const;
 };
 
 /// What makes integers of a chunk's keys.

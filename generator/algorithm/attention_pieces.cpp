@@ -107,6 +107,12 @@ RowStages define_rows(const AttentionTask &task) {
     return rows;
 }
 
+RDom VisitList::existing_tiles(int parts, const Expr &c, const std::string &name) const {
+    RDom over(0, parts, 0, task.shape.tiles(), name);
+    over.where(kv(over.y * task.shape.tile_kv, c) < task.args.seq_len_kv);
+    return over;
+}
+
 VisitList visit_list(const AttentionTask &task, bool partial) {
     return {task, partial ? task.args.partial : task.args.full};
 }

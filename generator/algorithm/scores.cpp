@@ -52,7 +52,14 @@ void define_key(const AttentionTask &task, AttentionStages &stages, bool partial
         chunk.key(d, k, c) = task.key(d, existing);
         break;
     case Products::bf16_pairs:
-        chunk.key(d, k, c) = task.head_dim_pair(d, element);
+        if (partial && task.shape.matrix_tiles) {
+            const RDom over = visit_list(task, true).existing_tiles(task.shape.tile_kv, c, "over_key");
+            const Expr at = over.y * task.shape.tile_kv + over.x, kv = task.existing_key(visit_list(task, true).kv(at, c), true);
+            chunk.key(d, k, c) = undef<uint32_t>();
+            chunk.key(d, at, c) = task.head_dim_pair(d, [&](const Expr &e) { return task.args.key(e, kv); });
+        } else {
+            chunk.key(d, k, c) = task.head_dim_pair(d, element);
+        }
         break;
     case Products::f16:
         chunk.key(d, k, c) = half_twice(reinterpret<uint16_t>(element(d)));

@@ -166,7 +166,14 @@ void define_pairs_of_weights(const AttentionTask &task, AttentionStages &stages,
     };
     chunk.value_tile = Func("value_tile" + suffix);
     chunk.value_tile(d, k, c) = pair_of_bf16(usual(2 * k), usual(2 * k + 1));
-    chunk.value(d, k, c) = chunk.value_tile(d, k, c);
+    if (partial) {
+        const RDom over = list.existing_tiles(tile_pairs, c, "over_value");
+        const Expr at = over.y * tile_pairs + over.x;
+        chunk.value(d, k, c) = undef<uint32_t>();
+        chunk.value(d, at, c) = chunk.value_tile(d, at, c);
+    } else {
+        chunk.value(d, k, c) = chunk.value_tile(d, k, c);
+    }
     const Expr pair = partial ? chunk.over_k.y * tile_pairs + chunk.over_k.x : Expr(chunk.over_k);
     const Expr column = unsafe_promise_clamped(b * task.shape.tile_d + j, 0, task.value_blocks() * task.shape.tile_d - 1);
     chunk.weighted = Func("weighted" + suffix);
