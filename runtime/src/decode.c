@@ -184,7 +184,9 @@ typedef struct split_function {
 static split_function choose_split(const attune_kernel_variant *v, int64_t rows) {
     const bool few = !v->split_rows || rows <= ATTUNE_SPLIT_FEW_ROWS;
     const int32_t strips = (int32_t)((rows + ATTUNE_SPLIT_STRIP_ROWS - 1) / ATTUNE_SPLIT_STRIP_ROWS);
-    return few ? (split_function){v->split, v->asks} : (split_function){v->split_rows, v->split_rows_asks * strips};
+    // Each tile of rows asks. Two rows of four heads on one, 8192 keys, AVX-512: f32 3.8 ms where the first alone is counted, 2.9 so; f16 2.55 and 2.35.
+    const int32_t tiles = v->split_rows ? (int32_t)((rows + ATTUNE_SPLIT_TILE_ROWS - 1) / ATTUNE_SPLIT_TILE_ROWS) : 1;
+    return few ? (split_function){v->split, v->asks * tiles} : (split_function){v->split_rows, v->split_rows_asks * strips};
 }
 
 /// While keys are read, this chunk's values are asked for, then the next one's keys. Both a whole chunk ahead would not fit into a second-level cache
