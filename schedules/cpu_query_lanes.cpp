@@ -472,22 +472,36 @@ void schedule_cpu_full_row(const AttentionTask &task, AttentionStages &stages, c
     schedule.results();
 }
 
-void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages) {
-    const Var v("v"), kv("kv"), keys("keys");
-    const int vector = task.shape.vector;
-    stages.norms.split(kv, keys, kv, vector, TailStrategy::GuardWithIf).vectorize(kv);
-    // Each sum of lanes by itself takes 30 cycles.
-    stages.sums.compute_at(stages.norms, keys).bound_extent(kv, vector).vectorize(kv);
-    stages.sums.update().reorder(stages.over_lanes, kv).vectorize(kv).atomic().vectorize(stages.over_lanes);
-    stages.partial.compute_at(stages.norms, keys)
-        .bound_extent(v, vector)
-        .bound_extent(kv, vector)
-        .store_in(MemoryType::Stack)
+namespace {
+
+/// Sums over d = v mod vector, of lanes. Unrolled, so that a row's address is worked out once for several steps.
+void schedule_lanes(const AttentionTask &task, Func partial, const Var &row, const RDom &over_d) {
+    const Var v("v");
+    partial.bound_extent(v, task.shape.vector)
         .vectorize(v)
         .update()
-        .reorder(v, stages.over_d, kv)
+        .reorder(v, over_d, row)
         .vectorize(v)
-        .unroll(stages.over_d, std::gcd(8, head_dim_steps(task)));
+        .unroll(over_d, std::gcd(8, head_dim_steps(task)));
+}
+
+/// Their sums, of a vector of rows at a time: each by itself takes 30 cycles.
+void schedule_sums_of_lanes(const AttentionTask &task, Func sums, Func partial, const Var &row, const RDom &over_lanes) {
+    const int vector = task.shape.vector;
+    sums.bound_extent(row, vector).vectorize(row);
+    sums.update().reorder(over_lanes, row).vectorize(row).atomic().vectorize(over_lanes);
+    partial.bound_extent(row, vector).store_in(MemoryType::Stack);
+}
+
+}  // namespace
+
+void schedule_cpu_key_norms(const AttentionTask &task, KeyNormStages &stages) {
+    const Var kv("kv"), keys("keys");
+    stages.norms.split(kv, keys, kv, task.shape.vector, TailStrategy::GuardWithIf).vectorize(kv);
+    for (Func f : {stages.sums, stages.partial})
+        f.compute_at(stages.norms, keys);
+    schedule_sums_of_lanes(task, stages.sums, stages.partial, kv, stages.over_lanes);
+    schedule_lanes(task, stages.partial, kv, stages.over_d);
 }
 
 void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages) {
@@ -515,8 +529,8 @@ void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages)
                 .unroll(i)
                 .never_partition(stages.over_partial.y, s, stages.over_partial.z);
     }
-    // Head by head: a head's rows are one stream from memory, which rows of all heads in turn are not (a window of 256 keys, head_dim
-    // 128: the cold query took 11 % of the time, now 6 %).
+    // A vector of positions of each head at a time: row by row, heads in turns are no stream from memory (a window of 256 keys, head_dim 128: the cold
+    // query took 11 % of the time, 6 % head by head).
     const Var head("h"), position("q"), positions("positions"), p("p"), member("member");
     stages.result.split(row, position, head, task.shape.fold, TailStrategy::RoundUp)
         .split(position, positions, position, vector, TailStrategy::GuardWithIf)
@@ -524,27 +538,15 @@ void schedule_cpu_row_classes(const AttentionTask &task, RowClassStages &stages)
         .vectorize(position)
         .never_partition_all();
     for (Func f : {stages.some, stages.logit, stages.squares})
-        f.compute_at(stages.result, positions).bound_extent(p, vector).bound_extent(member, task.shape.fold).vectorize(p);
-    stages.squares.update().reorder(stages.over_lanes, p, member).vectorize(p).atomic().vectorize(stages.over_lanes);
-    // Unrolled, so that the row's address is worked out once for several steps.
-    const int unroll = std::gcd(8, head_dim_steps(task));
-    stages.partial.compute_at(stages.squares, member)
-        .bound_extent(v, vector)
-        .bound_extent(p, vector)
-        .store_in(MemoryType::Stack)
-        .vectorize(v)
-        .update()
-        .reorder(v, stages.over_d, p, member)
-        .vectorize(v)
-        .unroll(stages.over_d, unroll);
-    stages.own.compute_at(stages.logit, stages.over_own);
-    stages.own_partial.compute_at(stages.logit, stages.over_own)
-        .bound_extent(v, vector)
-        .vectorize(v)
-        .update()
-        .reorder(v, stages.over_d, p, member)
-        .vectorize(v)
-        .unroll(stages.over_d, unroll);
+        f.compute_at(stages.result, positions).bound_extent(member, task.shape.fold);
+    for (Func f : {stages.some, stages.logit})
+        f.bound_extent(p, vector).vectorize(p);
+    stages.partial.compute_at(stages.squares, member);
+    schedule_sums_of_lanes(task, stages.squares, stages.partial, p, stages.over_lanes);
+    schedule_lanes(task, stages.partial, p, stages.over_d);
+    for (Func f : {stages.own, stages.own_partial})
+        f.compute_at(stages.logit, stages.over_own);
+    schedule_lanes(task, stages.own_partial, p, stages.over_d);
 }
 
 void schedule_cpu_block_states(const AttentionTask &task, Func &states) {

@@ -53,8 +53,9 @@ void define_key(const AttentionTask &task, AttentionStages &stages, bool partial
         break;
     case Products::bf16_pairs:
         if (partial && task.shape.matrix_tiles) {
-            const RDom over = visit_list(task, true).existing_tiles(task.shape.tile_kv, c, "over_key");
-            const Expr at = over.y * task.shape.tile_kv + over.x, kv = task.existing_key(visit_list(task, true).kv(at, c), true);
+            const VisitList list = visit_list(task, true);
+            const RDom over = list.existing_tiles(task.shape.tile_kv, c, "over_key");
+            const Expr at = over.y * task.shape.tile_kv + over.x, kv = task.existing_key(list.kv(at, c), true);
             chunk.key(d, k, c) = undef<uint32_t>();
             chunk.key(d, at, c) = task.head_dim_pair(d, [&](const Expr &e) { return task.args.key(e, kv); });
         } else {

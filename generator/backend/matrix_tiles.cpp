@@ -3,7 +3,6 @@
 #include "generator/algorithm/machine_operations.h"
 #include "generator/backend/tile_contractions.h"
 #include "generator/spec/error.h"
-#include "schedules/visit_loop.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/IntrinsicsX86.h>
